@@ -1,0 +1,125 @@
+"""The arithmetic that every executor shares: rounding, saturation, noise, exponents. No torch.
+
+Every function takes int64 numpy arrays or torch tensors (only operators and `.clip` are used), works
+elementwise, and is exact. The rounding rule of the project: nearest, ties towards plus infinity, which is
+"add half, shift right"; stochastic rounding adds 16 bits of noise in place of the half.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+INT8_MAX = 127
+WIDE_MAX = (1 << 23) - 1
+MASK32 = 0xFFFFFFFF
+COEFFICIENT_MAX = (1 << 17) - 1
+SHIFT_MAX = 47
+BN_SHIFT = 12
+
+
+def saturate(x, limit: int):
+    """Return x clipped to [-limit, limit]: 127 for int8 tensors, 2^23 - 1 for master weights and momentum."""
+    return x.clip(-limit, limit)
+
+
+def to_operand(x, shift: int):
+    """Return an operand of the vector unit: x >> shift, saturated to 25 bits, two's complement."""
+    return (x >> shift).clip(-(1 << 24), (1 << 24) - 1)
+
+
+def mix32(x):
+    """Return a 32-bit hash of 32-bit x made of shifts, additions and exclusive ors.
+
+    The steps are those of Thomas Wang's 32-bit integer hash (2007); its one product, by 2057, is two additions.
+    """
+    x = ((x ^ MASK32) + (x << 15)) & MASK32
+    x = x ^ (x >> 12)
+    x = (x + (x << 2)) & MASK32
+    x = x ^ (x >> 4)
+    x = (x + (x << 3) + (x << 11)) & MASK32
+    return x ^ (x >> 16)
+
+
+def noise16(key: int, position, channel):
+    """Return the 16 noise bits of an element.
+
+    Args:
+        key: 32 bits from `noise_key`.
+        position: image number in the mini-batch * pixels per image + pixel number, row-major.
+        channel: logical channel number, below 65536.
+    """
+    return mix32(mix32((position ^ key) & MASK32) ^ ((channel << 16) | channel)) >> 16
+
+
+def noise_key(seed: int, step: int, tensor: str) -> int:
+    """Return the 32-bit key of a tensor's noise in one iteration."""
+    key = mix32(seed & MASK32)
+    key = mix32(key ^ (step & MASK32))
+    for byte in tensor.encode():
+        key = mix32(key ^ byte)
+    return key
+
+
+def affine(u, v, a, b, d, shift: int, noise=None):
+    """Return round(((a * u + b * v + d) * 2^16 >> shift) / 2^16): one pass of the vector unit.
+
+    Args:
+        u, v: operands of at most 25 bits (`to_operand`).
+        a, b: 18-bit coefficients, scalars or per channel; d: 48-bit offset.
+        shift: 0 to 47.
+        noise: 16-bit noise per element for stochastic rounding; None rounds to nearest, ties up.
+
+    The sum stays below 2^47 in magnitude, so the product by 2^16 is exact in 64 bits.
+    """
+    scaled = ((a * u + b * v + d) << 16) >> shift
+    return (scaled + (0x8000 if noise is None else noise)) >> 16
+
+
+def exponent_needed(maximum: int, exponent: int, limit: int = INT8_MAX) -> int:
+    """Return the smallest e with maximum * 2^exponent <= limit * 2^e; `exponent` itself for maximum 0."""
+    if maximum == 0:
+        return exponent
+    needed = exponent
+    while maximum > limit:
+        maximum = (maximum + 1) >> 1
+        needed += 1
+    while maximum * 2 <= limit:
+        maximum *= 2
+        needed -= 1
+    return needed
+
+
+def next_exponent(exponent: int, maximum: int, limit: int = INT8_MAX) -> int:
+    """Return the exponent of a tensor for the next iteration (delayed scaling).
+
+    It jumps up at once to what the maximum of this iteration needs and comes down by one.
+    """
+    needed = exponent_needed(maximum, exponent, limit)
+    return max(needed, exponent - 1) if needed < exponent else needed
+
+
+def coefficients(a: Fraction, b: Fraction) -> tuple[int, int, int]:
+    """Return integers (A, B, shift) with A / 2^shift and B / 2^shift nearest to a and b.
+
+    The shift is the largest up to 47 for which both magnitudes fit 17 bits.
+
+    Raises:
+        ValueError: a or b is larger than 2^17 - 1.
+    """
+    largest = max(abs(a), abs(b))
+    shift = SHIFT_MAX
+    while shift and _nearest(largest, shift) > COEFFICIENT_MAX:
+        shift -= 1
+    if _nearest(largest, shift) > COEFFICIENT_MAX:
+        raise ValueError(f"a coefficient of {float(largest)} does not fit 17 bits: its tensor's exponent is too small")
+    return _nearest(a, shift), _nearest(b, shift), shift
+
+
+def _nearest(x: Fraction, shift: int) -> int:
+    scaled = x * (1 << shift)
+    return (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+
+
+def pow2(exponent: int) -> Fraction:
+    """Return 2^exponent exactly."""
+    return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)

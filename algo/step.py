@@ -1,0 +1,268 @@
+"""The training step as a graph of what the core computes: the contract between algorithms and compiler.
+
+`algo.export` makes a `Step` from a torch module; the PyTorch emulator executes it; `hw.compile` turns it into
+a program; `algo.scaling` computes its run-time tables. It holds no tensors, no torch, and nothing that depends
+on the array's size. It is plain dataclasses, stored as JSON in the program file.
+
+Values: int8 tensors are q * 2^e with one exponent e per tensor name. Master weights and momentum are 24-bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+PRODUCTS = ("forward", "grad_input", "grad_weight", "sum_forward", "sum_backward", "max_forward", "max_backward")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An activation-like tensor of the mini-batch: (n, *shape) with shape (c, h, w).
+
+    role: "activation" or "gradient" (int8), "mask" (bits), "index" (max-pool taps, int8 storage).
+    """
+
+    name: str
+    role: str
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight tensor (k, c, kh, kw): int8 `name`, and 24-bit `name.master` and `name.momentum`."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class ChannelTable:
+    """64-bit words per channel in the table memory; `entries` name them in order.
+
+    Where a pass takes A, B, D from it, entries hold "AB" followed by "D"; where sums go, "S1" followed by "S2".
+    `persistent` entries keep their value between iterations; the others are scratch.
+    """
+
+    name: str
+    channels: int
+    entries: tuple[str, ...]
+    persistent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Term:
+    """factor * 2^(sum of the exponents of the named tensors).
+
+    factor: "one", "lr", "neg_lr", "momentum", "weight_decay", or a fraction such as "1/49".
+    """
+
+    factor: str
+    exponents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Run-time numbers of a pass: A and B are `a` and `b` over 2^exponent(out), with a common shift.
+
+    Attributes:
+        name: unique.
+        out: tensor whose exponent scales the result.
+        a, b: terms of u and v; None is a coefficient of zero.
+        noise: tensor name that keys stochastic rounding; "" for nearest.
+        fixed_shift: the shift where the pass takes A, B, D from a channel table; None where the record has them.
+        threshold: for soft threshold, in units of the result.
+    """
+
+    name: str
+    out: str
+    a: Term | None = None
+    b: Term | None = None
+    noise: str = ""
+    fixed_shift: int | None = None
+    threshold: int = 0
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of the array, accumulated in int32.
+
+    kind            accumulates                                                   a        b
+    forward         acc[n,k,oh,ow] = sum over c,ky,kx of x * w                    x        weight
+    grad_input      acc[n,c,h,w]   = sum over k,ky,kx of g * w (adjoint)          g        weight
+    grad_weight     acc[k,c,ky,kx] = sum over n,oh,ow of x * g                    x        g
+    sum_forward     acc[n,c,oh,ow] = sum of x over the window                     x        ""
+    sum_backward    acc[n,c,h,w]   = adjoint of sum_forward                       g        ""
+    max_forward     acc[n,c,oh,ow] = max over the window of (x + 128) << 8 | 255 - tap
+                                     (padding never wins; tap = ky * kw + kx)     x        ""
+    max_backward    acc[n,c,h,w]   = sum of g at the pixel whose tap was stored   g        index
+
+    Attributes:
+        kernel: (kh, kw); stride; pad: (pad_y, pad_x), zeros on both sides.
+        in_shape: (c, h, w) of x; out_shape: (k, oh, ow) of the forward result. The same in all three products.
+    """
+
+    kind: str
+    a: str
+    b: str
+    kernel: tuple[int, int]
+    stride: int
+    pad: tuple[int, int]
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+
+    @property
+    def result_shape(self) -> tuple[int, int, int]:
+        """(c, h, w) per image of what is accumulated; not for grad_weight."""
+        return self.in_shape if self.kind in ("grad_input", "sum_backward", "max_backward") else self.out_shape
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of the vector unit over all elements: out = round(A u + B v + D), see algo.arithmetic.affine.
+
+    Order of the stages: affine, post, mask_in (zero where the mask is 0), mask_out = result > 0, maximum of
+    |result|, saturation, sums.
+
+    Attributes:
+        u: "acc", "acc_max_value" (acc >> 8) - 128, "acc_max_index" 255 - (acc & 255), a tensor name, or "".
+        v: a tensor name or "".
+        out: a tensor name, or "" where only sums or maximum are wanted.
+        record: shift, noise key, and A, B, D unless `table` is set.
+        table: channel table whose AB and D entries give the coefficients per channel; "" for the record's.
+        post: "none", "relu", "sign", "soft_threshold".
+        mask_in, mask_out: mask tensors or "".
+        sums: "" or "square" (sum of out, of out * out) or "v" (sum of out, of out * v); int8 result only.
+        sums_table: channel table whose S1 and S2 entries receive the sums over the whole mini-batch.
+        maximum: name of the maximum that |result| before saturation raises, or "".
+        su, sv: right shifts of u and v to 25 bits, from the worst case.
+    """
+
+    u: str
+    v: str
+    out: str
+    record: str
+    table: str = ""
+    post: str = "none"
+    mask_in: str = ""
+    mask_out: str = ""
+    sums: str = ""
+    sums_table: str = ""
+    maximum: str = ""
+    su: int = 0
+    sv: int = 0
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Passes over one tensor's elements (n, *shape), after a product where there is one (any but grad_weight)."""
+
+    name: str
+    shape: tuple[int, int, int]
+    passes: tuple[Pass, ...]
+    product: Product | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """grad_weight and the weight update, on 24-bit values, nearest rounding, saturated to +-(2^23 - 1):
+
+    t = A acc + B w (`record_t`), m = A m + B t (`record_m`, maximum `maximum`), w = A w + B m (`record_w`),
+    w8 = A w saturated to int8 (`record_w8`). su: right shift of acc.
+    """
+
+    name: str
+    weight: str
+    product: Product
+    record_t: str
+    record_m: str
+    record_w: str
+    record_w8: str
+    maximum: str
+    su: int = 0
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A scalar program (Step.programs) run for every channel of a table, with a block of scalars."""
+
+    name: str
+    program: str
+    table: str
+    scalars: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A whole training step.
+
+    Attributes:
+        batch: images in a full mini-batch.
+        input, logits, logits_grad: tensor names; logits are (n, classes, 1, 1).
+        segments: "forward", "backward", "eval": nodes in order. The processor computes the loss between
+            forward and backward, and exponents and tables before forward.
+        maxima: names, one word each; tensor name of the exponent they drive.
+        limits: exponent name to the limit of its delayed scaling, where it is not 127.
+        scalars: block name to the names of its words.
+        programs: name to 32-bit scalar instructions (isa.SCALAR_FIELDS).
+    """
+
+    batch: int
+    input: str
+    logits: str
+    logits_grad: str
+    tensors: dict[str, Tensor]
+    weights: dict[str, Weight]
+    tables: dict[str, ChannelTable]
+    records: dict[str, Record]
+    scalars: dict[str, tuple[str, ...]]
+    maxima: tuple[str, ...]
+    programs: dict[str, tuple[int, ...]]
+    segments: dict[str, tuple[Compute | Update | Coefficient, ...]]
+    limits: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict:
+        """Return plain data; `from_json` is the inverse."""
+        data = asdict(self)
+        data["segments"] = {
+            name: [{"node": type(node).__name__, **asdict(node)} for node in nodes] for name, nodes in self.segments.items()
+        }
+        return data
+
+    @staticmethod
+    def from_json(data: dict) -> Step:
+        """Rebuild a step. Raises ValueError or TypeError where the data is not one."""
+        data = dict(data)
+        data["tensors"] = {k: Tensor(**_tuples(v)) for k, v in data["tensors"].items()}
+        data["weights"] = {k: Weight(**_tuples(v)) for k, v in data["weights"].items()}
+        data["tables"] = {k: ChannelTable(**_tuples(v)) for k, v in data["tables"].items()}
+        data["records"] = {k: _record(v) for k, v in data["records"].items()}
+        data["scalars"] = {k: tuple(v) for k, v in data["scalars"].items()}
+        data["programs"] = {k: tuple(v) for k, v in data["programs"].items()}
+        data["maxima"] = tuple(data["maxima"])
+        data["segments"] = {k: tuple(_node(n) for n in v) for k, v in data["segments"].items()}
+        return Step(**data)
+
+
+def _tuples(entry: dict) -> dict:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+
+
+def _record(entry: dict) -> Record:
+    entry = dict(entry)
+    for name in ("a", "b"):
+        entry[name] = Term(**_tuples(entry[name])) if entry[name] else None
+    return Record(**entry)
+
+
+def _node(entry: dict) -> Compute | Update | Coefficient:
+    entry = _tuples(entry)
+    kind = entry.pop("node")
+    if entry.get("product"):
+        entry["product"] = Product(**_tuples(entry["product"]))
+    if kind == "Compute":
+        entry["passes"] = tuple(Pass(**p) for p in entry["passes"])
+        return Compute(**entry)
+    if kind == "Update":
+        return Update(**entry)
+    if kind == "Coefficient":
+        return Coefficient(**entry)
+    raise ValueError(f"node {kind!r} is none of Compute, Update, Coefficient")

@@ -1,0 +1,369 @@
+"""The instruction set, tables and register map: the one place where they are written down.
+
+`python -m hw.isa FILE` writes the SystemVerilog package `joulegrad_pkg` from these tables, so RTL, golden
+model, compiler and drivers cannot disagree. Meaning of the fields, loop by loop: hw/architecture.md.
+
+An instruction is 64 bytes, fields packed from bit 0 upwards in the order of the table, little endian;
+every bit above the last field is zero.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+INSTRUCTION_BYTES = 64
+VERSION = 1
+IDENTITY = int.from_bytes(b"JGC1", "little")
+
+ENGINES = ("load", "array", "vector", "coefficient", "store")
+"""Engine i owns bit i of every wait and signal mask and opcode i + 1."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an instruction; `positive` fields are malformed when zero."""
+
+    name: str
+    bits: int
+    doc: str
+    signed: bool = False
+    positive: bool = False
+
+
+HEADER = (
+    Field("opcode", 4, "engine number + 1"),
+    Field("wait", 5, "engines to take one token from before starting; the own bit is 0"),
+    Field("signal", 5, "engines to give one token to when done; the own bit is 0"),
+    Field("spare", 2, "zero"),
+)
+
+_TRANSFER = (
+    Field("mem", 4, "memory, number in MEMORIES"),
+    Field("clip", 1, "run for clamp(count - slot, 0, n_img) images"),
+    Field("use_list", 1, "image i is image list[1 + slot + i] instead of i"),
+    Field("base", 16, "first word in the memory"),
+    Field("addr", 32, "byte offset from BASE in DDR, a multiple of the beat"),
+    Field("n_img", 12, "images", positive=True),
+    Field("img_stride", 32, "bytes between images"),
+    Field("n_grp", 10, "groups (runs) in an image", positive=True),
+    Field("grp_stride", 32, "bytes between groups"),
+    Field("run", 16, "consecutive words of a group", positive=True),
+    Field("slot", 12, "position in the mini-batch of image 0"),
+)
+
+ARRAY_FIELDS = (
+    Field("os", 1, "output-stationary (grad_weight); else weight-stationary"),
+    Field("transpose", 1, "weight block transposed on its way in (grad_input)"),
+    Field("scatter", 1, "the strided coordinate is the accumulator's; else operand A's"),
+    Field("hold_weights", 1, "one weight block for all taps: load it once per (kb, red)"),
+    Field("select", 1, "operand A is kept where the index word equals the tap, else 0"),
+    Field("acc_max", 1, "accumulate by maximum of ((x + 128) << 8 | 255 - tap)"),
+    Field("use_blocks", 1, "skip passes whose bit in the weight-block list is 0"),
+    Field("clip", 1, "run for clamp(count - slot, 0, n_img) images"),
+    Field("product", 2, "counter: 0 forward, 1 grad_input, 2 grad_weight, 3 pool"),
+    Field("n_kb", 8, "output channel groups", positive=True),
+    Field("n_red", 8, "reduction channel groups", positive=True),
+    Field("n_ky", 5, "kernel rows", positive=True),
+    Field("n_kx", 5, "kernel columns", positive=True),
+    Field("n_img", 12, "images", positive=True),
+    Field("n_y", 10, "rows of the plain side", positive=True),
+    Field("n_x", 10, "columns of the plain side", positive=True),
+    Field("stride", 4, "stride of the strided side", positive=True),
+    Field("oy", 12, "row offset of the strided side (minus padding, plus tile origin)", signed=True),
+    Field("ox", 12, "column offset of the strided side", signed=True),
+    Field("h", 11, "rows of the strided side that exist", positive=True),
+    Field("w", 11, "columns of the strided side, also its pitch", positive=True),
+    Field("a_base", 16, "operand A: first word"),
+    Field("a_step_red", 16, "operand A: words per reduction group"),
+    Field("a_step_img", 16, "operand A: words per image"),
+    Field("b_base", 16, "W scratchpad: first word of weights (ws) or of the second pixel operand (os)"),
+    Field("b_step_kb", 16, "W scratchpad: words per output group"),
+    Field("b_step_red", 16, "W scratchpad: words per reduction group (ws)"),
+    Field("b_step_tap", 16, "W scratchpad: words per tap (ws)"),
+    Field("b_step_img", 16, "W scratchpad: words per image (os)"),
+    Field("c_base", 16, "accumulator: first row"),
+    Field("c_step_kb", 16, "accumulator: rows per output group"),
+    Field("c_step_red", 16, "accumulator: rows per reduction group (os)"),
+    Field("c_step_img", 16, "accumulator: rows per image (ws)"),
+    Field("idx_base", 16, "W scratchpad: first word of the max-pool indices (select)"),
+    Field("slot", 12, "position in the mini-batch of image 0"),
+    Field("blocks_base", 8, "weight-block list: first 64-bit word"),
+)
+
+VECTOR_FIELDS = (
+    Field("u_src", 3, "0 none, 1 U int8, 2 U int32, 3 acc, 4 acc max value, 5 acc max index"),
+    Field("acc_clear", 1, "write zero behind each accumulator row read"),
+    Field("v_src", 2, "0 none, 1 V int8, 2 V int32"),
+    Field("dst", 2, "0 none, 1 O, 2 U, 3 V"),
+    Field("dst_wide", 1, "24-bit values in 32-bit words (4 words per vector); else int8"),
+    Field("per_channel", 1, "A, B, D per lane from the channel table; else from the record"),
+    Field("stochastic", 1, "noise instead of one half before the last shift"),
+    Field("post", 2, "0 none, 1 relu, 2 sign, 3 soft threshold"),
+    Field("mask_in", 1, "zero where the mask from MI is 0"),
+    Field("mask_out", 1, "write result > 0 to MO"),
+    Field("sums", 1, "accumulate per-channel sums of the int8 result"),
+    Field("sums_v", 1, "second sum is of result * v; else of result squared"),
+    Field("sums_first", 1, "sums replace the table's; else they are added to it"),
+    Field("max", 1, "raise the maximum word by max |result| before saturation"),
+    Field("clip", 1, "run for clamp(count - slot, 0, n_img) images"),
+    Field("su", 5, "right shift of u before it saturates to 25 bits"),
+    Field("sv", 5, "right shift of v before it saturates to 25 bits"),
+    Field("u_base", 16, "first word in U, or first row of the accumulator"),
+    Field("v_base", 16, "first word in V"),
+    Field("o_base", 16, "first word of the destination"),
+    Field("mi_base", 16, "first word in MI"),
+    Field("mo_base", 16, "first word in MO"),
+    Field("n_img", 12, "images", positive=True),
+    Field("img_px", 16, "vectors per image", positive=True),
+    Field("slot", 12, "position in the mini-batch of image 0"),
+    Field("c_coef", 16, "channel table: word AB of lane 0 (D is the next word)"),
+    Field("c_stride", 8, "channel table: words per channel"),
+    Field("c_rec", 16, "record: first of four words"),
+    Field("c_sum", 16, "channel table: word S1 of lane 0 (S2 is the next word)"),
+    Field("c_max", 16, "maximum word"),
+    Field("px0", 24, "noise: pixel number in the image of vector 0"),
+    Field("px_total", 24, "noise: pixels per image of the whole tensor"),
+    Field("ch0", 16, "noise: channel of lane 0"),
+)
+
+COEFFICIENT_FIELDS = (
+    Field("pc", 12, "first instruction in P"),
+    Field("length", 12, "scalar instructions", positive=True),
+    Field("ch_base", 16, "C memory: first word of channel 0"),
+    Field("ch_count", 12, "channels", positive=True),
+    Field("ch_stride", 8, "words per channel"),
+    Field("sc_base", 16, "C memory: first scalar"),
+)
+
+FIELDS = {
+    "load": HEADER + _TRANSFER,
+    "array": HEADER + ARRAY_FIELDS,
+    "vector": HEADER + VECTOR_FIELDS,
+    "coefficient": HEADER + COEFFICIENT_FIELDS,
+    "store": HEADER + _TRANSFER,
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An on-chip memory; `wide` words are G bytes, others 8 bytes. `depth` names its configuration entry."""
+
+    name: str
+    depth: str
+    wide: bool
+    load: bool
+    store: bool
+
+
+MEMORIES = (
+    Memory("A", "a_words", True, True, False),
+    Memory("W", "w_words", True, True, False),
+    Memory("U", "vector_words", True, True, True),
+    Memory("V", "vector_words", True, True, True),
+    Memory("O", "vector_words", True, False, True),
+    Memory("MI", "mask_words", True, True, False),
+    Memory("MO", "mask_words", True, False, True),
+    Memory("C", "table_words", False, True, True),
+    Memory("P", "program_words", False, True, False),
+    Memory("IL", "list_words", False, True, False),
+    Memory("BL", "block_words", False, True, False),
+)
+MEMORY_NUMBER = {memory.name: number for number, memory in enumerate(MEMORIES)}
+
+SCALAR_OPS = (
+    "ldc", "stc", "lds", "add", "sub", "min", "max", "addi", "shi", "shr", "mul", "div", "sqrt", "pack", "sat",
+)
+"""Scalar operations of the coefficient unit; the opcode is the position."""
+SCALAR_FIELDS = (Field("op", 5, ""), Field("rd", 4, ""), Field("ra", 4, ""), Field("rb", 4, ""),
+                 Field("imm", 15, "", signed=True))
+
+RECORD_WORDS = 4
+"""A record: [A at 17:0 and B at 49:32, D, key at 31:0 and shift at 37:32, threshold]."""
+
+ERRORS = ("none", "malformed", "bad_address", "read_error", "write_error", "token_overflow", "acc_conflict")
+
+REGISTERS = {
+    "ID": (0x00, "identity: 'JGC1'"),
+    "VERSION": (0x04, "version of this interface"),
+    "CONFIG_HASH": (0x08, "hash of the configuration"),
+    "CTRL": (0x0C, "write: bit 0 start, bit 1 soft reset, bit 2 clear interrupt"),
+    "STATUS": (0x10, "bit 0 busy, bit 1 done, bit 2 error, bits 7:4 error code, bits 10:8 engine"),
+    "ERROR_INDEX": (0x14, "instruction fetched last when the error was raised"),
+    "SEG_ADDR": (0x18, "segment: byte offset from BASE"),
+    "SEG_COUNT": (0x1C, "segment: instructions"),
+    "BASE_LO": (0x20, "DDR base address, low half"),
+    "BASE_HI": (0x24, "DDR base address, high half"),
+    "IRQ_ENABLE": (0x28, "bit 0: raise irq when done or in error"),
+    "COUNTERS": (0x80, "64-bit counters in the order of COUNTERS, low half first"),
+}
+
+COUNTERS = (
+    ("cycles", "from start to the last write response"),
+    ("slots_forward", "pixel slots issued for forward products"),
+    ("slots_grad_input", "pixel slots issued for grad_input products"),
+    ("slots_grad_weight", "pixel slots issued for grad_weight products"),
+    ("slots_pool", "pixel slots issued for pools"),
+    ("macs_int8", "G * G per slot whose operand is in range"),
+    ("weight_blocks", "weight blocks loaded into the array"),
+    ("drained_rows", "output-stationary rows drained"),
+    ("vectors", "vectors processed by the vector unit"),
+    ("vectors_wide", "of these, with a 32-bit operand or result"),
+    ("scalar_ops", "scalar operations of the coefficient unit"),
+    ("spad_reads", "words read from A, W, U, V, MI, O and MO by any engine"),
+    ("spad_writes", "words written to A, W, U, V, MI, O and MO by any engine"),
+    ("acc_reads", "accumulator rows read by array or vector unit"),
+    ("acc_writes", "accumulator rows written by array or vector unit, clears included"),
+    ("table_reads", "C memory words read by vector unit, coefficient unit and store engine"),
+    ("table_writes", "C memory words written by vector unit, coefficient unit and load engine"),
+    ("ddr_read_bytes", "bytes read from DDR by load and fetch"),
+    ("ddr_write_bytes", "bytes written to DDR"),
+    ("instructions", "instructions completed"),
+    ("stall_array_gap", "array has an instruction under way and issues no slot"),
+    ("stall_array_load", "array's next instruction waits for the load engine"),
+    ("stall_array_vector", "array's next instruction waits for the vector unit"),
+    ("stall_array_other", "array's next instruction waits for another engine"),
+    ("stall_array_empty", "array has no instruction while the core is busy"),
+    ("stall_load_token", "load engine's next instruction waits for a token and none is under way"),
+    ("stall_vector_token", "the same for the vector unit"),
+    ("stall_coefficient_token", "the same for the coefficient unit"),
+    ("stall_store_token", "the same for the store engine"),
+    ("stall_read", "load engine has bursts outstanding and no read data arrives on either port"),
+    ("stall_write", "store engine has write data to send and no port takes any"),
+)
+COUNTER_NAMES = tuple(name for name, _ in COUNTERS)
+TIMING_COUNTERS = frozenset(n for n in COUNTER_NAMES if n == "cycles" or n.startswith("stall_"))
+
+
+@dataclass
+class Instruction:
+    """One decoded instruction: `op` names the engine, `fields` holds every field but the opcode."""
+
+    op: str
+    fields: dict[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> int:
+        return self.fields.get(name, 0)
+
+
+class MalformedInstruction(ValueError):
+    """The 64 bytes are not an instruction of this set; the message says which field is at fault."""
+
+
+def pack(fields: tuple[Field, ...], values: dict[str, int]) -> int:
+    """Return the integer with `values` packed from bit 0 upwards; absent fields are zero.
+
+    Raises:
+        ValueError: a value does not fit its field, or a name is unknown.
+    """
+    unknown = set(values) - {f.name for f in fields}
+    if unknown:
+        raise ValueError(f"unknown fields {sorted(unknown)}: known are {[f.name for f in fields]}")
+    word, at = 0, 0
+    for f in fields:
+        value = int(values.get(f.name, 0))
+        low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.signed else (0, (1 << f.bits) - 1)
+        if not low <= value <= high:
+            raise ValueError(f"field {f.name} is {value}, but {f.bits} bits hold {low} to {high}")
+        word |= (value & ((1 << f.bits) - 1)) << at
+        at += f.bits
+    return word
+
+
+def unpack(fields: tuple[Field, ...], word: int) -> dict[str, int]:
+    """Return the fields of `word`; the inverse of `pack`."""
+    values = {}
+    for f in fields:
+        value = word & ((1 << f.bits) - 1)
+        values[f.name] = value - (1 << f.bits) if f.signed and value >> (f.bits - 1) else value
+        word >>= f.bits
+    if word:
+        raise MalformedInstruction("bits above the last field are set")
+    return values
+
+
+def encode(instruction: Instruction) -> bytes:
+    """Return the 64 bytes of an instruction. Raises ValueError when a field does not fit."""
+    values = {**instruction.fields, "opcode": ENGINES.index(instruction.op) + 1}
+    check(Instruction(instruction.op, values))
+    return pack(FIELDS[instruction.op], values).to_bytes(INSTRUCTION_BYTES, "little")
+
+
+def decode(data: bytes) -> Instruction:
+    """Return the instruction in 64 bytes. Raises MalformedInstruction as the fetch unit does."""
+    word = int.from_bytes(data, "little")
+    opcode = word & 0xF
+    if not 1 <= opcode <= len(ENGINES):
+        raise MalformedInstruction(f"opcode {opcode} is none of 1 to {len(ENGINES)}")
+    op = ENGINES[opcode - 1]
+    instruction = Instruction(op, unpack(FIELDS[op], word))
+    check(instruction)
+    del instruction.fields["opcode"]
+    return instruction
+
+
+def check(instruction: Instruction) -> None:
+    """Raise MalformedInstruction for what the fetch unit refuses."""
+    op = instruction.op
+    own = 1 << ENGINES.index(op)
+    if (instruction["wait"] | instruction["signal"]) & own:
+        raise MalformedInstruction(f"{op} waits for or signals itself")
+    for f in FIELDS[op]:
+        if f.positive and instruction[f.name] <= 0:
+            raise MalformedInstruction(f"{op} has {f.name} = {instruction[f.name]}, but it must be positive")
+    if instruction["spare"]:
+        raise MalformedInstruction("spare bits are set")
+    if op in ("load", "store"):
+        number = instruction["mem"]
+        if number >= len(MEMORIES) or not getattr(MEMORIES[number], op):
+            raise MalformedInstruction(f"{op} does not reach memory {number}")
+
+
+def _struct(name: str, fields: tuple[Field, ...]) -> str:
+    lines = []
+    for f in reversed(fields):
+        sign = "signed " if f.signed else ""
+        width = f"[{f.bits - 1}:0] " if f.bits > 1 else ""
+        sv_name = f.name + "_" if f.name in ("wait", "signal") else f.name
+        lines.append(f"    logic {sign}{width}{sv_name};")
+    body = "\n".join(lines)
+    return f"  typedef struct packed {{\n{body}\n  }} {name};\n"
+
+
+def package() -> str:
+    """Return the SystemVerilog package `joulegrad_pkg`; `wait` and `signal` become `wait_` and `signal_`."""
+    out = ["// Written by hw/isa.py. Do not edit.", "", "package joulegrad_pkg;", ""]
+    out.append(f"  localparam int unsigned InstructionBits = {INSTRUCTION_BYTES * 8};")
+    out.append(f"  localparam int unsigned NumEngines = {len(ENGINES)};")
+    out.append(f"  localparam logic [31:0] Identity = 32'h{IDENTITY:08x};")
+    out.append(f"  localparam logic [31:0] Version = 32'd{VERSION};")
+    for i, name in enumerate(ENGINES):
+        out.append(f"  localparam int unsigned Engine{name.title()} = {i};")
+    for i, memory in enumerate(MEMORIES):
+        out.append(f"  localparam logic [3:0] Mem{memory.name} = 4'd{i};")
+    for i, name in enumerate(ERRORS):
+        out.append(f"  localparam logic [3:0] Error{_camel(name)} = 4'd{i};")
+    for name, (address, _) in REGISTERS.items():
+        out.append(f"  localparam logic [9:0] Reg{_camel(name.lower())} = 10'h{address:03x};")
+    out.append(f"  localparam int unsigned NumCounters = {len(COUNTERS)};")
+    for i, name in enumerate(COUNTER_NAMES):
+        out.append(f"  localparam int unsigned Counter{_camel(name)} = {i};")
+    for i, name in enumerate(SCALAR_OPS):
+        out.append(f"  localparam logic [4:0] Scalar{_camel(name)} = 5'd{i};")
+    out.append("")
+    out.append(_struct("scalar_instr_t", SCALAR_FIELDS))
+    for name in ENGINES:
+        width = sum(f.bits for f in FIELDS[name])
+        out.append(f"  localparam int unsigned {name.title()}InstrBits = {width};")
+        out.append(_struct(f"{name}_instr_t", FIELDS[name]))
+    out.append("endpackage")
+    return "\n".join(out) + "\n"
+
+
+def _camel(name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(package())
