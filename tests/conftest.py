@@ -1,0 +1,55 @@
+"""Fixtures: a cocotb bench built once per module and parameter set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+
+from hw import verilator
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture
+def run_rtl(monkeypatch):
+    """Return run(toplevel, module, parameters=None, env=None): run the cocotb tests of tests/<module>.py on hw/rtl/<toplevel>.sv.
+
+    The bench is built in build/rtl/<toplevel>-<digest of parameters> and rebuilt by make's rules only; modules
+    below the top are found by name in hw/rtl. A wrapper for a test may stand in tests/rtl/<toplevel>.sv. Fails when a test of the bench fails.
+    """
+
+    def run(toplevel: str, module: str, parameters: dict | None = None, env: dict | None = None) -> None:
+        tool = verilator.find()
+        for name, value in tool.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS.parent), str(TESTS)]))
+        parameters = parameters or {}
+        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
+        build_dir = verilator.BUILD / "rtl" / f"{toplevel}-{digest}"
+        top = TESTS / "rtl" / f"{toplevel}.sv"
+        top = top if top.exists() else verilator.RTL / f"{toplevel}.sv"
+        runner = get_runner("verilator")
+        runner.build(
+            sources=[VerilatorControlFile(verilator.LINT), verilator.write_package(), top],
+            hdl_toplevel=toplevel,
+            parameters=parameters,
+            build_dir=build_dir,
+            build_args=["-y", str(verilator.RTL), "-Wall", "--assert", "--x-initial", "unique", *tool.build_flags],
+            timescale=("1ns", "1ps"),
+            always=True,
+        )
+        results = runner.test(
+            hdl_toplevel=toplevel, test_module=module, build_dir=build_dir, results_xml=str(build_dir / f"{module}.{os.getpid()}.xml"),
+            extra_env=env or {}, test_dir=build_dir,
+        )
+        ran, failed = get_results(results)
+        assert ran > 0, f"no test ran in {module}"
+        assert failed == 0, f"{failed} of {ran} cocotb tests of {module} failed on {toplevel}"
+
+    return run
