@@ -18,10 +18,11 @@ TESTS = Path(__file__).parent
 
 @pytest.fixture
 def run_rtl(monkeypatch):
-    """Return run(toplevel, module, parameters=None, env=None): run the cocotb tests of tests/<module>.py on hw/rtl/<toplevel>.sv.
+    """Return run(toplevel, module, parameters=None, env=None): the cocotb tests of tests/<module>.py on hw/rtl/<toplevel>.sv.
 
     The bench is built in build/rtl/<toplevel>-<digest of parameters> and rebuilt by make's rules only; modules
-    below the top are found by name in hw/rtl. A wrapper for a test may stand in tests/rtl/<toplevel>.sv. Fails when a test of the bench fails.
+    below the top are found by name in hw/rtl. A wrapper for a test may stand in tests/rtl/<toplevel>.sv. Fails
+    when a test of the bench fails.
     """
 
     def run(toplevel: str, module: str, parameters: dict | None = None, env: dict | None = None) -> None:
@@ -44,8 +45,9 @@ def run_rtl(monkeypatch):
             timescale=("1ns", "1ps"),
             always=True,
         )
+        results_xml = build_dir / f"{module}.{os.getpid()}.xml"
         results = runner.test(
-            hdl_toplevel=toplevel, test_module=module, build_dir=build_dir, results_xml=str(build_dir / f"{module}.{os.getpid()}.xml"),
+            hdl_toplevel=toplevel, test_module=module, build_dir=build_dir, results_xml=str(results_xml),
             extra_env=env or {}, test_dir=build_dir,
         )
         ran, failed = get_results(results)

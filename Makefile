@@ -1,0 +1,47 @@
+# bench: train the digits CNN on the simulated board.   test: everything that needs no board.   lint: what CI checks first.
+# Everything installed goes to .venv/, everything built to build/; neither step is repeated while its inputs stand.
+# A torch that PYTHON can already import is kept. Otherwise pip takes the pinned one; for the small CPU-only wheel
+# give its index: make bench TORCH_INDEX=<the index of CPU wheels>
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+BENCH_ARGS ?=
+TEST_ARGS ?=
+
+.PHONY: bench test lint synthesis benchmark clean
+
+bench: $(VENV)/.run
+	$(VENV)/bin/joulegrad bench digits $(BENCH_ARGS)
+
+test: $(VENV)/.test
+	$(PY) -m pytest -n 2 $(TEST_ARGS)
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(PY) -m hw.lint
+
+benchmark: $(VENV)/.run
+	$(VENV)/bin/joulegrad bench speed
+
+synthesis: $(VENV)/.test
+	$(PY) -m hw.synthesis z7020
+
+# A venv sees the system's packages only where torch is among them.
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "joulegrad needs Python 3.10 or newer, $(PYTHON) is older: set PYTHON" >&2; exit 1; }
+	$(PYTHON) -m venv $$($(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("torch") else "")') $(VENV)
+
+$(VENV)/.run: setup.cfg pyproject.toml constraints.txt | $(PY)
+	$(PY) -c 'import torch' 2>/dev/null || $(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[train,sim]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf build
