@@ -1,0 +1,148 @@
+"""Build the verilated core of a configuration as a shared library, cached in build/ by all it is made from."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from hw import verilator
+from hw.config import Config
+
+HW = Path(__file__).parent
+FILES = HW / "files.f"
+SIM = HW / "sim"
+TOP = "joulegrad_core"
+LIBRARY = "libcore.so"
+BUILD_TIMEOUT_S = 1800
+FLAGS = (
+    "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
+    "--output-split", "8000", "--output-split-cfuncs", "2000",
+    "-CFLAGS", "-fPIC -fvisibility=hidden -std=c++17", "-LDFLAGS", "-shared",
+    "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O2",
+)  # fmt: skip
+log = logging.getLogger(__name__)
+
+
+def parameters(config: Config) -> dict[str, str]:
+    """Return the parameters of joulegrad_core, by name, as SystemVerilog constants."""
+    sizes = {
+        "G": config.g,
+        "AWords": config.a_words,
+        "WWords": config.w_words,
+        "AccRows": config.acc_rows,
+        "VectorWords": config.vector_words,
+        "MaskWords": config.mask_words,
+        "TableWords": config.table_words,
+        "ProgramWords": config.program_words,
+        "ListWords": config.list_words,
+        "BlockWords": config.block_words,
+        "AxiBits": config.axi_bits,
+    }
+    return {**{name: str(value) for name, value in sizes.items()}, "ConfigHash": f"32'h{config.config_hash:08x}"}
+
+
+def rtl_files(files: Path = FILES) -> list[Path]:
+    """Return the RTL files of the list in its order, without the package, which is generated.
+
+    Raises:
+        verilator.ToolError: the list or a file in it is not there.
+    """
+    if not files.is_file():
+        raise verilator.ToolError(f"the list of RTL files {files} is not there")
+    lines = (line.split("//")[0].split("#")[0].strip() for line in files.read_text().splitlines())
+    paths = [files.parent / line for line in lines if line and not line.endswith("joulegrad_pkg.sv")]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise verilator.ToolError(f"{files} names files that are not there: {', '.join(missing)}")
+    return paths
+
+
+def digest(config: Config, tool: verilator.Verilator) -> str:
+    """Return 16 hex digits that change with any source, size, tool or flag of the library."""
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    state = hashlib.sha256(json.dumps([parameters(config), tool.version, str(tool.root), compiler, FLAGS]).encode())
+    package = verilator.write_package()
+    for path in (package, verilator.LINT, *rtl_files(), *sorted(SIM.glob("*.*"))):
+        state.update(f"\0{path.name}\0".encode())
+        state.update(path.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def build(config: Config, folder: Path = verilator.BUILD) -> Path:
+    """Return the shared library of a configuration, building it if what it is made from has changed.
+
+    Two processes may build at once: the second waits for the first and takes its library.
+
+    Raises:
+        verilator.ToolError: a tool is missing, or the build fails.
+    """
+    tool = verilator.find()
+    target = folder / f"{config.name}-{digest(config, tool)}"
+    if (target / LIBRARY).is_file():
+        return target / LIBRARY
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / f"{target.name}.lock"):
+        if not (target / LIBRARY).is_file():
+            _build(config, tool, target)
+    return target / LIBRARY
+
+
+def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
+    started = time.monotonic()
+    log.info("building the simulated core %s", config.name)
+    with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
+        objects, finished = Path(work) / "objects", Path(work) / "finished"
+        _verilate(config, tool, objects)
+        finished.mkdir()
+        shutil.move(objects / LIBRARY, finished / LIBRARY)
+        seconds = round(time.monotonic() - started, 1)
+        record = {"config": config.name, "parameters": parameters(config), "verilator": tool.version, "build_s": seconds}
+        (finished / "build.json").write_text(json.dumps(record, indent=1))
+        if target.exists():
+            shutil.rmtree(target)
+        finished.rename(target)
+    log.info("built the simulated core %s in %.1f s", config.name, seconds)
+
+
+def _verilate(config: Config, tool: verilator.Verilator, objects: Path) -> None:
+    sources = [verilator.LINT, verilator.write_package(), *rtl_files(), *sorted(SIM.glob("*.cpp"))]
+    command = [
+        str(tool.executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{SIM}", "--top-module", TOP,
+        "-o", LIBRARY, "--Mdir", str(objects), *(f"-G{name}={value}" for name, value in parameters(config).items()),
+        *map(str, sources),
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, timeout=BUILD_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise verilator.ToolError(f"building the simulated core {config.name} took more than {BUILD_TIMEOUT_S} s") from None
+    if done.returncode:
+        text = done.stderr + done.stdout
+        first = next((line for line in text.splitlines() if "rror" in line and "Exiting" not in line), text.strip()[-300:])
+        kept = target_log(config)
+        kept.write_text(text)
+        raise verilator.ToolError(f"building the simulated core {config.name} failed: {first} (all of it: {kept})")
+
+
+def target_log(config: Config) -> Path:
+    """Return where the output of a failed build of a configuration is kept."""
+    return verilator.BUILD / f"{config.name}-failed.log"
+
+
+@contextlib.contextmanager
+def _locked(path: Path):
+    """Hold an exclusive lock on a file; the system releases it when the process ends, however it ends."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
