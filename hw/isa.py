@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from algo import scalar_ops
+
 INSTRUCTION_BYTES = 64
 VERSION = 1
 IDENTITY = int.from_bytes(b"JGC1", "little")
@@ -172,12 +174,9 @@ MEMORIES = (
 )
 MEMORY_NUMBER = {memory.name: number for number, memory in enumerate(MEMORIES)}
 
-SCALAR_OPS = (
-    "ldc", "stc", "lds", "add", "sub", "min", "max", "addi", "shi", "shr", "mul", "div", "sqrt", "pack", "sat",
-)
+SCALAR_OPS = scalar_ops.SCALAR_OPS
 """Scalar operations of the coefficient unit; the opcode is the position."""
-SCALAR_FIELDS = (Field("op", 5, ""), Field("rd", 4, ""), Field("ra", 4, ""), Field("rb", 4, ""),
-                 Field("imm", 15, "", signed=True))
+SCALAR_FIELDS = tuple(Field(name, bits, "", signed=name == "imm") for name, bits in scalar_ops.SCALAR_LAYOUT)
 
 RECORD_WORDS = 4
 """A record: [A at 17:0 and B at 49:32, D, key at 31:0 and shift at 37:32, threshold]."""
