@@ -1,0 +1,100 @@
+"""The core's control registers, for every board that can read and write them: simulated, Zynq or behind a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from host.board import BoardError, Identity, SegmentError
+from hw import isa
+
+START, SOFT_RESET, CLEAR_INTERRUPT = 1, 2, 4
+BUSY, DONE, ERROR = 1, 2, 4
+
+
+class CoreDriver:
+    """Identity, start, status and counters of a core.
+
+    Args:
+        read_register: (byte address) -> 32-bit value.
+        write_register: (byte address, 32-bit value).
+        base: bus address of the first byte of the core's DDR region.
+    """
+
+    def __init__(self, read_register: Callable[[int], int], write_register: Callable[[int, int], None], base: int):
+        self._read_register = read_register
+        self._write_register = write_register
+        self._base = base
+        self._address = 0
+
+    def read(self, name: str) -> int:
+        """Return the register called `name` in isa.REGISTERS."""
+        return self._read_register(isa.REGISTERS[name][0])
+
+    def write(self, name: str, value: int) -> None:
+        """Write the register called `name` in isa.REGISTERS."""
+        self._write_register(isa.REGISTERS[name][0], value)
+
+    def identity(self) -> Identity:
+        """Return version and configuration hash. Raises BoardError when another design, or none, answers."""
+        found = self.read("ID")
+        if found != isa.IDENTITY:
+            raise BoardError(f"the identity register reads {found:#010x}, not {isa.IDENTITY:#010x}: this is no joulegrad core")
+        version = self.read("VERSION")
+        if version != isa.VERSION:
+            raise BoardError(f"the core has interface version {version}, this software drives version {isa.VERSION}")
+        return Identity(version, self.read("CONFIG_HASH"))
+
+    def start(self, segment_address: int, count: int) -> None:
+        """Start `count` instructions at a byte offset from the core's base, interrupt enabled."""
+        self._address = segment_address
+        self.write("CTRL", CLEAR_INTERRUPT)
+        self.write("BASE_LO", self._base & 0xFFFFFFFF)
+        self.write("BASE_HI", self._base >> 32)
+        self.write("SEG_ADDR", segment_address)
+        self.write("SEG_COUNT", count)
+        self.write("IRQ_ENABLE", 1)
+        self.write("CTRL", START)
+
+    def finished(self) -> bool:
+        """Return whether the segment is done or has stopped with an error."""
+        return bool(self.read("STATUS") & (DONE | ERROR))
+
+    def outcome(self) -> dict[str, int]:
+        """Return the counters of the segment that is done, and clear its interrupt.
+
+        Raises:
+            SegmentError: the core stopped with an error; it is soft-reset.
+            BoardError: the segment is not done.
+        """
+        status = self.read("STATUS")
+        if status & ERROR:
+            index = self.read("ERROR_INDEX")
+            self.write("CTRL", SOFT_RESET)
+            raise SegmentError(
+                _name(isa.ERRORS, status >> 4 & 0xF), _name((*isa.ENGINES, "fetch"), status >> 8 & 0x7), index, self._address
+            )
+        if not status & DONE:
+            raise BoardError(f"the segment at {self._address:#x} is not done: the status register reads {status:#x}")
+        counters = self.counters()
+        self.write("CTRL", CLEAR_INTERRUPT)
+        return counters
+
+    def counters(self) -> dict[str, int]:
+        """Return the counters since the last start."""
+        first = isa.REGISTERS["COUNTERS"][0]
+        return {
+            name: self._read_register(first + 8 * i) | self._read_register(first + 8 * i + 4) << 32
+            for i, name in enumerate(isa.COUNTER_NAMES)
+        }
+
+    def progress(self) -> int:
+        """Return the instructions completed since the last start, low 32 bits."""
+        return self._read_register(isa.REGISTERS["COUNTERS"][0] + 8 * isa.COUNTER_NAMES.index("instructions"))
+
+    def soft_reset(self) -> None:
+        """Abandon what runs; bursts under way end."""
+        self.write("CTRL", SOFT_RESET)
+
+
+def _name(names: tuple[str, ...], number: int) -> str:
+    return names[number] if number < len(names) else f"unknown ({number})"

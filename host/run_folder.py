@@ -1,0 +1,170 @@
+"""The run folder: what a run was, iteration by iteration, readable at any moment and after any crash.
+
+`run.json` is replaced as a whole, atomically, every few iterations; `iterations.jsonl` only ever grows by
+whole lines, so that a crash costs at most its last line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+SCHEMA = 1
+RECORD = "run.json"
+ITERATIONS = "iterations.jsonl"
+STATUSES = ("running", "finished", "aborted", "failed")
+
+
+class RunFolderError(RuntimeError):
+    """The run folder cannot be made, written or read; the message says which and why."""
+
+
+class RunFolder:
+    """A new run's folder. As a context manager it marks how the run ended.
+
+    Leaving the block without an exception marks the run finished; a KeyboardInterrupt marks it aborted,
+    anything else failed, with the message.
+
+    Attributes:
+        path: the folder.
+        record: what run.json holds.
+    """
+
+    def __init__(self, path: Path | str, record: dict, every: int = 5):
+        """Make the folder and write run.json.
+
+        Args:
+            path: must not exist, or be an empty folder: a run is never overwritten.
+            record: JSON data that is known from the start: commit, configuration and its hash, seeds, versions.
+            every: iterations between two versions of run.json.
+
+        Raises:
+            RunFolderError: a run is there already, or the folder cannot be written.
+        """
+        self.path = Path(path)
+        self._every = every
+        self._iterations = 0
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise RunFolderError(f"the run folder {self.path} is not empty: a run is not overwritten, name another folder")
+            self._lines = open(self.path / ITERATIONS, "x", encoding="utf-8")
+        except OSError as error:
+            raise RunFolderError(f"the run folder {self.path} cannot be written: {error.strerror or error}") from None
+        self.record = {
+            "schema": SCHEMA, "status": "running", "started_unix_s": time.time(), "ended_unix_s": None, **record,
+            "iterations": 0, "loss": [],
+        }  # fmt: skip
+        self._write_record()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.record["status"] != "running":
+            return
+        if kind is None:
+            self.end("finished")
+        elif issubclass(kind, KeyboardInterrupt):
+            self.end("aborted", reason="interrupted")
+        else:
+            self.end("failed", reason=f"{kind.__name__}: {error}")
+
+    def append(self, iteration: dict) -> None:
+        """Add an iteration; its "loss", if there, also goes into run.json's list.
+
+        Raises:
+            RunFolderError: the folder cannot be written any more.
+        """
+        try:
+            self._lines.write(_json(iteration) + "\n")
+            self._lines.flush()
+        except OSError as error:
+            raise RunFolderError(f"{self.path / ITERATIONS} cannot be written: {error.strerror or error}") from None
+        self._iterations += 1
+        self.record["iterations"] = self._iterations
+        if "loss" in iteration:
+            self.record["loss"].append(iteration["loss"])
+        if self._iterations % self._every == 0:
+            self._write_record()
+
+    def update(self, **fields) -> None:
+        """Set fields of run.json and write it."""
+        self.record.update(fields)
+        self._write_record()
+
+    def end(self, status: str, **fields) -> None:
+        """Write run.json for the last time with a status of STATUSES, and close the folder."""
+        if status not in STATUSES:
+            raise ValueError(f"a run ends with one of {STATUSES[1:]}, not {status!r}")
+        self._lines.close()
+        self.update(status=status, ended_unix_s=time.time(), **fields)
+
+    def _write_record(self) -> None:
+        try:
+            write_atomically(self.path / RECORD, _json(self.record, indent=1))
+        except OSError as error:
+            raise RunFolderError(f"{self.path / RECORD} cannot be written: {error.strerror or error}") from None
+
+
+def read_record(path: Path | str) -> dict:
+    """Return run.json of a run folder. Raises RunFolderError when it is no run folder."""
+    file = Path(path) / RECORD
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunFolderError(f"{path} is not a run folder: {file} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise RunFolderError(f"{file} is not JSON: {error}") from None
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else type(record).__name__
+        raise RunFolderError(f"{file} has schema {found}, this software reads schema {SCHEMA}")
+    return record
+
+
+def read_iterations(path: Path | str) -> Iterator[dict]:
+    """Yield the iterations of a run folder; a last line that a crash cut short is left out.
+
+    Raises:
+        RunFolderError: the file cannot be read, or a line other than the last is damaged.
+    """
+    file = Path(path) / ITERATIONS
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{file} cannot be read: {error.strerror or error}") from None
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last line feed was cut short
+        try:
+            yield json.loads(line)
+        except ValueError:
+            raise RunFolderError(f"line {number} of {file} is damaged") from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file by `text` so that a reader, and a crash, sees the old or the new one. Raises OSError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(partial, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _json(data, **options) -> str:
+    return json.dumps(data, default=_plain, **options)
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} does not go into a run folder")
