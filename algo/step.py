@@ -166,7 +166,7 @@ class Update:
     """grad_weight and the weight update, on 24-bit values, nearest rounding, saturated to +-(2^23 - 1):
 
     t = A acc + B w (`record_t`), m = A m + B t (`record_m`, maximum `maximum`), w = A w + B m (`record_w`),
-    w8 = A w saturated to int8 (`record_w8`). su: right shift of acc.
+    w8 = A w saturated to int8 (`record_w8`, maximum `maximum_w8`, "" for none). su: right shift of acc.
     """
 
     name: str
@@ -178,6 +178,7 @@ class Update:
     record_w8: str
     maximum: str
     su: int = 0
+    maximum_w8: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,8 @@ class Step:
             forward and backward, and exponents and tables before forward.
         maxima: names, one word each; tensor name of the exponent they drive.
         limits: exponent name to the limit of its delayed scaling, where it is not 127.
-        scalars: block name to the names of its words.
+        followers: exponent name to the exponent whose value of this iteration it takes for the next one.
+        scalars: block name to the specifications of its words, see algo.scaling.
         programs: name to 32-bit scalar instructions (isa.SCALAR_FIELDS).
     """
 
@@ -218,6 +220,7 @@ class Step:
     programs: dict[str, tuple[int, ...]]
     segments: dict[str, tuple[Compute | Update | Coefficient, ...]]
     limits: dict[str, int] = field(default_factory=dict)
+    followers: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""
