@@ -330,6 +330,29 @@ def _struct(name: str, fields: tuple[Field, ...]) -> str:
     return f"  typedef struct packed {{\n{body}\n  }} {name};\n"
 
 
+def _malformed() -> str:
+    """Return the SystemVerilog function that says of 512 bits what `check` says of an instruction."""
+    lines = ["  // True for what hw/isa.py check() refuses.",
+             "  function automatic logic malformed(input logic [InstructionBits-1:0] word);",
+             "    case (word[3:0])"]
+    for number, op in enumerate(ENGINES):
+        at = {}
+        for f in FIELDS[op]:
+            at[f.name] = (sum(at_bits for _, at_bits in at.values()), f.bits)
+        start = {name: f"word[{low} +: {bits}]" for name, (low, bits) in at.items()}
+        width = sum(bits for _, bits in at.values())
+        terms = [f"|word[InstructionBits-1:{width}]", f"|{start['spare']}",
+                 f"word[{at['wait'][0] + number}]", f"word[{at['signal'][0] + number}]"]
+        terms += [f"{start[f.name]} == '0" for f in FIELDS[op] if f.positive]
+        if op in ("load", "store"):
+            reached = sum(getattr(memory, op) << i for i, memory in enumerate(MEMORIES))
+            terms.append(f"((16'h{reached:04x} >> {start['mem']}) & 16'd1) == 16'd0")
+        body = " ||\n               ".join(terms)
+        lines.append(f"      4'd{number + 1}: return {body};")
+    lines += ["      default: return 1'b1;", "    endcase", "  endfunction", ""]
+    return "\n".join(lines)
+
+
 def package() -> str:
     """Return the SystemVerilog package `joulegrad_pkg`; `wait` and `signal` become `wait_` and `signal_`."""
     out = ["// Written by hw/isa.py. Do not edit.", "", "package joulegrad_pkg;", ""]
@@ -356,6 +379,8 @@ def package() -> str:
         width = sum(f.bits for f in FIELDS[name])
         out.append(f"  localparam int unsigned {name.title()}InstrBits = {width};")
         out.append(_struct(f"{name}_instr_t", FIELDS[name]))
+    out.append(_struct("header_t", HEADER))
+    out.append(_malformed())
     out.append("endpackage")
     return "\n".join(out) + "\n"
 

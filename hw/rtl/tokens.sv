@@ -1,0 +1,50 @@
+// The dependency tokens: one counting semaphore per ordered pair of engines.
+//
+//   count[d][s] += give_i[s][d] - take_i[d][s],  available_o[d][s] = count[d][s] > 0
+//
+// A token given in a cycle can be taken in the next. overflow_o[s]: engine s gave to a semaphore that is
+// full (1023). Golden: hw/golden.py.
+
+module tokens import joulegrad_pkg::*; #(
+  localparam int unsigned CountW = 10  // bits of a semaphore
+) (
+  input  logic                                  clk_i,
+  input  logic                                  rst_ni,
+  input  logic [NumEngines-1:0][NumEngines-1:0] take_i,       // [taker][giver]
+  input  logic [NumEngines-1:0][NumEngines-1:0] give_i,       // [giver][taker]
+  output logic [NumEngines-1:0][NumEngines-1:0] available_o,  // [taker][giver]
+  output logic [NumEngines-1:0]                 overflow_o    // [giver]
+);
+
+  logic [NumEngines-1:0][NumEngines-1:0][CountW-1:0] count_q;  // [taker][giver]
+
+  always_comb begin
+    overflow_o = '0;
+    for (int unsigned d = 0; d < NumEngines; d++) begin
+      for (int unsigned s = 0; s < NumEngines; s++) begin
+        available_o[d][s] = count_q[d][s] != '0;
+        if (give_i[s][d] && !take_i[d][s] && &count_q[d][s]) overflow_o[s] = 1'b1;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned d = 0; d < NumEngines; d++) begin
+      for (int unsigned s = 0; s < NumEngines; s++) begin
+        if (!rst_ni) count_q[d][s] <= '0;
+        else if (s != d) begin
+          if (give_i[s][d] && !take_i[d][s]) count_q[d][s] <= count_q[d][s] + 1'b1;
+          if (!give_i[s][d] && take_i[d][s]) count_q[d][s] <= count_q[d][s] - 1'b1;
+        end
+      end
+    end
+  end
+
+`ifndef SYNTHESIS
+  for (genvar d = 0; d < NumEngines; d++) begin : gen_assert
+    TokenThereA : assert property (@(posedge clk_i) disable iff (!rst_ni)
+      (take_i[d] & ~available_o[d]) == '0);
+  end
+`endif
+
+endmodule
