@@ -11,11 +11,19 @@ from hw.config import Config
 
 
 class CoreError(RuntimeError):
-    """An instruction cannot run; `code` is the entry of isa.ERRORS that the hardware's status would show."""
+    """An instruction cannot run.
 
-    def __init__(self, code: str, message: str):
+    Attributes:
+        code: the entry of isa.ERRORS that the hardware's status would show.
+        index, engine: number of the instruction in its segment and entry of isa.ENGINES or "fetch"; the
+            interpreter sets them, unit models leave them at 0 and "".
+    """
+
+    def __init__(self, code: str, message: str, index: int = 0, engine: str = ""):
         super().__init__(message)
         self.code = code
+        self.index = index
+        self.engine = engine
 
 
 @dataclass
