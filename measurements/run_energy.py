@@ -71,7 +71,7 @@ class EnergyMeter:
         self.config = config
         self.table = table or load_table()
         self.processor = processor or ProcessorModel()
-        self.rails = rails or VirtualRails()
+        self.rails = rails or VirtualRails(config.g)
         self.iterations: list[IterationEnergy] = []
 
     def add(self, counters: dict[str, int], activity: dict[str, int], work: ProcessorWork) -> IterationEnergy | None:

@@ -18,7 +18,11 @@ LABEL = "emulated"
 RAILS = ("board_5v0", "ddr_1v5", "pl_1v0", "ps_1v0")
 SCOPE = "virtual rails: " + ", ".join(RAILS)
 ACTIVITY = ("operand_toggles", "product_toggles")
-"""Bits that changed at the array's operand inputs, and in its products, as hw/rtl/activity.sv counts them."""
+"""Bits that changed from word to word on the array's operands, and from vector to vector on its results; hw/rtl/activity.sv.
+
+Weight-stationary products change operand A and a result vector per cycle; output-stationary ones change both operands
+and keep their results inside, so that both dataflows come to the same full power.
+"""
 
 REFRESH_S = 0.0352
 GAIN_LIMIT = 0.001
@@ -37,21 +41,22 @@ class RailLevels:
 
     Attributes:
         idle_w: rail to its idle power; together 1.6 W. The division between rails is assumed.
-        operand_w, product_w: on pl_1v0, of a full 16 x 16 array at 100 MHz on random operands.
-        operand_toggles_per_cycle, product_toggles_per_cycle: counts of that array on random operands.
+        operand_w, product_w: on pl_1v0, of a full array of side reference_g at reference_clk_hz, weight-stationary, random int8.
+        operand_toggles_per_cycle, product_toggles_per_cycle: counts of that array: half of 16 x 8 and of 16 x 32 bits.
         ddr_w: on ddr_1v5 at ddr_bytes_per_s.
         processor_w: on ps_1v0 while the processor works.
-        reference_clk_hz: clock of that array.
+        reference_g, reference_clk_hz: side and clock of that array.
     """
 
     idle_w: dict[str, float] = field(default_factory=lambda: {"board_5v0": 0.70, "ddr_1v5": 0.15, "pl_1v0": 0.15, "ps_1v0": 0.60})
-    operand_w: float = 0.1
-    product_w: float = 0.3
+    operand_w: float = 0.2
+    product_w: float = 0.2
     operand_toggles_per_cycle: float = 64.0
-    product_toggles_per_cycle: float = 2048.0
+    product_toggles_per_cycle: float = 256.0
     ddr_w: float = 0.2
     ddr_bytes_per_s: float = 1.6e9
     processor_w: float = 0.2
+    reference_g: int = 16
     reference_clk_hz: float = 100e6
 
     def __post_init__(self):
@@ -63,8 +68,10 @@ class RailLevels:
         """Idle power of all rails."""
         return math.fsum(self.idle_w.values())
 
-    def joules_above_idle(self, activity: dict[str, int], ddr_bytes: int, processor_s: float) -> dict[str, float]:
-        """Return joules above idle by rail for counted activity.
+    def joules_above_idle(self, activity: dict[str, int], g: int, ddr_bytes: int, processor_s: float) -> dict[str, float]:
+        """Return joules above idle by rail for counted activity of an array of side g.
+
+        A bit that changes reaches, or comes from, g multipliers: its energy goes with g.
 
         Raises:
             UnknownActivity: `activity` lacks a count of ACTIVITY.
@@ -72,8 +79,9 @@ class RailLevels:
         missing = [name for name in ACTIVITY if name not in activity]
         if missing:
             raise UnknownActivity(f"the board counts activity {sorted(activity)}, the virtual rails also need {missing}")
-        operand_j = self.operand_w / (self.operand_toggles_per_cycle * self.reference_clk_hz)
-        product_j = self.product_w / (self.product_toggles_per_cycle * self.reference_clk_hz)
+        per_side = g / (self.reference_g * self.reference_clk_hz)
+        operand_j = self.operand_w / self.operand_toggles_per_cycle * per_side
+        product_j = self.product_w / self.product_toggles_per_cycle * per_side
         return {
             "board_5v0": 0.0,
             "ddr_1v5": ddr_bytes * self.ddr_w / self.ddr_bytes_per_s,
@@ -104,11 +112,16 @@ class Interval:
 class VirtualRails:
     """Rails of one simulated board: fed activity as it runs, they hold the power over virtual time.
 
+    Args:
+        g: side of the array.
+        levels: of the rails; the stated assumption by default.
+
     Attributes:
         intervals: everything so far, without gaps, from time 0.
     """
 
-    def __init__(self, levels: RailLevels | None = None):
+    def __init__(self, g: int, levels: RailLevels | None = None):
+        self.g = g
         self.levels = levels or RailLevels()
         self.intervals: list[Interval] = []
 
@@ -129,7 +142,7 @@ class VirtualRails:
         """
         if not duration_s > 0:
             raise ValueError(f"virtual time advances by {duration_s} s: it can only go forward")
-        joules = self.levels.joules_above_idle(activity or dict.fromkeys(ACTIVITY, 0), ddr_bytes, processor_s)
+        joules = self.levels.joules_above_idle(activity or dict.fromkeys(ACTIVITY, 0), self.g, ddr_bytes, processor_s)
         power_w = {rail: self.levels.idle_w[rail] + joules[rail] / duration_s for rail in RAILS}
         self.intervals.append(Interval(self.now_s, self.now_s + duration_s, power_w))
 

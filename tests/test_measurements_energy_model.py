@@ -36,6 +36,29 @@ def test_a_case_by_hand():
     assert shares.net == pytest.approx(shares.array + shares.memory + shares.processor, rel=1e-12)
 
 
+def test_units_by_hand():
+    table, process = load_table(), 0.7682
+    soft, hard = 14 * process, 7 * process
+    expected = {
+        "macs_int8": 0.2 * hard + 0.1 * soft,
+        "weight_blocks": 256 * 0.03 * soft,
+        "drained_rows": 16 * 0.1 * soft,
+        "vectors": 16 * (2.7246 * hard + 0.45 * soft),
+        "vectors_wide": 16 * 0.1 * soft,
+        "scalar_ops": 0.2 * soft + 10 * hard,
+        "spad_reads": 16 * 1.25 * hard,
+        "spad_writes": 16 * 1.25 * hard,
+        "acc_reads": 64 * 1.25 * hard,
+        "acc_writes": 64 * 1.25 * hard,
+        "table_reads": 10 * hard,
+        "table_writes": 10 * hard,
+        "ddr_read_bytes": 118.8,
+        "ddr_write_bytes": 97.7,
+        "instructions": 160 * hard,
+    }
+    assert {counter: table.picojoules(counter, 16) for counter in table.event_pj} == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("counter", sorted(load_table().event_pj))
 def test_every_paid_counter_raises_its_own_share_only(counter):
     config, table = load_config("tiny"), load_table()

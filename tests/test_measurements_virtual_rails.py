@@ -21,14 +21,14 @@ def busy(share: float) -> dict[str, int]:
 
 
 def test_idle_is_the_published_power():
-    rails = VirtualRails()
+    rails = VirtualRails(16)
     rails.advance(2.0)
     assert math.fsum(rails.energy_j().values()) == pytest.approx(3.2, rel=1e-12)
     assert RailLevels().total_idle_w == pytest.approx(1.6, rel=1e-12)
 
 
 def test_a_full_array_with_ddr_draws_what_is_stated():
-    rails = VirtualRails()
+    rails = VirtualRails(16)
     rails.advance(1.0, busy(1.0), ddr_bytes=1_600_000_000)
     energy = rails.energy_j()
     assert energy["pl_1v0"] == pytest.approx(0.15 + 0.4, rel=1e-12)
@@ -36,8 +36,17 @@ def test_a_full_array_with_ddr_draws_what_is_stated():
     assert 0.4 <= math.fsum(energy.values()) - 1.6 <= 0.8
 
 
+def test_a_small_array_draws_less_per_toggle():
+    energies = []
+    for g in (16, 4):
+        rails = VirtualRails(g)
+        rails.advance(1.0, busy(1.0))
+        energies.append(rails.energy_j()["pl_1v0"] - 0.15)
+    assert energies == pytest.approx([0.4, 0.1], rel=1e-12)
+
+
 def test_windows_add_up_and_cut_intervals():
-    rails = VirtualRails()
+    rails = VirtualRails(16)
     rails.advance(0.5, busy(0.25), 1000)
     rails.advance(0.25, None, 0, 0.25)
     rails.advance(0.5, busy(0.125), 500)
@@ -51,7 +60,7 @@ def test_windows_add_up_and_cut_intervals():
 
 
 def test_quiet_data_draw_less_at_equal_counters():
-    loud, quiet = VirtualRails(), VirtualRails()
+    loud, quiet = VirtualRails(16), VirtualRails(16)
     loud.advance(0.01, {"operand_toggles": 6_000_000, "product_toggles": 200_000_000})
     quiet.advance(0.01, {"operand_toggles": 600_000, "product_toggles": 20_000_000})
     assert quiet.energy_j()["pl_1v0"] < loud.energy_j()["pl_1v0"]
@@ -61,12 +70,12 @@ def test_quiet_data_draw_less_at_equal_counters():
 def test_missing_activity_is_refused_by_name(absent):
     activity = {name: 1 for name in ACTIVITY if name != absent}
     with pytest.raises(UnknownActivity, match=absent):
-        VirtualRails().advance(1.0, activity)
+        VirtualRails(16).advance(1.0, activity)
 
 
 def test_time_goes_forward():
     with pytest.raises(ValueError, match="forward"):
-        VirtualRails().advance(0.0)
+        VirtualRails(16).advance(0.0)
 
 
 def test_a_short_window_is_said_to_be_short():
