@@ -15,9 +15,8 @@ from measurements.run_energy import EnergyMeter
 
 COUNTERS = {
     "cycles": 500_000, "slots_forward": 100_000, "slots_grad_weight": 90_000, "stall_array_load": 50_000,
-    "stall_array_vector": 30_000,
-       "macs_int8": 40_000_000, "vectors": 30_000, "spad_reads": 300_000, "acc_writes": 200_000, "ddr_read_bytes": 2_000_000,
-    "ddr_write_bytes": 1_000_000, "instructions": 700,
+    "stall_array_vector": 30_000, "macs_int8": 40_000_000, "vectors": 30_000, "spad_reads": 300_000, "acc_writes": 200_000,
+    "ddr_read_bytes": 2_000_000, "ddr_write_bytes": 1_000_000, "instructions": 700,
 }  # fmt: skip
 ACTIVITY = {"operand_toggles": 9_000_000, "product_toggles": 200_000_000}
 WORK = ProcessorWork(register_accesses=20, array_calls=30, elements=320, records=100, copied_bytes=20_000, streamed_bytes=2048)
