@@ -56,12 +56,14 @@ class Board(abc.ABC):
         config: the configuration that is asked for; `identity` says what is there.
         clk_hz: the core's clock, of which `cycles` in the counters is a count.
         ddr_bytes: size of the core's region.
+        register_accesses: single control registers read and written since `open`, for models of the processor's time.
     """
 
     scheme = ""
     config: Config
     clk_hz: float
     ddr_bytes: int
+    register_accesses: int = 0
 
     def __enter__(self):
         self.open()

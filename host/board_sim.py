@@ -60,6 +60,11 @@ class Driver(Board):
         self._idle("the identity be read")
         return self._driver.identity()
 
+    @property
+    def register_accesses(self) -> int:
+        """Control registers read and written one by one since `open`."""
+        return self._driver.accesses
+
     def write(self, address: int, data) -> None:
         """Write to the DDR that the simulation shares."""
         values = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8)

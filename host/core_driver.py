@@ -18,6 +18,9 @@ class CoreDriver:
         read_register: (byte address) -> 32-bit value.
         write_register: (byte address, 32-bit value).
         base: bus address of the first byte of the core's DDR region.
+
+    Attributes:
+        accesses: single registers read and written so far; the counters, read as one block, are not among them.
     """
 
     def __init__(self, read_register: Callable[[int], int], write_register: Callable[[int, int], None], base: int):
@@ -25,13 +28,16 @@ class CoreDriver:
         self._write_register = write_register
         self._base = base
         self._address = 0
+        self.accesses = 0
 
     def read(self, name: str) -> int:
         """Return the register called `name` in isa.REGISTERS."""
+        self.accesses += 1
         return self._read_register(isa.REGISTERS[name][0])
 
     def write(self, name: str, value: int) -> None:
         """Write the register called `name` in isa.REGISTERS."""
+        self.accesses += 1
         self._write_register(isa.REGISTERS[name][0], value)
 
     def identity(self) -> Identity:

@@ -1,0 +1,246 @@
+"""Executes a program on any board: training iterations, evaluation, and what the tensors hold afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from algo import scaling
+from algo.arithmetic import noise_key
+from algo.loss import cross_entropy
+from host.board import Board, BoardError
+from host.host_table import HostTable
+from host.input_buffer import InputBuffer, with_following
+from hw.compile import CLEAR
+from hw.compile_table import HOST_TABLE, IMAGE_LIST
+from hw.program import Program
+
+LOSS_ARRAY_CALLS = 20
+"""numpy calls of one cross-entropy, for the model of the processor's time."""
+
+
+@dataclass
+class ProcessorWork:
+    """What the processor did in an iteration; the entries of measurements.processor_time.ProcessorWork."""
+
+    register_accesses: int = 0
+    array_calls: int = 0
+    elements: int = 0
+    records: int = 0
+    copied_bytes: int = 0
+    streamed_bytes: int = 0
+
+
+@dataclass
+class Iteration:
+    """One executed training iteration.
+
+    Attributes:
+        number: counted from 0.
+        loss: mean cross-entropy of the mini-batch, in nats.
+        correct: images whose largest logit was the label's.
+        images: of the mini-batch.
+        maxima: by name, before saturation.
+        counters, activity: by segment.
+        processor: work done.
+    """
+
+    number: int
+    loss: float
+    correct: int
+    images: int
+    maxima: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    activity: dict[str, dict[str, int]] = field(default_factory=dict)
+    processor: ProcessorWork = field(default_factory=ProcessorWork)
+
+    def total_counters(self) -> dict[str, int]:
+        """Return the counters summed over the segments."""
+        return summed(self.counters.values())
+
+    def total_activity(self) -> dict[str, int]:
+        """Return the signal activity summed over the segments."""
+        return summed(self.activity.values())
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result over a data set: mean loss in nats, correct images, images."""
+
+    loss: float
+    correct: int
+    images: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct images."""
+        return self.correct / self.images
+
+
+class Runtime:
+    """One program on one opened board.
+
+    Args:
+        board: opened; of the configuration that the program was compiled for.
+        program: to execute; it must hold a step, not a kernel.
+        state: exponents, seed, iteration and hyper-parameters to start from.
+        timeout_s: wall-clock limit of a segment; None leaves it to the board's own watch for progress.
+        before_segment: called with a segment's name before it starts, for snapshots.
+
+    Attributes:
+        state: as it is after the last executed iteration.
+
+    Raises:
+        BoardError: the program is of another configuration, or does not fit the board's DDR.
+    """
+
+    def __init__(self, board: Board, program: Program, state: scaling.State, timeout_s: float | None = None, before_segment=None):
+        check_identity(board, program)
+        self.board = board
+        self.program = program
+        self.state = state
+        self._timeout_s = timeout_s
+        self._before_segment = before_segment
+        self._table = HostTable(program.step, program.table)
+        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST)
+        self._load()
+
+    def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
+        """Execute a training iteration for every (int8 images (n, c, h, w), labels (n,)) and yield it.
+
+        The images of the following mini-batch are written while the core computes. An interruption, or any
+        other exception, stops the board before it goes on.
+        """
+        for (images, labels), following in with_following(batches):
+            try:
+                iteration = self._iterate(images, labels, following[0] if following else None)
+            except BaseException:
+                self.board.stop()
+                raise
+            yield iteration
+
+    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> Evaluation:
+        """Return loss and accuracy over a data set, with the running statistics of batch norm.
+
+        Args:
+            images: int8 (n, c, h, w); labels: (n,).
+        """
+        batch = self._input.batch
+        batches = [(images[i : i + batch], labels[i : i + batch]) for i in range(0, len(images), batch)]
+        loss = correct = 0
+        try:
+            for (part, targets), following in with_following(batches):
+                work = ProcessorWork()
+                self._prepare(part, work)
+                self._run("eval", following[0] if following else None, work)
+                result = self._loss(len(part), targets, None)
+                loss += result.loss * len(part)
+                correct += result.correct
+        except BaseException:
+            self.board.stop()
+            raise
+        return Evaluation(loss / len(images), correct, len(images))
+
+    def read(self, name: str) -> np.ndarray:
+        """Return the logical array that region `name` holds on the board."""
+        region = self.program.memory[name]
+        return self.program.memory.decode(name, self.board.read(region.offset, region.size))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return what training changes: int8 and master weights, momenta, persistent entries of channel tables.
+
+        Names are `weight`, `weight.master`, `weight.momentum` and `table.entry`.
+        """
+        step = self.program.step
+        found = {}
+        for weight in step.weights:
+            for name in (weight, f"{weight}.master", f"{weight}.momentum"):
+                found[name] = self.read(name)
+        for table in step.tables.values():
+            if table.persistent:
+                words = self.read(table.name)
+                for entry in table.persistent:
+                    found[f"{table.name}.{entry}"] = words[:, table.entries.index(entry)]
+        return found
+
+    def _load(self) -> None:
+        self.board.write(0, self.program.image())
+        self.board.start(self.program.segments[CLEAR].address, self.program.segments[CLEAR].count)
+        self.board.wait(self._timeout_s)
+
+    def _iterate(self, images: np.ndarray, labels: np.ndarray, following: np.ndarray | None) -> Iteration:
+        step, state, work = self.program.step, self.state, ProcessorWork()
+        accesses = self.board.register_accesses
+        self._prepare(images, work)
+        counters, activity = {}, {}
+        counters["forward"], activity["forward"] = self._run("forward", following, work)
+        key = noise_key(state.seed, state.iteration, step.logits_grad)
+        loss = self._loss(len(images), labels, key)
+        work.copied_bytes += self._write_gradient(loss.gradient)
+        counters["backward"], activity["backward"] = self._run("backward", None, work)
+        words = self.read(HOST_TABLE)
+        maxima = {**self._table.maxima(words), step.logits_grad: loss.maximum}
+        self.state = scaling.advance(step, state, maxima)
+        work.register_accesses = self.board.register_accesses - accesses
+        work.array_calls += LOSS_ARRAY_CALLS
+        work.elements = loss.gradient.size
+        work.copied_bytes += words.nbytes + self.program.memory[step.logits].size
+        return Iteration(state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work)
+
+    def _prepare(self, images: np.ndarray, work: ProcessorWork) -> None:
+        """Write the tables of an iteration and point the core to its images."""
+        words = self._table.words(self.state, len(images))
+        self._write(HOST_TABLE, words)
+        work.copied_bytes += words.nbytes + self._input.use(images)
+        work.records += self._table.computed
+
+    def _run(self, name: str, following: np.ndarray | None, work: ProcessorWork) -> tuple[dict[str, int], dict[str, int]]:
+        if self._before_segment is not None:
+            self._before_segment(name)
+        segment = self.program.segments[name]
+        self.board.start(segment.address, segment.count)
+        if following is not None:
+            work.streamed_bytes += self._input.fill(following)
+        counters = self.board.wait(self._timeout_s)
+        work.array_calls += 1
+        return counters, self.board.activity()
+
+    def _loss(self, images: int, labels: np.ndarray, key: int | None):
+        step, exponents = self.program.step, self.state.exponents
+        logits = self.read(step.logits)[:images, :, 0, 0]
+        return cross_entropy(logits, labels, exponents[step.logits], exponents[step.logits_grad], key)
+
+    def _write_gradient(self, gradient: np.ndarray) -> int:
+        """Write the gradient of the logits, zero for images past the mini-batch's last."""
+        region = self.program.memory[self.program.step.logits_grad]
+        padded = np.zeros(region.shape, np.int8)
+        padded[: len(gradient), :, 0, 0] = gradient
+        return self._write(region.name, padded)
+
+    def _write(self, name: str, array: np.ndarray) -> int:
+        data = self.program.memory.encode(name, array)
+        self.board.write(self.program.memory[name].offset, data)
+        return data.size
+
+
+def check_identity(board: Board, program: Program) -> None:
+    """Raise BoardError unless the board's core is of the configuration that the program was compiled for."""
+    found = board.identity().config_hash
+    if found != program.config_hash:
+        raise BoardError(
+            f"the program is compiled for configuration {program.config_name} ({program.config_hash:#010x}), but the board's core "
+            f"is {board.config.name if found == board.config.config_hash else 'another'} ({found:#010x}): compile it for that one"
+        )
+    if program.ddr_bytes > board.ddr_bytes:
+        raise BoardError(f"the program takes {program.ddr_bytes} bytes of DDR, but the board has {board.ddr_bytes}")
+
+
+def summed(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Return the sums of equal names."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
+    return total
