@@ -186,6 +186,7 @@ _BIAS_FORWARD = """
     ldc b BIAS
     lds k bias_shift
     shr b b k
+    sat b b 46
     stc b D
     lds t coefficients
     stc t AB

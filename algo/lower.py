@@ -1,0 +1,256 @@
+"""Ops as a training step: the forward and evaluation segments, and what forward and backward share."""
+
+from __future__ import annotations
+
+from algo.arithmetic import BN_SHIFT
+from algo.coefficient_programs import BIAS_ENTRIES, BIAS_PERSISTENT, BN_ENTRIES, BN_PERSISTENT, PARAMETER_FRACTION, PROGRAMS
+from algo.fuse import Op
+from algo.graph import Layer, average_factor
+from algo.step import ChannelTable, Coefficient, Compute, Pass, Product, Record, Step, Tensor, Term, Update, Weight
+
+_OPERAND_LIMIT = (1 << 24) - 1
+
+
+class Lowering:
+    """What a step is made of, while it is being built.
+
+    Attributes:
+        batch: images in a full mini-batch.
+        input, logits: tensor names.
+        ops: forward ops in order.
+    """
+
+    def __init__(self, batch: int, input_name: str, input_shape: tuple[int, int, int], ops: list[Op], logits: str):
+        self.batch, self.input, self.ops, self.logits = batch, input_name, ops, logits
+        self.tensors: dict[str, Tensor] = {}
+        self.weights: dict[str, Weight] = {}
+        self.tables: dict[str, ChannelTable] = {}
+        self.records: dict[str, Record] = {}
+        self.scalars: dict[str, tuple[str, ...]] = {}
+        self.maxima: list[str] = []
+        self.programs: dict[str, tuple[int, ...]] = {}
+        self.segments: dict[str, list[Compute | Update | Coefficient]] = {"forward": [], "backward": [], "eval": []}
+        self.limits: dict[str, int] = {}
+        self.followers: dict[str, str] = {}
+        self.tensor(input_name, "activation", input_shape)
+        self.statistics = {op.x: op.out for op in reversed(ops) if op.layer.kind == "bn"}
+        """Tensor to the batch norm whose sums the pass that makes it gathers: the first of those that read it."""
+
+    def tensor(self, name: str, role: str, shape: tuple[int, int, int], delayed: bool = False) -> str:
+        """Add a tensor, and its maximum where its exponent follows from the pass that makes it; return its name."""
+        self.tensors[name] = Tensor(name, role, shape)
+        if delayed:
+            self.maxima.append(name)
+        return name
+
+    def record(self, name: str, out: str, **fields) -> str:
+        """Add a record and return its name."""
+        self.records[name] = Record(name, out, **fields)
+        return name
+
+    def coefficient(self, name: str, program: str, table: str, specifications: dict[str, str]) -> Coefficient:
+        """Return a coefficient node; `specifications` gives the scalars of the program by their names."""
+        self.programs[program] = PROGRAMS[program].words
+        self.scalars[name] = tuple(specifications[scalar] for scalar in PROGRAMS[program].scalars)
+        return Coefficient(name, program, table, name)
+
+    def finish(self, logits_grad: str) -> Step:
+        """Return the step."""
+        return Step(
+            batch=self.batch, input=self.input, logits=self.logits, logits_grad=logits_grad, tensors=self.tensors,
+            weights=self.weights, tables=self.tables, records=self.records, scalars=self.scalars, maxima=tuple(self.maxima),
+            programs=self.programs, segments={name: tuple(nodes) for name, nodes in self.segments.items()},
+            limits=self.limits, followers=self.followers,
+        )
+
+
+def weight_name(op: Op) -> str:
+    """Return the name of a convolution's weights."""
+    return f"{op.layer.name}.weight"
+
+
+def table_name(op: Op) -> str:
+    """Return the name of the channel table of a batch norm or a biased convolution."""
+    return f"{op.layer.name}.channels"
+
+
+def mask_name(op: Op) -> str:
+    """Return the name of a ReLU's mask."""
+    return f"{op.out}.mask"
+
+
+def index_name(op: Op) -> str:
+    """Return the name of a max-pool's indices."""
+    return f"{op.out}.index"
+
+
+def has_bias(op: Op) -> bool:
+    """Return whether the op is a convolution or linear layer with bias."""
+    return op.layer.kind == "conv" and op.layer.module.bias is not None
+
+
+def product(layer: Layer, kind: str, a: str, b: str) -> Product:
+    """Return one of the products of a layer."""
+    return Product(kind, a, b, layer.kernel, layer.stride, layer.pad, layer.in_shape, layer.shape)
+
+
+def operand_shift(terms: int) -> int:
+    """Return the right shift by which a sum of int8 products fits 25 bits."""
+    return max(0, (terms * 127 * 127).bit_length() - _OPERAND_LIMIT.bit_length())
+
+
+def scaled_by(shift: int) -> str:
+    """Return the factor that makes up for an operand's shift."""
+    return str(1 << shift) if shift else "one"
+
+
+def lower_forward(lowering: Lowering) -> None:
+    """Fill the segments forward and eval, and all tensors, weights, tables and records that they use."""
+    for op in lowering.ops:
+        _declare(lowering, op)
+    for op in lowering.ops:
+        if op.layer.kind == "bn":
+            _bn_eval(lowering, op)
+        if has_bias(op):
+            _bias_forward(lowering, op)
+    for op in lowering.ops:
+        _emit_statistics(lowering, op)
+        _emit(lowering, op)
+
+
+def _declare(lowering: Lowering, op: Op) -> None:
+    layer, name = op.layer, op.out
+    lowering.tensor(name, "activation", layer.shape, delayed=True)
+    if op.relu:
+        lowering.tensor(mask_name(op), "mask", layer.shape)
+    if layer.kind == "maxpool":
+        lowering.tensor(index_name(op), "index", layer.shape)
+        lowering.record(index_name(op), index_name(op), a=Term("one", ()))
+    if layer.kind == "conv":
+        weight = weight_name(op)
+        lowering.weights[weight] = Weight(weight, (layer.shape[0], layer.in_shape[0], *layer.kernel))
+    if layer.kind == "bn":
+        lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], BN_ENTRIES, BN_PERSISTENT)
+        lowering.followers[f"{table_name(op)}.running"] = op.x
+    if has_bias(op):
+        lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], BIAS_ENTRIES, BIAS_PERSISTENT)
+    lowering.record(name, name, **_terms(op))
+
+
+def _terms(op: Op) -> dict:
+    """Coefficients of the op's pass, and the fixed shift of batch norm."""
+    addend = {"b": Term("one", (op.addend,))} if op.addend else {}
+    if op.layer.kind == "bn":
+        return {"fixed_shift": BN_SHIFT, **addend}
+    if op.layer.kind == "conv":
+        factor = scaled_by(_shift_of(op))
+        return {"a": Term(factor, (op.x, weight_name(op))), **addend}
+    factor = average_factor(op.layer) if op.layer.kind == "avgpool" else "one"
+    return {"a": Term(factor, (op.x,)), **addend}
+
+
+def _shift_of(op: Op) -> int:
+    kernel = op.layer.kernel
+    return operand_shift(op.layer.in_shape[0] * kernel[0] * kernel[1]) if op.layer.kind == "conv" else 0
+
+
+def _sources(op: Op) -> tuple[str, Product | None]:
+    """The operand u of the op's pass, and the product it comes from."""
+    if op.layer.kind == "conv":
+        return "acc", product(op.layer, "forward", op.x, weight_name(op))
+    if op.layer.kind == "avgpool":
+        return "acc", product(op.layer, "sum_forward", op.x, "")
+    if op.layer.kind == "maxpool":
+        return "acc_max_value", product(op.layer, "max_forward", op.x, "")
+    return op.x, None
+
+
+def _emit(lowering: Lowering, op: Op) -> None:
+    """Append the op to the segments forward and eval."""
+    table = table_name(op) if table_name(op) in lowering.tables else ""
+    if op.layer.kind == "bn":
+        _bn_forward(lowering, op)
+    u, of = _sources(op)
+    common = {"u": u, "v": op.addend, "out": op.out, "record": op.out, "table": table, "su": _shift_of(op)}
+    common["post"] = "relu" if op.relu else "none"
+    bn = lowering.statistics.get(op.out)
+    training = Pass(
+        **common, mask_out=mask_name(op) if op.relu else "", sums="square" if bn else "",
+        sums_table=f"{bn}.channels" if bn else "", maximum=op.out,
+    )
+    passes = (training,)
+    if op.layer.kind == "maxpool":
+        passes += (Pass("acc_max_index", "", index_name(op), index_name(op)),)
+    lowering.segments["forward"].append(Compute(op.out, op.layer.shape, passes, of))
+    lowering.segments["eval"].append(Compute(f"{op.out}.eval", op.layer.shape, (Pass(**common),), of))
+    if op.layer.kind == "bn":
+        _bn_running(lowering, op)
+
+
+def _emit_statistics(lowering: Lowering, op: Op) -> None:
+    """Append a pass that only gathers a batch norm's sums, where the pass that made its input does not."""
+    if op.layer.kind != "bn" or (op.x != lowering.input and lowering.statistics[op.x] == op.out):
+        return
+    record = lowering.record(f"{op.out}.sums", op.x, a=Term("one", (op.x,)))
+    only = Pass(op.x, "", "", record, sums="square", sums_table=table_name(op))
+    lowering.segments["forward"].append(Compute(record, op.layer.shape, (only,)))
+
+
+def _normalise(op: Op) -> dict[str, str]:
+    """Scalars that bn_forward and bn_eval share."""
+    return {
+        "epsilon": f"epsilon {op.layer.module.eps} -{op.x} -{op.x}",
+        "one": f"constant {1 << 45}",
+        "a_shift": f"shift {BN_SHIFT - 50} -{op.out}",
+        "addend": f"power {BN_SHIFT} +{op.addend} -{op.out}" if op.addend else "constant 0",
+        "beta_shift": f"shift {BN_SHIFT + 15 - PARAMETER_FRACTION} -{op.out}",
+    }
+
+
+def _bn_forward(lowering: Lowering, op: Op) -> None:
+    pixels = op.layer.shape[1] * op.layer.shape[2]
+    specifications = {
+        "reciprocal": f"reciprocal {pixels}",
+        "mean_shift": f"reciprocal_shift {pixels} 15",
+        "square_shift": f"reciprocal_shift {pixels} 30",
+        **_normalise(op),
+    }
+    node = lowering.coefficient(f"{op.out}.forward", "bn_forward", table_name(op), specifications)
+    lowering.segments["forward"].append(node)
+
+
+def _bias_forward(lowering: Lowering, op: Op) -> None:
+    """At the start of both segments, since it depends on nothing that they compute."""
+    specifications = {
+        "bias_shift": f"bias_shift {op.out} {PARAMETER_FRACTION}",
+        "coefficients": f"record {op.out}",
+    }
+    node = lowering.coefficient(f"{op.out}.forward", "bias_forward", table_name(op), specifications)
+    lowering.segments["forward"].append(node)
+    lowering.segments["eval"].append(node)
+
+
+def _bn_running(lowering: Lowering, op: Op) -> None:
+    pixels = op.layer.shape[1] * op.layer.shape[2]
+    momentum, running = str(op.layer.module.momentum), f"{table_name(op)}.running"
+    weight = round(float(momentum) * (1 << 16))
+    specifications = {
+        "keep": f"constant {(1 << 16) - weight}",
+        "mean_shift": f"shift 0 +{running} -{op.x}",
+        "mean_weight": f"constant {weight}",
+        "variance_shift": f"shift 0 +{running} +{running} -{op.x} -{op.x}",
+        "variance_weight": f"unbiased {pixels} {momentum}",
+    }
+    node = lowering.coefficient(f"{op.out}.running", "bn_running", table_name(op), specifications)
+    lowering.segments["forward"].append(node)
+
+
+def _bn_eval(lowering: Lowering, op: Op) -> None:
+    running = f"{table_name(op)}.running"
+    specifications = {
+        "mean_shift": f"shift 0 +{running} -{op.x}",
+        "variance_shift": f"shift 14 +{running} +{running} -{op.x} -{op.x}",
+        **_normalise(op),
+    }
+    node = lowering.coefficient(f"{op.out}.evaluate", "bn_eval", table_name(op), specifications)
+    lowering.segments["eval"].append(node)
