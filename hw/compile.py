@@ -1,0 +1,200 @@
+"""The compiler: a training step and a configuration to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from algo.scaling import State
+from algo.step import Coefficient, Compute, Step, Update
+from hw import isa
+from hw.compile_pass import Chain, emit_chain, emit_passes, plan_chain
+from hw.compile_product import DIAGONAL, emit_pixels
+from hw.compile_table import (
+    HOST_TABLE,
+    IMAGE_LIST,
+    Node,
+    TableLayout,
+    Tables,
+    emit_coefficient,
+    node_tables,
+    program_region,
+    table_layout,
+)
+from hw.compile_update import emit_update
+from hw.config import Config
+from hw.emit import Part, Segment
+from hw.memory_map import MemoryMap
+from hw.program import Program, SegmentEntry
+from hw.schedule import schedule
+from hw.scratchpad import CompileError
+from hw.tiling import plan_product
+
+__all__ = ["CompileError", "compile_step"]
+
+CLEAR = "clear"
+"""Segment that zeroes the accumulators, which every segment finds and leaves zero; run it once at power-on."""
+
+SLOTS_PER_IMAGE = 2
+"""The input region holds two mini-batches: one is computed while the next one is written."""
+
+
+def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], state: State | None = None) -> Program:
+    """Return the program of a training step.
+
+    Args:
+        tensors: initial logical arrays by region: a weight's int8 `name`, its `name.master` and `name.momentum`
+            (k, c, kh, kw), a channel table's (channels, entries) int64. What is missing starts as zeros.
+        state: kept in the program for the runtime to start from.
+        state: kept in the program for the runtime to start from.
+
+    Raises:
+        CompileError: the step does not fit the configuration, or an initial array does not fit the step.
+    """
+    check_step(step, config)
+    memory = MemoryMap(config.g)
+    host = table_layout(step)
+    initial = _place(step, memory, host)
+    for name, array in tensors.items():
+        if name not in memory.regions:
+            raise CompileError(f"initial tensor {name!r} is not in the step")
+        if tuple(array.shape) != memory[name].shape:
+            raise CompileError(f"initial tensor {name} has shape {tuple(array.shape)}, but the step says {memory[name].shape}")
+        initial[name] = np.asarray(array)
+    users = segment_users(step)
+    code = {CLEAR: clear_segment(config, memory)}
+    for name, nodes in step.segments.items():
+        segment = Segment(config, memory, step.batch, step.input)
+        emit_segment(segment, step, name, nodes, host, users)
+        code[name] = encode(segment.instructions, config)
+    return replace(assemble(config, memory, host, code, initial), step=step, state=state)
+
+
+def check_step(step: Step, config: Config) -> None:
+    """Raise CompileError for what no tiling can mend."""
+    if not 1 <= step.batch < config.list_words:
+        raise CompileError(f"a batch of {step.batch} images does not fit the image list of {config.list_words} words with its count")
+    for name, table in step.tables.items():
+        if len(table.entries) > 255:
+            raise CompileError(f"channel table {name} has {len(table.entries)} entries per channel; at most 255 are addressed")
+    for name, program in step.programs.items():
+        if len(program) > config.program_words:
+            raise CompileError(f"scalar program {name} of {len(program)} instructions does not fit memory P of {config.program_words}")
+
+
+def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.ndarray]:
+    """Give every tensor its region; return the constants."""
+    initial: dict[str, np.ndarray] = {DIAGONAL: np.eye(memory.g, dtype=np.int8)[:, :, None, None]}
+    memory.add(HOST_TABLE, "words", (host.words,))
+    memory.add(IMAGE_LIST, "words", (1 + step.batch,))
+    memory.add(DIAGONAL, "weight", (memory.g, memory.g, 1, 1))
+    for name, words in step.programs.items():
+        memory.add(program_region(name), "words", (len(words),))
+        initial[program_region(name)] = np.array(words, np.int64)
+    for name, table in step.tables.items():
+        memory.add(name, "table", (table.channels, len(table.entries)))
+    for name, weight in step.weights.items():
+        memory.add(name, "weight", weight.shape)
+        memory.add(f"{name}.master", "wide", weight.shape)
+        memory.add(f"{name}.momentum", "wide", weight.shape)
+    kinds = {"activation": "activation", "gradient": "activation", "mask": "mask", "index": "index"}
+    for name, tensor in step.tensors.items():
+        if tensor.role not in kinds:
+            raise CompileError(f"tensor {name} has role {tensor.role!r}; roles are {', '.join(kinds)}")
+        images = SLOTS_PER_IMAGE * step.batch if name == step.input else step.batch
+        memory.add(name, kinds[tensor.role], (images, *tensor.shape))
+    return initial
+
+
+def node_reads(node: Node) -> set[str]:
+    """Return the tensors that a node reads, its own results included."""
+    names: set[str] = set()
+    if isinstance(node, Compute):
+        for p in node.passes:
+            names |= {p.u, p.v, p.mask_in}
+    if isinstance(node, (Compute, Update)) and node.product:
+        names |= {node.product.a, node.product.b}
+    return names - {""}
+
+
+def segment_users(step: Step) -> dict[str, set[tuple[str, int]]]:
+    """Return for every tensor and channel table the nodes that use it, as (segment, position)."""
+    users: dict[str, set[tuple[str, int]]] = {}
+    for name, nodes in step.segments.items():
+        for position, node in enumerate(nodes):
+            for used in node_reads(node) | node_tables(node)[0]:
+                users.setdefault(used, set()).add((name, position))
+    return users
+
+
+def emit_segment(
+    segment: Segment, step: Step, name: str, nodes: tuple[Node, ...], host: TableLayout, users: dict[str, set[tuple[str, int]]],
+) -> None:
+    """Emit a whole segment: image list and host table first, nodes, maxima last."""
+    stored = {
+        table for table, t in step.tables.items() if t.persistent or any(other != name for other, _ in users.get(table, ()))
+    }
+    segment.load_words("IL", 0, segment.memory[IMAGE_LIST].offset, 1 + step.batch)
+    tables = Tables(segment, host, step.tables, step.scalars, frozenset(stored))
+    tables.load_host(nodes)
+    for position, node in enumerate(nodes):
+        elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits}
+        _emit_node(segment, tables, step, node, elsewhere)
+        later = [node_tables(n) for n in nodes[position + 1 :]]
+        tables.finish_node(set().union(*(w for _, w in later)), set().union(*(u for u, _ in later)))
+    tables.store_maxima()
+
+
+def _emit_node(segment: Segment, tables: Tables, step: Step, node: Node, used_elsewhere: set[str]) -> None:
+    if isinstance(node, Coefficient):
+        emit_coefficient(segment, tables, step, node)
+        return
+    if isinstance(node, Update):
+        emit_update(segment, tables, node)
+        return
+    chain = plan_chain(segment, node, step.records, used_elsewhere)
+    if node.product is None:
+        emit_passes(segment, tables, chain)
+        return
+    emit_product(segment, tables, chain)
+
+
+def emit_product(segment: Segment, tables: Tables, chain: Chain) -> None:
+    """Emit a product that yields pixels, and the passes behind it, tile by tile."""
+    node = chain.node
+    masks = any(p.mask_in or p.mask_out for p in node.passes)
+    plan = plan_product(node.product, segment.batch, masks, segment.config, f"node {node.name}")
+    width = node.product.result_shape[2]
+
+    def drain(tile, group0, groups, base, rows):
+        for i in range(groups):
+            part = Part(tile.image0, tile.images, group0 + i, 1, tile.row0 * width, tile.rows * width)
+            emit_chain(segment, tables, chain, part, base + i * rows)
+
+    emit_pixels(segment, node.product, plan, drain)
+
+
+def clear_segment(config: Config, memory: MemoryMap) -> bytes:
+    """Return the code that zeroes both accumulator banks."""
+    segment = Segment(config, memory, 1)
+    segment.emit("vector", u_src=3, acc_clear=1, n_img=2, img_px=config.acc_rows)
+    return encode(segment.instructions, config)
+
+
+def encode(instructions: list[isa.Instruction], config: Config) -> bytes:
+    """Return the bytes of a segment with its tokens, in the order of issue."""
+    return b"".join(isa.encode(i) for i in schedule(instructions, config))
+
+
+def assemble(
+    config: Config, memory: MemoryMap, host: TableLayout, code: dict[str, bytes], initial: dict[str, np.ndarray],
+) -> Program:
+    """Return the program: code is placed behind the tensors."""
+    segments = {}
+    for name, data in code.items():
+        region = memory.add(f"segment.{name}", "words", (len(data) // 8,))
+        segments[name] = SegmentEntry(region.offset, len(data) // isa.INSTRUCTION_BYTES)
+    return Program(config.name, config.config_hash, memory, host, segments, code, initial)
+

@@ -1,0 +1,152 @@
+"""Array instructions of a product: operands into A and W, sums into one accumulator bank per tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from algo.step import Product
+from hw import layout
+from hw.emit import Part, Segment
+from hw.scratchpad import Buffer
+from hw.tiling import CHANNELWISE, SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, WeightPlan, WeightTile, Window, window
+
+COUNTED_AS = {"forward": 0, "grad_input": 1, "grad_weight": 2}
+POOL = 3
+DIAGONAL = "diagonal"
+"""DDR region of the G x G unit matrix that pools use as their weight block."""
+
+
+def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Callable[[PixelTile, int, int, int, int], None]) -> None:
+    """Emit a product that yields pixels.
+
+    Args:
+        drain: called as drain(tile, group0, groups, first accumulator row, rows per group) when a tile is summed up.
+    """
+    width = product.result_shape[2]
+    for tile in plan.tiles:
+        rows = tile.images * tile.rows * width
+        for kb0, n_kb in plan.kb_chunks:
+            base = segment.next_bank()
+            for red0, n_red in plan.red_chunks:
+                if product.kind in CHANNELWISE:
+                    _channelwise(segment, product, tile, kb0, base)
+                else:
+                    _reduce(segment, product, tile, (kb0, n_kb), (red0, n_red), base)
+            drain(tile, kb0, n_kb, base, rows)
+
+
+def _operand_part(product: Product, tile: PixelTile, view: Window, group0: int, groups: int) -> Part:
+    """Return the part of operand a that a tile needs: of the plain side where the product scatters."""
+    if product.kind in SCATTER:
+        width, row0, rows = product.out_shape[2], view.plain0, view.plain_rows
+    else:
+        width, row0, rows = product.in_shape[2], view.strided0, view.strided_rows
+    return Part(tile.image0, tile.images, group0, groups, row0 * width, rows * width)
+
+
+def _geometry(product: Product, tile: PixelTile, view: Window) -> dict[str, int]:
+    return {
+        "clip": 1, "slot": tile.image0, "n_img": tile.images, "n_ky": product.kernel[0], "n_kx": product.kernel[1],
+        "n_y": view.plain_rows, "n_x": product.out_shape[2], "stride": product.stride, "oy": view.oy, "ox": -product.pad[1],
+        "h": view.strided_rows, "w": product.in_shape[2], "product": COUNTED_AS.get(product.kind, POOL),
+    }
+
+
+def _load_weights(segment: Segment, product: Product, kb: tuple[int, int], red: tuple[int, int], split: bool) -> tuple[Buffer, int]:
+    """Bring the weight blocks of (output groups, reduction groups) into W as [red][kb][tap][row]; return the words of a block too."""
+    g = segment.config.g
+    region = segment.memory[product.b]
+    c_groups = layout.groups(region.shape[1], g)
+    words = product.kernel[0] * product.kernel[1] * g
+    along_k, along_c = c_groups * words * g, words * g
+    kb_stride, red_stride = (along_c, along_k) if product.kind == "grad_input" else (along_k, along_c)
+    key = (product.b, kb, red, product.kind == "grad_input")
+    ring = segment.rings["W"]
+    buffer = ring.find(key)
+    if buffer is None:
+        buffer = ring.allocate(kb[1] * red[1] * words, key)
+        address = region.offset + kb[0] * kb_stride + red[0] * red_stride
+        pieces = range(red[1]) if split else range(1)
+        count = 1 if split else red[1]
+        for i in pieces:
+            segment.load_grid("W", buffer.base + i * kb[1] * words, address + i * red_stride,
+                              (count, red_stride), (kb[1], kb_stride), words)
+    return buffer, words
+
+
+def _reduce(segment: Segment, product: Product, tile: PixelTile, kb: tuple[int, int], red: tuple[int, int], base: int) -> None:
+    view = window(product, tile.row0, tile.rows)
+    taps = product.kernel[0] * product.kernel[1]
+    slots = kb[1] * taps * tile.images * view.plain_rows * product.out_shape[2]
+    split = slots >= SPLIT_SLOTS
+    weights, words = _load_weights(segment, product, kb, red, split)
+    operand = segment.load_part("A", product.a, _operand_part(product, tile, view, *red), split)
+    rows = tile.images * tile.rows * product.result_shape[2]
+    scatter = int(product.kind in SCATTER)
+    pieces = [(i, 1) for i in range(red[1])] if split and operand.fresh else [(0, red[1])]
+    for first, count in pieces:
+        segment.emit(
+            "array", **_geometry(product, tile, view), scatter=scatter, transpose=scatter, n_kb=kb[1], n_red=count,
+            a_base=operand.buffer.base + first * operand.step_group, a_step_red=operand.step_group, a_step_img=operand.step_image,
+            b_base=weights.base + first * kb[1] * words, b_step_kb=words, b_step_red=kb[1] * words, b_step_tap=segment.config.g,
+            c_base=base, c_step_kb=rows, c_step_img=rows // tile.images,
+        )
+    segment.release(weights, operand.buffer)
+
+
+def _channelwise(segment: Segment, product: Product, tile: PixelTile, group: int, base: int) -> None:
+    """One channel group of a pool: a diagonal weight block, held for all taps."""
+    view = window(product, tile.row0, tile.rows)
+    part = _operand_part(product, tile, view, group, 1)
+    operand = segment.load_part("A", product.a, part)
+    ring = segment.rings["W"]
+    diagonal = ring.find((DIAGONAL,))
+    if diagonal is None:
+        diagonal = ring.allocate(segment.config.g, (DIAGONAL,))
+        segment.load_words("W", diagonal.base, segment.memory[DIAGONAL].offset, segment.config.g)
+    used = [operand.buffer, diagonal]
+    special: dict[str, int] = {}
+    if product.kind == "max_forward":
+        special = {"acc_max": 1}
+    elif product.kind == "max_backward":
+        index = segment.load_part("W", product.b, part)
+        used.append(index.buffer)
+        special = {"select": 1, "idx_base": index.buffer.base}
+    rows = tile.images * tile.rows * product.result_shape[2]
+    segment.emit(
+        "array", **_geometry(product, tile, view), **special, scatter=int(product.kind in SCATTER), hold_weights=1, n_kb=1, n_red=1,
+        a_base=operand.buffer.base, a_step_red=operand.step_group, a_step_img=operand.step_image,
+        b_base=diagonal.base, c_base=base, c_step_img=rows // tile.images,
+    )
+    segment.release(*used)
+
+
+def emit_grad_weight(segment: Segment, product: Product, plan: WeightPlan, drain: Callable[[WeightTile, int], None]) -> None:
+    """Emit grad_weight; drain(tile, first accumulator row) is called when a tile of weights is summed over the batch."""
+    for tile in plan.tiles:
+        base = segment.next_bank()
+        for pixels in plan.pixels:
+            _outer_products(segment, product, tile, pixels, base)
+        drain(tile, base)
+
+
+def _outer_products(segment: Segment, product: Product, tile: WeightTile, pixels: PixelTile, base: int) -> None:
+    view = window(product, pixels.row0, pixels.rows)
+    width = product.out_shape[2]
+    second = segment.load_part(
+        "W", product.b, Part(pixels.image0, pixels.images, tile.kb0, tile.n_kb, pixels.row0 * width, pixels.rows * width))
+    slots = tile.n_kb * product.kernel[0] * product.kernel[1] * pixels.images * pixels.rows * width
+    split = slots >= SPLIT_SLOTS
+    first = segment.load_part("A", product.a, _operand_part(product, pixels, view, tile.red0, tile.n_red), split)
+    block = tile.n_ky * product.kernel[1] * segment.config.g
+    geometry = _geometry(product, pixels, view) | {"n_ky": tile.n_ky, "oy": view.oy + tile.ky0}
+    pieces = [(i, 1) for i in range(tile.n_red)] if split and first.fresh else [(0, tile.n_red)]
+    for red, count in pieces:
+        segment.emit(
+            "array", **geometry, os=1, n_kb=tile.n_kb, n_red=count,
+            a_base=first.buffer.base + red * first.step_group, a_step_red=first.step_group, a_step_img=first.step_image,
+            b_base=second.buffer.base, b_step_kb=second.step_group, b_step_img=second.step_image,
+            c_base=base + red * block, c_step_kb=tile.n_red * block, c_step_red=block,
+        )
+    segment.release(first.buffer, second.buffer)
+

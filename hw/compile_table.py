@@ -1,0 +1,225 @@
+"""What the table memory C and the program memory P hold during a segment: run-time numbers, channel tables, programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from algo.step import ChannelTable, Coefficient, Compute, Step, Update
+from hw import isa, layout
+from hw.emit import Segment
+from hw.footprint import SCALAR_REACH
+from hw.scratchpad import Buffer, CompileError
+
+HOST_TABLE = "host_table"
+"""DDR region of records, scalars and maxima, which the processor writes before an iteration."""
+
+IMAGE_LIST = "image_list"
+"""DDR region of the image count and the image numbers."""
+
+Node = Compute | Update | Coefficient
+
+
+def program_region(name: str) -> str:
+    """Return the DDR region of a scalar program."""
+    return f"program.{name}"
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """Word offsets in the host table: of each record (isa.RECORD_WORDS words), block of scalars, maximum (one word)."""
+
+    records: dict[str, int]
+    scalars: dict[str, int]
+    maxima: dict[str, int]
+    words: int
+
+
+def node_records(node: Node) -> list[str]:
+    """Return the records that a node's passes use."""
+    if isinstance(node, Compute):
+        return [p.record for p in node.passes]
+    if isinstance(node, Update):
+        return [node.record_t, node.record_m, node.record_w, node.record_w8]
+    return []
+
+
+def node_maxima(node: Node) -> list[str]:
+    """Return the maxima that a node raises."""
+    if isinstance(node, Compute):
+        return [p.maximum for p in node.passes if p.maximum]
+    return [node.maximum] if isinstance(node, Update) and node.maximum else []
+
+
+def node_tables(node: Node) -> tuple[set[str], set[str]]:
+    """Return the channel tables that a node uses, and those of them that it writes."""
+    if isinstance(node, Compute):
+        written = {p.sums_table for p in node.passes if p.sums}
+        return written | {p.table for p in node.passes if p.table}, written
+    return ({node.table}, {node.table}) if isinstance(node, Coefficient) else (set(), set())
+
+
+def table_layout(step: Step) -> TableLayout:
+    """Return the host table's layout: numbers that one segment uses lie together."""
+    names: dict[str, dict[str, None]] = {"records": {}, "scalars": {}, "maxima": {}}
+    for nodes in step.segments.values():
+        for node in nodes:
+            names["records"].update(dict.fromkeys(node_records(node)))
+            names["maxima"].update(dict.fromkeys(node_maxima(node)))
+            if isinstance(node, Coefficient):
+                names["scalars"][node.scalars] = None
+    names["records"].update(dict.fromkeys(step.records))
+    names["scalars"].update(dict.fromkeys(step.scalars))
+    names["maxima"].update(dict.fromkeys(step.maxima))
+    at = 0
+    offsets: dict[str, dict[str, int]] = {}
+    for kind, size in (
+        ("records", lambda name: isa.RECORD_WORDS), ("scalars", lambda name: len(step.scalars[name])), ("maxima", lambda name: 1),
+    ):
+        offsets[kind] = {}
+        for name in names[kind]:
+            offsets[kind][name] = at
+            at += size(name)
+    for block, words in step.scalars.items():
+        if len(words) > SCALAR_REACH:
+            raise CompileError(f"scalar block {block} has {len(words)} words; a coefficient instruction reaches {SCALAR_REACH}")
+    return TableLayout(offsets["records"], offsets["scalars"], offsets["maxima"], max(at, 1))
+
+
+class Tables:
+    """Memory C of one segment: the host table's words at the low end, channel tables above, as they are needed.
+
+    A channel table is loaded before its first use and stored back after its last change when `stored` names it.
+    """
+
+    def __init__(
+        self, segment: Segment, host: TableLayout, tables: dict[str, ChannelTable] | None = None,
+        scalars: dict[str, tuple[str, ...]] | None = None, stored: frozenset[str] = frozenset(),
+    ):
+        self._segment = segment
+        self._tables = tables or {}
+        self._scalars = scalars or {}
+        self._host = host
+        self._stored = stored
+        self._free_from = 0
+        self._fixed: list[tuple[int, int, int]] = []
+        self._resident: dict[str, Buffer] = {}
+        self._dirty: set[str] = set()
+        self._maxima: tuple[int, int] | None = None
+
+    def load_host(self, nodes: tuple[Node, ...]) -> None:
+        """Load the records, scalars and maxima that the segment's nodes use."""
+        host = self._host
+        blocks = {node.scalars for node in nodes if isinstance(node, Coefficient)}
+        self._load_hull([(host.records[r], isa.RECORD_WORDS) for node in nodes for r in node_records(node)])
+        self._load_hull([(host.scalars[b], len(self._scalars[b])) for b in blocks])
+        self._maxima = self._load_hull([(host.maxima[m], 1) for node in nodes for m in node_maxima(node)])
+
+    def _load_hull(self, ranges: list[tuple[int, int]]) -> tuple[int, int] | None:
+        """Load the words from the first to the last of (offset, size) ranges; return both ends."""
+        if not ranges:
+            return None
+        low, high = min(at for at, _ in ranges), max(at + size for at, size in ranges)
+        base = self._free_from
+        if base + high - low > self._segment.config.table_words:
+            raise CompileError(
+                f"records, scalars and maxima of a segment take more than the {self._segment.config.table_words} words of memory C")
+        self._segment.load_words("C", base, self._segment.memory[HOST_TABLE].offset + 8 * low, high - low)
+        self._fixed.append((low, high, base))
+        self._free_from = base + high - low
+        return low, high
+
+    def _word(self, offset: int) -> int:
+        for low, high, base in self._fixed:
+            if low <= offset < high:
+                return base + offset - low
+        raise CompileError(f"word {offset} of the host table is used but was not loaded")
+
+    def record(self, name: str) -> int:
+        """Return the C address of a record."""
+        return self._word(self._host.records[name])
+
+    def scalars(self, name: str) -> int:
+        """Return the C address of a block of scalars."""
+        return self._word(self._host.scalars[name])
+
+    def maximum(self, name: str) -> int:
+        """Return the C address of a maximum."""
+        return self._word(self._host.maxima[name])
+
+    def entry(self, table: str, entry: str, group: int) -> tuple[int, int]:
+        """Return (C address of an entry in lane 0 of a channel group, words per channel)."""
+        entries = self._tables[table].entries
+        return self.base(table) + group * self._segment.config.g * len(entries) + entries.index(entry), len(entries)
+
+    def base(self, table: str) -> int:
+        """Return the C address of a channel table, loading it when it is not there."""
+        if table not in self._resident:
+            words = self._table_words(table)
+            self._resident[table] = Buffer("C", self._place(table, words), words)
+            self._segment.load_words("C", self._resident[table].base, self._segment.memory[table].offset, words)
+        self._resident[table] = self._resident.pop(table)
+        self._resident[table].pinned = True
+        return self._resident[table].base
+
+    def _table_words(self, table: str) -> int:
+        t = self._tables[table]
+        g = self._segment.config.g
+        return layout.groups(t.channels, g) * g * len(t.entries)
+
+    def _place(self, table: str, words: int) -> int:
+        while True:
+            at = self._free_from
+            for buffer in sorted(self._resident.values(), key=lambda b: b.base):
+                if buffer.base - at >= words:
+                    return at
+                at = max(at, buffer.base + buffer.words)
+            if self._segment.config.table_words - at >= words:
+                return at
+            oldest = next((name for name, buffer in self._resident.items() if not buffer.pinned), None)
+            if oldest is None:
+                raise CompileError(f"channel table {table} of {words} words does not fit memory C of {self._segment.config.table_words} words")
+            self._write_back(oldest)
+            del self._resident[oldest]
+
+    def changed(self, table: str) -> None:
+        """Note that a channel table differs from its copy in DDR."""
+        self._dirty.add(table)
+
+    def _write_back(self, table: str) -> None:
+        if table in self._dirty:
+            buffer = self._resident[table]
+            self._segment.store_words("C", buffer.base, self._segment.memory[table].offset, buffer.words)
+            self._dirty.discard(table)
+
+    def finish_node(self, still_written: set[str], still_used: set[str]) -> None:
+        """Store back tables that no later node writes; drop those that none uses."""
+        for name in list(self._resident):
+            self._resident[name].pinned = False
+            if name not in still_written and name in self._stored:
+                self._write_back(name)
+            if name not in still_used:
+                del self._resident[name]
+                self._dirty.discard(name)
+
+    def store_maxima(self) -> None:
+        """Store the segment's maxima to the host table."""
+        if self._maxima:
+            low, high = self._maxima
+            self._segment.store_words("C", self._word(low), self._segment.memory[HOST_TABLE].offset + 8 * low, high - low)
+
+
+def emit_coefficient(segment: Segment, tables: Tables, step: Step, node: Coefficient) -> None:
+    """Emit a scalar program over the channels of a table."""
+    ring, key = segment.rings["P"], (program_region(node.program),)
+    length = len(step.programs[node.program])
+    program = ring.find(key)
+    if program is None:
+        program = ring.allocate(length, key)
+        segment.load_words("P", program.base, segment.memory[program_region(node.program)].offset, length)
+    table = step.tables[node.table]
+    segment.emit(
+        "coefficient", pc=program.base, length=length, ch_base=tables.base(node.table), ch_count=table.channels,
+        ch_stride=len(table.entries), sc_base=tables.scalars(node.scalars),
+    )
+    tables.changed(node.table)
+    segment.release(program)

@@ -1,0 +1,75 @@
+"""The weight update behind grad_weight: a fixed sequence of passes on 24-bit values."""
+
+from __future__ import annotations
+
+from algo.step import Product, Update
+from hw import layout
+from hw.compile_pass import DST
+from hw.compile_product import emit_grad_weight
+from hw.compile_table import Tables
+from hw.emit import Segment
+from hw.tiling import WeightTile, plan_grad_weight
+
+WIDE = 4
+"""Scratchpad words per vector of 32-bit words."""
+
+
+def weight_offset(product: Product, tile: WeightTile, g: int) -> int:
+    """Return the words (of G weights) before a weight tile in its tensor."""
+    c_groups = layout.groups(product.in_shape[0], g)
+    return ((tile.kb0 * c_groups + tile.red0) * product.kernel[0] + tile.ky0) * product.kernel[1] * g
+
+
+def weight_rows(product: Product, tile: WeightTile, g: int) -> int:
+    """Return the rows (of G weights) of a weight tile, contiguous in its tensor and in the accumulator."""
+    return tile.n_kb * tile.n_red * tile.n_ky * product.kernel[1] * g
+
+
+def emit_update(segment: Segment, tables: Tables, node: Update) -> None:
+    """Emit grad_weight of a weight tensor and its update."""
+    config = segment.config
+    plan = plan_grad_weight(node.product, segment.batch, config, f"node {node.name}")
+    most = config.vector_words // (4 * WIDE)
+
+    def drain(tile: WeightTile, base: int) -> None:
+        first, rows = weight_offset(node.product, tile, config.g), weight_rows(node.product, tile, config.g)
+        for start in range(0, rows, most):
+            _update_rows(segment, tables, node, first + start, base + start, min(most, rows - start))
+
+    emit_grad_weight(segment, node.product, plan, drain)
+    for name in (node.weight, f"{node.weight}.master", f"{node.weight}.momentum"):
+        segment.changed(name)
+
+
+def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row: int, rows: int) -> None:
+    """Emit the passes for `rows` vectors of weights.
+
+    Momentum and the master weights as last operand lie in U; the master weights as second operand, t and the new
+    momentum in V. Results go on top of what they are made from, where that is not needed any more.
+    """
+    rings, g = segment.rings, segment.config.g
+    master, momentum = segment.memory[f"{node.weight}.master"], segment.memory[f"{node.weight}.momentum"]
+    at = WIDE * g * first
+    v_w, v_t = rings["V"].allocate(WIDE * rows), rings["V"].allocate(WIDE * rows)
+    u_m, u_w = rings["U"].allocate(WIDE * rows), rings["U"].allocate(WIDE * rows)
+    w8 = rings["O"].allocate(rows)
+    segment.load_words("V", v_w.base, master.offset + at, WIDE * rows)
+    segment.load_words("U", u_m.base, momentum.offset + at, WIDE * rows)
+    segment.load_words("U", u_w.base, master.offset + at, WIDE * rows)
+    wide_v = {"v_src": 2, "dst_wide": 1}
+    _emit(segment, tables, node.record_t, rows, **wide_v, u_src=3, acc_clear=1, u_base=row, su=node.su, v_base=v_w.base,
+          dst=DST["V"], o_base=v_t.base)
+    maximum = {"max": 1, "c_max": tables.maximum(node.maximum)} if node.maximum else {}
+    _emit(segment, tables, node.record_m, rows, **wide_v, **maximum, u_src=2, u_base=u_m.base, v_base=v_t.base,
+          dst=DST["V"], o_base=v_t.base)
+    _emit(segment, tables, node.record_w, rows, **wide_v, u_src=2, u_base=u_w.base, v_base=v_t.base,
+          dst=DST["U"], o_base=u_w.base)
+    _emit(segment, tables, node.record_w8, rows, u_src=2, u_base=u_w.base, dst=DST["O"], o_base=w8.base)
+    segment.store_words("V", v_t.base, momentum.offset + at, WIDE * rows)
+    segment.store_words("U", u_w.base, master.offset + at, WIDE * rows)
+    segment.store_words("O", w8.base, segment.memory[node.weight].offset + g * first, rows)
+    segment.release(v_w, v_t, u_m, u_w, w8)
+
+
+def _emit(segment: Segment, tables: Tables, record: str, rows: int, **fields: int) -> None:
+    segment.emit("vector", c_rec=tables.record(record), n_img=1, img_px=rows, **fields)

@@ -1,0 +1,202 @@
+"""The program file: what a board needs to run a training step, in one zip without pickles.
+
+    manifest.json          schema, configuration name and hash, memory map, table layout, segments, the Step
+    segments/<name>.bin    instructions, 64 bytes each
+    tensors/<region>.npy   initial logical arrays of regions; others start as zeros
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from algo.scaling import State
+from algo.step import Step
+from hw import isa
+from hw.compile_table import TableLayout
+from hw.memory_map import DDR_MAX, KINDS, MemoryMap, Region, region_bytes
+
+SCHEMA = 1
+MANIFEST_MAX = 64 << 20
+MEMBER_MAX = 1 << 30
+
+
+class ProgramError(ValueError):
+    """The file is not a program that this version can run; one sentence says what was found."""
+
+
+@dataclass(frozen=True)
+class SegmentEntry:
+    """A device segment: byte offset of its instructions from BASE, and their number."""
+
+    address: int
+    count: int
+
+
+@dataclass
+class Program:
+    """A compiled step.
+
+    Attributes:
+        config_name, config_hash: the configuration it was compiled for.
+        memory: regions of DDR; `memory.encode` and `memory.decode` turn logical arrays into their bytes and back.
+        table: word offsets in the region "host_table".
+        segments: name to address and count; "clear" zeroes the accumulators and is run once before the first segment.
+        code: name to instruction bytes.
+        tensors: initial logical arrays by region.
+        step: the step it was compiled from; None for a kernel.
+        state: exponents, seed and hyper-parameters to start from, where the step came with them.
+    """
+
+    config_name: str
+    config_hash: int
+    memory: MemoryMap
+    table: TableLayout
+    segments: dict[str, SegmentEntry]
+    code: dict[str, bytes]
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+    step: Step | None = None
+    state: State | None = None
+
+    @property
+    def ddr_bytes(self) -> int:
+        """Bytes of DDR that the program uses from BASE."""
+        return self.memory.size
+
+    def image(self) -> np.ndarray:
+        """Return the initial DDR contents, uint8 (ddr_bytes,)."""
+        ddr = np.zeros(self.ddr_bytes, np.uint8)
+        for name, array in self.tensors.items():
+            self.memory.write(ddr, name, array)
+        for name, entry in self.segments.items():
+            ddr[entry.address : entry.address + len(self.code[name])] = np.frombuffer(self.code[name], np.uint8)
+        return ddr
+
+    def instructions(self, segment: str) -> list[isa.Instruction]:
+        """Return the decoded instructions of a segment."""
+        code = self.code[segment]
+        size = isa.INSTRUCTION_BYTES
+        return [isa.decode(code[i : i + size]) for i in range(0, len(code), size)]
+
+
+def write_program(program: Program, path: Path) -> None:
+    """Write the program file. Raises OSError where it cannot be written."""
+    manifest = {
+        "schema": SCHEMA, "isa": isa.VERSION, "config": {"name": program.config_name, "hash": program.config_hash},
+        "g": program.memory.g, "ddr_bytes": program.memory.size,
+        "regions": [asdict(region) for region in program.memory.regions.values()], "table": asdict(program.table),
+        "segments": {name: asdict(entry) for name, entry in program.segments.items()}, "tensors": sorted(program.tensors),
+        "step": program.step.to_json() if program.step else None,
+        "state": program.state.to_json() if program.state else None,
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", json.dumps(manifest))
+        for name, code in program.code.items():
+            archive.writestr(f"segments/{name}.bin", code)
+        for name, array in program.tensors.items():
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            archive.writestr(f"tensors/{name}.npy", buffer.getvalue())
+
+
+def read_program(path: Path) -> Program:
+    """Return the program in a file.
+
+    Raises:
+        ProgramError: no such file, not a program, truncated, of another version, or inconsistent.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive, path)
+    except ProgramError:
+        raise
+    except FileNotFoundError:
+        raise ProgramError(f"{path}: no such program file") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
+        raise ProgramError(f"{path} is not a whole program file: {error}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError, MemoryError) as error:
+        raise ProgramError(f"{path} is not a program of this version: {type(error).__name__}: {error}") from None
+    except Exception as error:
+        if type(error).__module__ in ("zlib", "lzma"):
+            raise ProgramError(f"{path} is damaged: {error}") from None
+        raise
+
+
+def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        raise ProgramError(f"{path} has no member {name}: it is not a program file, or a truncated one") from None
+    if info.file_size > limit:
+        raise ProgramError(f"{path}: member {name} claims {info.file_size} bytes; at most {limit} are read")
+    with archive.open(info) as stream:
+        data = stream.read(limit + 1)
+    if len(data) != info.file_size:
+        raise ProgramError(f"{path}: member {name} holds {len(data)} bytes instead of {info.file_size}")
+    return data
+
+
+def _read(archive: zipfile.ZipFile, path: Path) -> Program:
+    manifest = json.loads(_member(archive, path, "manifest.json", MANIFEST_MAX))
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("isa") != isa.VERSION:
+        raise ProgramError(f"{path} is no program of schema {SCHEMA} for instruction set {isa.VERSION}; compile it again")
+    memory = _memory(manifest, path)
+    table = manifest["table"]
+    offsets = {kind: {str(k): _whole(v) for k, v in table[kind].items()} for kind in ("records", "scalars", "maxima")}
+    layout = TableLayout(**offsets, words=_whole(table["words"]))
+    segments, code = {}, {}
+    for name, entry in manifest["segments"].items():
+        segments[name] = SegmentEntry(_whole(entry["address"]), _whole(entry["count"]))
+        size = segments[name].count * isa.INSTRUCTION_BYTES
+        if size > MEMBER_MAX or segments[name].address + size > memory.size:
+            raise ProgramError(f"{path}: segment {name} of {segments[name].count} instructions lies outside the program's memory")
+        code[name] = _member(archive, path, f"segments/{name}.bin", size)
+        if len(code[name]) != size:
+            raise ProgramError(f"{path}: segment {name} has {len(code[name])} bytes instead of {size}")
+    tensors = {name: _tensor(archive, path, memory, name) for name in manifest["tensors"]}
+    step = Step.from_json(manifest["step"]) if manifest["step"] is not None else None
+    state = State.from_json(manifest["state"]) if manifest["state"] is not None else None
+    config = manifest["config"]
+    return Program(str(config["name"]), _whole(config["hash"]), memory, layout, segments, code, tensors, step, state)
+
+
+def _whole(value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= DDR_MAX:
+        raise ValueError(f"{value!r} is not an integer from 0 to {DDR_MAX}")
+    return value
+
+
+def _memory(manifest: dict, path: Path) -> MemoryMap:
+    g = _whole(manifest["g"])
+    memory = MemoryMap(g, {}, _whole(manifest["ddr_bytes"]))
+    if g not in (4, 8, 16, 32):
+        raise ProgramError(f"{path}: an array side of {g} is none of 4, 8, 16, 32")
+    for entry in manifest["regions"]:
+        region = Region(str(entry["name"]), entry["kind"], tuple(_whole(s) for s in entry["shape"]), _whole(entry["offset"]), _whole(entry["size"]))
+        if region.kind not in KINDS or region.size != region_bytes(region.kind, region.shape, g):
+            raise ProgramError(f"{path}: region {region.name} of kind {region.kind!r} and shape {region.shape} is not {region.size} bytes")
+        if region.offset + region.size > memory.size:
+            raise ProgramError(f"{path}: region {region.name} lies outside the program's {memory.size} bytes")
+        memory.regions[region.name] = region
+    return memory
+
+
+def _tensor(archive: zipfile.ZipFile, path: Path, memory: MemoryMap, name: str) -> np.ndarray:
+    if name not in memory.regions:
+        raise ProgramError(f"{path}: initial tensor {name} has no region")
+    # Elements take at most 8 bytes; npy headers fit 64 KiB.
+    data = _member(archive, path, f"tensors/{name}.npy", min(MEMBER_MAX, 8 * memory[name].size + (1 << 16)))
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read_header is None:
+        raise ProgramError(f"{path}: tensor {name} is an npy file of version {version}, not 1.0 or 2.0")
+    shape, _, dtype = read_header(stream)
+    if shape != memory[name].shape or dtype.kind not in "biu":
+        raise ProgramError(f"{path}: tensor {name} is {dtype} {shape}, but its region holds integers {memory[name].shape}")
+    return np.load(io.BytesIO(data), allow_pickle=False)
