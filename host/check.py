@@ -139,7 +139,8 @@ def describe(found: CoreState, expected: CoreState) -> str | None:
     parts = []
     for name, words in unequal.items():
         one, other = (_memory(state, name)[words[0]] for state in (found, expected))
-        parts.append(f"{name}[{words[0]}] is {np.asarray(one).tolist()}, expected {np.asarray(other).tolist()} ({len(words)} differ)")
+        one, other = np.asarray(one).tolist(), np.asarray(other).tolist()
+        parts.append(f"{name}[{words[0]}] is {one}, expected {other} ({len(words)} differ)")
     return "; ".join(parts)
 
 

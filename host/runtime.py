@@ -229,9 +229,10 @@ def check_identity(board: Board, program: Program) -> None:
     """Raise BoardError unless the board's core is of the configuration that the program was compiled for."""
     found = board.identity().config_hash
     if found != program.config_hash:
+        name = board.config.name if found == board.config.config_hash else "another"
         raise BoardError(
-            f"the program is compiled for configuration {program.config_name} ({program.config_hash:#010x}), but the board's core "
-            f"is {board.config.name if found == board.config.config_hash else 'another'} ({found:#010x}): compile it for that one"
+            f"the program is compiled for configuration {program.config_name} ({program.config_hash:#010x}), "
+            f"but the board's core is {name} ({found:#010x}): compile it for that one"
         )
     if program.ddr_bytes > board.ddr_bytes:
         raise BoardError(f"the program takes {program.ddr_bytes} bytes of DDR, but the board has {board.ddr_bytes}")

@@ -12,6 +12,12 @@ from hw.simulated_core import SimulatedCore, SimulationError
 from hw.state import CoreState
 
 ACCUMULATOR_BANKS = 2
+SECOND_COPIES = {"IL": "u_mem_il_store"}
+"""Memories that the RTL keeps twice, so that two engines read them at once."""
+
+IMAGE_COUNT = "TOP.joulegrad_core.u_memories.image_count_q"
+"""Register that follows word 0 of the image list."""
+
 KEPT_BITS = {"P": 32, "IL": 32}
 """Memories whose RAM holds only the low bits of a word: nothing reads the others."""
 
@@ -20,7 +26,7 @@ def read_state(core: SimulatedCore) -> CoreState:
     """Return a copy of the core's memories and DDR; counters are zero."""
     state = CoreState(core.config, core.ddr.copy())
     for memory in isa.MEMORIES:
-        raw = _arrays(core, f"u_mem_{memory.name.lower()}")[0]
+        raw = _array(core, f"u_mem_{memory.name.lower()}")
         state.mem[memory.name] = raw[:, : core.config.g].copy() if memory.wide else _words(raw)
     rows, g = core.config.acc_rows, core.config.g
     for bank, raw in enumerate(_banks(core)):
@@ -32,11 +38,13 @@ def write_state(core: SimulatedCore, state: CoreState) -> None:
     """Set the core's memories and DDR. DDR past the end of the state's keeps what it holds."""
     core.ddr[: state.ddr.size] = state.ddr
     for memory in isa.MEMORIES:
-        for raw in _arrays(core, f"u_mem_{memory.name.lower()}"):
-            values = state.mem[memory.name]
-            values = values if memory.wide else np.ascontiguousarray(values, "<u8").view(np.uint8).reshape(-1, 8)
+        values = state.mem[memory.name]
+        values = values if memory.wide else np.ascontiguousarray(values, "<u8").view(np.uint8).reshape(-1, 8)
+        for instance in filter(None, (f"u_mem_{memory.name.lower()}", SECOND_COPIES.get(memory.name))):
+            raw = _array(core, instance)
             width = min(raw.shape[1], values.shape[1])
             raw[:, :width] = values[:, :width]
+    core.arrays[IMAGE_COUNT].reshape(-1)[:2] = np.array([state.image_count], "<u2").view(np.uint8)
     rows, g = core.config.acc_rows, core.config.g
     for bank, raw in enumerate(_banks(core)):
         raw[:, : 4 * g] = np.ascontiguousarray(state.acc[bank * rows : (bank + 1) * rows], "<i4").view(np.uint8)
@@ -65,16 +73,16 @@ def differences(one: CoreState, other: CoreState) -> dict[str, np.ndarray]:
     return found
 
 
-def _arrays(core: SimulatedCore, instance: str) -> list[np.ndarray]:
-    """Return the arrays inside an instance; where a memory is kept in several copies, all of them."""
-    found = [array for name, array in sorted(core.arrays.items()) if f".{instance}." in name]
-    if not found:
-        raise SimulationError(f"the simulated core shows no memory {instance}: its RAM module must mark the array public")
-    return found
+def _array(core: SimulatedCore, instance: str) -> np.ndarray:
+    found = [array for name, array in core.arrays.items() if f".{instance}." in name]
+    if len(found) != 1:
+        raise SimulationError(f"the simulated core shows {len(found)} memories {instance}, not one")
+    return found[0]
 
 
 def _banks(core: SimulatedCore) -> list[np.ndarray]:
-    found = [array for array in _arrays(core, "u_accumulators") if array.shape[0] == core.config.acc_rows]
+    rows = core.config.acc_rows
+    found = [array for name, array in sorted(core.arrays.items()) if ".u_accumulators." in name and array.shape[0] == rows]
     if len(found) != ACCUMULATOR_BANKS:
         raise SimulationError(f"the simulated core shows {len(found)} accumulator banks, not {ACCUMULATOR_BANKS}")
     return found

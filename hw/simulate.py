@@ -24,7 +24,8 @@ TOP = "joulegrad_core"
 LIBRARY = "libcore.so"
 BUILD_TIMEOUT_S = 1800
 FLAGS = (
-    "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "+define+JOULEGRAD_ACTIVITY",
+    "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+    "-Wno-fatal", "+define+JOULEGRAD_ACTIVITY",
     "--output-split", "8000", "--output-split-cfuncs", "2000",
     "-CFLAGS", "-fPIC -fvisibility=hidden -std=c++17", "-LDFLAGS", "-shared",
     "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O2",

@@ -83,7 +83,10 @@ def test_a_failed_build_leaves_no_library_and_names_the_error(tmp_path, monkeypa
     assert not list((tmp_path / "build").glob("*/libcore.so"))
 
 
-@pytest.mark.parametrize("settings", [{"ddr_bytes": 1}, {"bytes_per_cycle": 0}, {"stall_probability": 1.0}, {"latency_cycles": -1}])
+IMPOSSIBLE = [{"ddr_bytes": 1}, {"bytes_per_cycle": 0}, {"stall_probability": 1.0}, {"latency_cycles": -1}]
+
+
+@pytest.mark.parametrize("settings", IMPOSSIBLE)
 def test_impossible_memories_are_refused(settings):
     with pytest.raises(ValueError, match="can be"):
         MemorySettings(**settings)

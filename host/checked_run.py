@@ -1,0 +1,117 @@
+"""A training run compared with a reference after every iteration; a difference is traced to its instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from algo import scaling
+from host.board import Board, BoardError
+from host.board_golden import Driver as GoldenBoard
+from host.check import Culprit, Mismatch, bisect, first_difference
+from host.runtime import Iteration, Runtime
+from hw.program import Program
+from hw.state import CoreState
+
+
+class Reference(Protocol):
+    """Another executor of the same step, such as the PyTorch emulator.
+
+    Attributes:
+        state: exponents, iteration, seed and hyper-parameters, as they are after the last iteration.
+    """
+
+    state: scaling.State
+
+    def iterate(self, images: np.ndarray, labels: np.ndarray) -> object:
+        """Execute a training iteration; what is returned has an attribute `loss`."""
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return what training changes, by the names of Runtime.tensors."""
+
+
+class CheckedRun:
+    """A runtime that must agree with a reference, bit for bit, after every iteration.
+
+    Args:
+        board: opened.
+        program, state: as for Runtime.
+        reference: at the same state and tensors.
+        timeout_s: of a segment.
+
+    Attributes:
+        runtime: the runtime under check.
+    """
+
+    def __init__(
+        self, board: Board, program: Program, state: scaling.State, reference: Reference, timeout_s: float | None = None
+    ):
+        self._reference = reference
+        self._before: dict[str, CoreState] = {}
+        self._inspectable = hasattr(board, "snapshot") and not isinstance(board, GoldenBoard)
+        self.runtime = Runtime(board, program, state, timeout_s, self._note)
+
+    def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
+        """Execute and compare an iteration per mini-batch, and yield those that agree.
+
+        Raises:
+            Mismatch: tensor, index, iteration and, where the board can be inspected, the first differing instruction.
+        """
+        pairs = _Remembered(batches)
+        for iteration in self.runtime.train(pairs):
+            images, labels = pairs.executed()
+            self._reference.iterate(images, labels)
+            self._compare(iteration)
+            yield iteration
+
+    def _note(self, segment: str) -> None:
+        if self._inspectable:
+            self._before[segment] = self.runtime.board.snapshot()
+
+    def _compare(self, iteration: Iteration) -> None:
+        found = {**self.runtime.tensors(), **_exponents(self.runtime.state)}
+        expected = {**self._reference.tensors(), **_exponents(self._reference.state)}
+        difference = first_difference(found, expected)
+        if difference is not None:
+            raise Mismatch(f"iteration {iteration.number}: {difference}; {self._explain()}")
+
+    def _explain(self) -> str:
+        """Return in words where the board left the golden board's way in the last iteration."""
+        if not self._inspectable:
+            return "this board cannot be bisected: the golden board is it, or it shows no memories"
+        segments = self.runtime.program.segments
+        with GoldenBoard("", self.runtime.board.config, self.runtime.board.ddr_bytes) as golden:
+            for name, before in self._before.items():
+                try:
+                    culprit = bisect(self.runtime.board, golden, before, segments[name].address, segments[name].count)
+                except BoardError as error:
+                    return f"bisecting segment {name} failed: {error}"
+                if culprit is not None:
+                    return _in_words(name, culprit)
+        return "board and golden board agree after every instruction, so program and reference differ"
+
+
+def _in_words(segment: str, culprit: Culprit) -> str:
+    return f"the board first differs from the golden board after segment {segment}, {culprit}"
+
+
+def _exponents(state: scaling.State) -> dict[str, np.ndarray]:
+    return {f"exponent of {name}": np.array(value) for name, value in sorted(state.exponents.items())}
+
+
+class _Remembered:
+    """Mini-batches on their way to the runtime, which takes them one ahead; `executed` gives them back in order."""
+
+    def __init__(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]):
+        self._batches = iter(batches)
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def __iter__(self):
+        for batch in self._batches:
+            self._waiting.append(batch)
+            yield batch
+
+    def executed(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._waiting.pop(0)
