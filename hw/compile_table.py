@@ -47,7 +47,7 @@ def node_maxima(node: Node) -> list[str]:
     """Return the maxima that a node raises."""
     if isinstance(node, Compute):
         return [p.maximum for p in node.passes if p.maximum]
-    return [node.maximum] if isinstance(node, Update) and node.maximum else []
+    return [name for name in (node.maximum, node.maximum_w8) if name] if isinstance(node, Update) else []
 
 
 def node_tables(node: Node) -> tuple[set[str], set[str]]:

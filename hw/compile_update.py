@@ -59,16 +59,19 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     wide_v = {"v_src": 2, "dst_wide": 1}
     _emit(segment, tables, node.record_t, rows, **wide_v, u_src=3, acc_clear=1, u_base=row, su=node.su, v_base=v_w.base,
           dst=DST["V"], o_base=v_t.base)
-    maximum = {"max": 1, "c_max": tables.maximum(node.maximum)} if node.maximum else {}
-    _emit(segment, tables, node.record_m, rows, **wide_v, **maximum, u_src=2, u_base=u_m.base, v_base=v_t.base,
+    _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), u_src=2, u_base=u_m.base, v_base=v_t.base,
           dst=DST["V"], o_base=v_t.base)
     _emit(segment, tables, node.record_w, rows, **wide_v, u_src=2, u_base=u_w.base, v_base=v_t.base,
           dst=DST["U"], o_base=u_w.base)
-    _emit(segment, tables, node.record_w8, rows, u_src=2, u_base=u_w.base, dst=DST["O"], o_base=w8.base)
+    _emit(segment, tables, node.record_w8, rows, **_maximum(tables, node.maximum_w8), u_src=2, u_base=u_w.base, dst=DST["O"], o_base=w8.base)
     segment.store_words("V", v_t.base, momentum.offset + at, WIDE * rows)
     segment.store_words("U", u_w.base, master.offset + at, WIDE * rows)
     segment.store_words("O", w8.base, segment.memory[node.weight].offset + g * first, rows)
     segment.release(v_w, v_t, u_m, u_w, w8)
+
+
+def _maximum(tables: Tables, name: str) -> dict[str, int]:
+    return {"max": 1, "c_max": tables.maximum(name)} if name else {}
 
 
 def _emit(segment: Segment, tables: Tables, record: str, rows: int, **fields: int) -> None:
