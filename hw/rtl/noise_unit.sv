@@ -1,0 +1,58 @@
+// Noise for stochastic rounding: 16 bits per lane from a counter-based hash.
+//
+//   noise[l] = mix32(mix32(position ^ key) ^ {channel, channel}) >> 16,  channel = ch0 + l
+//
+// mix32 is cut in two halves of two to three additions each; the last exclusive or of the second hash
+// leaves its upper half as it is. Registers move only behind `valid_i`.
+// Latency 4 cycles, throughput one vector per cycle. Golden: algo/arithmetic.py noise16().
+
+module noise_unit #(
+  parameter int unsigned G = 16  // lanes
+) (
+  input  logic            clk_i,
+  input  logic            rst_ni,
+  input  logic            valid_i,
+  input  logic [31:0]     position_i,
+  input  logic [31:0]     key_i,
+  input  logic [15:0]     ch0_i,
+  output logic [G*16-1:0] noise_o
+);
+
+  function automatic logic [31:0] mix_first(logic [31:0] x);
+    logic [31:0] sum;
+    sum = ~x + (x << 15);
+    sum = sum ^ (sum >> 12);
+    return sum + (sum << 2);
+  endfunction
+
+  function automatic logic [31:0] mix_second(logic [31:0] x);
+    logic [31:0] folded;
+    folded = x ^ (x >> 4);
+    return folded + (folded << 3) + (folded << 11);
+  endfunction
+
+  logic [2:0]  valid_q;
+  logic [31:0] first_q, second_q, vector_hash;
+  logic [31:0] lane_q [G];
+
+  assign vector_hash = second_q ^ (second_q >> 16);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= '0;
+    else valid_q <= {valid_q[1:0], valid_i};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) first_q <= mix_first(position_i ^ key_i);
+    if (valid_q[0]) second_q <= mix_second(first_q);
+    if (valid_q[1]) begin
+      for (int unsigned l = 0; l < G; l++) begin
+        lane_q[l] <= mix_first(vector_hash ^ {2{ch0_i + 16'(l)}});
+      end
+    end
+    if (valid_q[2]) begin
+      for (int unsigned l = 0; l < G; l++) noise_o[l*16+:16] <= 16'(mix_second(lane_q[l]) >> 16);
+    end
+  end
+
+endmodule
