@@ -36,8 +36,8 @@ def library(tmp_path_factory):
     verilator.require("g++")
     path = tmp_path_factory.mktemp("ddr") / "ddr.so"
     sources = [str(PROBE), str(simulate.SIM / "ddr.cpp")]
-    subprocess.run(["g++", "-O1", "-Wall", "-Wextra", "-Werror", "-std=c++17", "-fPIC", "-shared", f"-I{simulate.SIM}", "-o", path, *sources],
-                   check=True)  # fmt: skip
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-std=c++17", "-fPIC", "-shared", f"-I{simulate.SIM}"]
+    subprocess.run(["g++", *flags, "-o", str(path), *sources], check=True)
     loaded = ctypes.CDLL(str(path))
     loaded.ddr_open.restype = ctypes.c_void_p
     loaded.ddr_open.argtypes = [ctypes.c_void_p, U64, U64, U32, ctypes.c_double, U32, ctypes.c_double, U64, U64, U64]
