@@ -6,13 +6,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 from torch import nn
 
+from algo.calibrate import calibrate, first_tensors, set_running_statistics
 from algo.fuse import fuse
 from algo.gradients import lower_backward
 from algo.graph import ExportError, read_layers
 from algo.lower import Lowering, lower_forward
+from algo.scaling import State
+from algo.sgd import Sgd
 from algo.step import Step
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A training step that is ready to run.
+
+    Attributes:
+        step: what is computed.
+        tensors: weights W (int8), W.master and W.momentum (int32), channel tables (int64).
+        state: exponents, seed and hyper-parameters of the first iteration.
+    """
+
+    step: Step
+    tensors: dict[str, np.ndarray]
+    state: State
+
+
+def export(
+    module: nn.Module, images: np.ndarray, labels: np.ndarray, exponent: int, batch: int, sgd: Sgd, seed: int = 0
+) -> Exported:
+    """Return the training step of a network with its tensors and calibrated exponents.
+
+    Args:
+        module: see `build_step`; its parameters and running statistics are where training starts.
+        images: calibration images, int8 (n, c, h, w), n from 1; the first `batch` are used.
+        labels: (n,) classes.
+        exponent: of the images: value = q * 2^exponent.
+        batch: images in a full mini-batch.
+        sgd: hyper-parameters.
+        seed: of the noise.
+
+    Raises:
+        ExportError: something in the network, its parameters or the images is not supported.
+    """
+    if images.dtype != np.int8 or images.ndim != 4 or len(images) != len(labels) or not len(images):
+        raise ExportError(f"images are {images.dtype} {images.shape} with {len(labels)} labels; int8 (n, c, h, w) and n labels are needed")
+    step = build_step(module, images.shape[1:], batch)
+    modules = dict(module.named_modules())
+    tensors, exponents = first_tensors(step, modules)
+    state = State(seed, 0, {step.input: exponent, **exponents}, sgd)
+    state = calibrate(step, tensors, state, images[:batch], labels[:batch])
+    set_running_statistics(step, modules, tensors, state.exponents)
+    return Exported(step, tensors, state)
 
 
 def build_step(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Step:

@@ -1,0 +1,91 @@
+"""Images as int8 with one exponent: scikit-learn's digits, random images, and the order in which they are drawn. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from algo.arithmetic import MASK32, mix32, noise_key
+
+HELD_OUT = 360
+"""Digits kept for the test, a fifth."""
+
+
+class DataError(ValueError):
+    """A data set cannot be made or drawn from as asked; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images.
+
+    Attributes:
+        train, test: int8 (n, c, h, w).
+        train_labels, test_labels: int64 (n,).
+        exponent: value = q * 2^exponent.
+        classes: number of labels.
+    """
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+    exponent: int
+    classes: int
+
+
+def load_digits(seed: int) -> Images:
+    """Return the 1797 handwritten digits of 8 x 8 pixels that scikit-learn ships, 360 of them held out for the test.
+
+    Pixels 0 to 16 become (8 p - 64) * 2^-5, so that the mean of all is near zero.
+
+    Args:
+        seed: of the split.
+    """
+    from sklearn.datasets import load_digits as shipped
+
+    data = shipped()
+    images = (8 * data.images.astype(np.int64) - 64).astype(np.int8)[:, None]
+    labels = data.target.astype(np.int64)
+    order = shuffled(len(images), noise_key(seed, 0, "split"))
+    test, train = order[:HELD_OUT], order[HELD_OUT:]
+    return Images(images[train], labels[train], images[test], labels[test], exponent=-5, classes=10)
+
+
+def random_images(seed: int, shape: tuple[int, int, int], train: int, test: int, classes: int = 10) -> Images:
+    """Return images of independent random pixels with random labels, for measuring time where content does not matter.
+
+    Args:
+        shape: (c, h, w).
+        train, test: number of images.
+    """
+    if min(shape) < 1 or train < 1 or test < 0 or classes < 2:
+        raise DataError(f"shape {shape}, {train} and {test} images, {classes} classes; sizes must be positive, classes at least 2")
+    rng = np.random.default_rng(seed)
+    images = rng.integers(-127, 128, (train + test, *shape), dtype=np.int8)
+    labels = rng.integers(0, classes, train + test)
+    return Images(images[:train], labels[:train], images[train:], labels[train:], exponent=-6, classes=classes)
+
+
+def shuffled(count: int, key: int) -> np.ndarray:
+    """Return 0 to count - 1 in the order of their hashes under a key."""
+    hashes = mix32(mix32((np.arange(count, dtype=np.int64) ^ key) & MASK32) ^ (key >> 7))
+    return np.argsort(hashes, kind="stable")
+
+
+def mini_batch(count: int, batch: int, seed: int, iteration: int) -> np.ndarray:
+    """Return the image numbers of an iteration.
+
+    Every epoch is a new order of all images; its last mini-batch is smaller where the batch does not divide the count.
+
+    Args:
+        count: training images.
+        iteration: from 0.
+    """
+    if count < 1 or batch < 1 or iteration < 0:
+        raise DataError(f"count {count}, batch {batch}, iteration {iteration}; count and batch must be positive, iteration not negative")
+    per_epoch = -(-count // batch)
+    epoch, position = divmod(iteration, per_epoch)
+    order = shuffled(count, noise_key(seed, epoch, "shuffle"))
+    return order[position * batch : (position + 1) * batch]

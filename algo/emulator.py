@@ -1,0 +1,247 @@
+"""The training step in PyTorch, on a CPU or a GPU: the same integers as the core's, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from algo import products, scaling
+from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, noise16, saturate, to_operand
+from algo.coefficient_programs import run_program
+from algo.loss import Loss, cross_entropy
+from algo.scaling import State
+from algo.step import Coefficient, Compute, Pass, Step, Update
+
+_WORD_MAX = (1 << 31) - 1
+
+
+class EmulatorError(ValueError):
+    """The emulator was given something that does not fit the step; the message says what would be right."""
+
+
+class Emulator:
+    """A step, its tensors and its run-time state.
+
+    Attributes:
+        step: what is computed.
+        state: exponents and iteration; `train_step` replaces it.
+        values: tensor name to int64 torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last.
+        tables: channel table name to int64 numpy array (channels, entries).
+        maxima: name to max |result| before saturation, of this iteration.
+    """
+
+    def __init__(self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu"):
+        """Copy the tensors.
+
+        Args:
+            tensors: for every weight W `W`, `W.master`, `W.momentum`; for every channel table its name.
+
+        Raises:
+            EmulatorError: a tensor is missing or has the wrong shape.
+        """
+        self.step, self.state, self.device = step, state, torch.device(device)
+        self.values: dict[str, torch.Tensor] = {}
+        self.tables: dict[str, np.ndarray] = {}
+        self.maxima: dict[str, int] = {}
+        for weight in step.weights.values():
+            for name in (weight.name, f"{weight.name}.master", f"{weight.name}.momentum"):
+                value = _taken(tensors, name, weight.shape)
+                self.values[name] = torch.tensor(value.astype(np.int64), device=self.device)
+        for table in step.tables.values():
+            shape = (table.channels, len(table.entries))
+            self.tables[table.name] = np.array(_taken(tensors, table.name, shape), np.int64)
+        self._records: dict[str, tuple[int, int, int, int]] = {}
+        self._scalars: dict[str, tuple[int, ...]] = {}
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return weights, masters, momenta and channel tables: what `__init__` takes."""
+        names = [f"{name}{suffix}" for name in self.step.weights for suffix in ("", ".master", ".momentum")]
+        return {name: self.value(name) for name in names} | {name: self.value(name) for name in self.step.tables}
+
+    def value(self, name: str) -> np.ndarray:
+        """Return a tensor computed last, a weight or a channel table, in the type it is stored in.
+
+        int8 for activations, gradients, indices and weights; int32 for masters and momenta; bool for masks; int64 for
+        channel tables.
+        """
+        if name in self.tables:
+            return self.tables[name].copy()
+        value = self.values[name].cpu().numpy()
+        if name in self.step.tensors and self.step.tensors[name].role == "mask":
+            return value.astype(bool)
+        return value.astype(np.int32 if name.endswith((".master", ".momentum")) else np.int8)
+
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        """Run the segment forward on int8 images (n, c, h, w), n from 1 to the batch; return int8 logits (n, classes)."""
+        self._begin(images)
+        self.maxima = dict.fromkeys(self.step.maxima, 0)
+        return self._run("forward")
+
+    def loss(self, labels: np.ndarray, stochastic: bool = True) -> Loss:
+        """Compute loss and logits' gradient from the logits of `forward`; keep the gradient for `backward`."""
+        step, exponents = self.step, self.state.exponents
+        logits = self.value(step.logits)
+        key = scaling.noise_key(self.state.seed, self.state.iteration, step.logits_grad) if stochastic else None
+        result = cross_entropy(
+            logits.reshape(len(logits), -1), labels, exponents[step.logits], exponents[step.logits_grad], key
+        )
+        self.values[step.logits_grad] = torch.tensor(result.gradient.astype(np.int64), device=self.device).view(logits.shape)
+        self.maxima[step.logits_grad] = result.maximum
+        return result
+
+    def backward(self) -> None:
+        """Run the segment backward: gradients and updates."""
+        self._run("backward")
+
+    def advance(self) -> None:
+        """Take the exponents of the next iteration from the maxima of this one."""
+        self.state = scaling.advance(self.step, self.state, self.maxima)
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
+        """Run one iteration on int8 images (n, c, h, w) with labels (n,)."""
+        self.forward(images)
+        result = self.loss(labels)
+        self.backward()
+        self.advance()
+        return result
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Run the segment eval on up to a batch of int8 images; return int8 logits (n, classes)."""
+        self._begin(images)
+        return self._run("eval")
+
+    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of images (any number) whose label the evaluation segment finds."""
+        correct = 0
+        for at in range(0, len(images), self.step.batch):
+            logits = self.predict(images[at : at + self.step.batch])
+            correct += int((logits.argmax(1) == labels[at : at + self.step.batch]).sum())
+        return correct / len(images)
+
+    def _begin(self, images: np.ndarray) -> None:
+        shape = self.step.tensors[self.step.input].shape
+        if images.dtype != np.int8 or images.shape[1:] != shape or not 1 <= len(images) <= self.step.batch:
+            found = f"{images.dtype} {images.shape}"
+            raise EmulatorError(f"images are {found}; int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch} is needed")
+        self.values[self.step.input] = torch.tensor(images.astype(np.int64), device=self.device)
+        self._records = scaling.records(self.step, self.state)
+        self._scalars = scaling.scalars(self.step, self.state, len(images))
+
+    def _run(self, segment: str) -> np.ndarray:
+        for node in self.step.segments[segment]:
+            if isinstance(node, Coefficient):
+                scalars = np.array(self._scalars[node.scalars], np.int64)
+                self.tables[node.table] = run_program(self.step.programs[node.program], self.tables[node.table], scalars)
+            elif isinstance(node, Update):
+                self._update(node)
+            else:
+                self._compute(node)
+        logits = self.value(self.step.logits)
+        return logits.reshape(len(logits), -1)
+
+    def _compute(self, node: Compute) -> None:
+        acc = None
+        if node.product:
+            acc = products.compute(node.product, self.values[node.product.a], self.values.get(node.product.b))
+        for one in node.passes:
+            self._pass(one, acc)
+
+    def _pass(self, one: Pass, acc: torch.Tensor | None) -> None:
+        u, v = self._operand(one.u, acc), self._operand(one.v, acc)
+        shape = (u if u is not None else v).shape
+        _, _, shift_key, threshold = self._records[one.record]
+        stochastic = bool(self.step.records[one.record].noise)
+        noise = _noise(shift_key & 0xFFFFFFFF, shape, self.device) if stochastic else None
+        a, b, d = self._coefficients(one)
+        y = affine(_shifted(u, one.su), _shifted(v, one.sv), a, b, d, shift_key >> 32, noise)
+        y = _post(one.post, y, threshold)
+        if one.mask_in:
+            y = y * self.values[one.mask_in]
+        if one.mask_out:
+            self.values[one.mask_out] = (y > 0).long()
+        if one.maximum:
+            self._raise(one.maximum, y)
+        out = saturate(y, INT8_MAX)
+        if one.sums:
+            self._sum(one, out, v)
+        if one.out:
+            self.values[one.out] = out
+
+    def _operand(self, name: str, acc: torch.Tensor | None) -> torch.Tensor | None:
+        if name == "acc":
+            return acc
+        if name == "acc_max_value":
+            return (acc >> 8) - 128
+        if name == "acc_max_index":
+            return 255 - (acc & 255)
+        return self.values[name] if name else None
+
+    def _coefficients(self, one: Pass) -> tuple:
+        """A, B, D: integers of the record, or per channel (1, c, 1, 1)."""
+        if not one.table:
+            word, d, _, _ = self._records[one.record]
+            return *scaling.unpack_coefficients(word), d
+        entries, table = self.step.tables[one.table].entries, self.tables[one.table]
+        word = torch.tensor(table[:, entries.index("AB")], device=self.device).view(1, -1, 1, 1)
+        d = torch.tensor(table[:, entries.index("D")], device=self.device).view(1, -1, 1, 1)
+        return (word << 46) >> 46, (word << 14) >> 46, (d << 16) >> 16
+
+    def _sum(self, one: Pass, out: torch.Tensor, v: torch.Tensor | None) -> None:
+        entries, table = self.step.tables[one.sums_table].entries, self.tables[one.sums_table]
+        second = out * (v if one.sums == "v" else out)
+        table[:, entries.index("S1")] = out.sum((0, 2, 3)).cpu().numpy()
+        table[:, entries.index("S2")] = second.sum((0, 2, 3)).cpu().numpy()
+
+    def _raise(self, name: str, y: torch.Tensor) -> None:
+        largest = min(int(y.abs().amax()), _WORD_MAX)
+        self.maxima[name] = max(self.maxima[name], largest)
+
+    def _update(self, node: Update) -> None:
+        product, weight, values = node.product, node.weight, self.values
+        acc = products.compute(product, values[product.a], values[product.b])
+        w, m = values[f"{weight}.master"], values[f"{weight}.momentum"]
+        t = saturate(self._wide(node.record_t, to_operand(acc, node.su), w), WIDE_MAX)
+        m = self._wide(node.record_m, m, t)
+        self._raise(node.maximum, m)
+        m = saturate(m, WIDE_MAX)
+        w = saturate(self._wide(node.record_w, w, m), WIDE_MAX)
+        w8 = self._wide(node.record_w8, w, 0)
+        if node.maximum_w8:
+            self._raise(node.maximum_w8, w8)
+        values[f"{weight}.master"], values[f"{weight}.momentum"] = w, m
+        values[weight] = saturate(w8, INT8_MAX)
+
+    def _wide(self, record: str, u: torch.Tensor, v: torch.Tensor | int) -> torch.Tensor:
+        """One pass of the update, nearest rounding, before saturation."""
+        word, d, shift_key, _ = self._records[record]
+        a, b = scaling.unpack_coefficients(word)
+        return affine(u, v, a, b, d, shift_key >> 32)
+
+
+def _taken(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if name not in tensors:
+        raise EmulatorError(f"tensor {name} is missing; it has shape {shape}")
+    if tensors[name].shape != shape:
+        raise EmulatorError(f"tensor {name} has shape {tensors[name].shape}; {shape} is needed")
+    return tensors[name]
+
+
+def _shifted(x: torch.Tensor | None, shift: int) -> torch.Tensor | int:
+    return 0 if x is None else to_operand(x, shift)
+
+
+def _noise(key: int, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """noise16 of every element of (n, c, h, w)."""
+    n, c, h, w = shape
+    position = torch.arange(n * h * w, device=device).view(n, 1, h, w)
+    return noise16(key, position, torch.arange(c, device=device).view(1, c, 1, 1))
+
+
+def _post(post: str, y: torch.Tensor, threshold: int) -> torch.Tensor:
+    if post == "relu":
+        return y.clip(0)
+    if post == "sign":
+        return y.sign()
+    if post == "soft_threshold":
+        return y.sign() * (y.abs() - threshold).clip(0)
+    return y
