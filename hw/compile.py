@@ -75,13 +75,13 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
 def check_step(step: Step, config: Config) -> None:
     """Raise CompileError for what no tiling can mend."""
     if not 1 <= step.batch < config.list_words:
-        raise CompileError(f"a batch of {step.batch} images does not fit the image list of {config.list_words} words with its count")
+        raise CompileError(f"a batch of {step.batch} images and its count do not fit the image list of {config.list_words} words")
     for name, table in step.tables.items():
         if len(table.entries) > 255:
             raise CompileError(f"channel table {name} has {len(table.entries)} entries per channel; at most 255 are addressed")
     for name, program in step.programs.items():
         if len(program) > config.program_words:
-            raise CompileError(f"scalar program {name} of {len(program)} instructions does not fit memory P of {config.program_words}")
+            raise CompileError(f"scalar program {name} of {len(program)} words does not fit memory P of {config.program_words}")
 
 
 def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.ndarray]:
@@ -93,8 +93,9 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
     for name, words in step.programs.items():
         memory.add(program_region(name), "words", (len(words),))
         initial[program_region(name)] = np.array(words, np.int64)
+    pitches = table_pitches(step)
     for name, table in step.tables.items():
-        memory.add(name, "table", (table.channels, len(table.entries)))
+        memory.add(name, "table", (table.channels, len(table.entries)), pitches[name])
     for name, weight in step.weights.items():
         memory.add(name, "weight", weight.shape)
         memory.add(f"{name}.master", "wide", weight.shape)
@@ -106,6 +107,17 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
         images = SLOTS_PER_IMAGE * step.batch if name == step.input else step.batch
         memory.add(name, kinds[tensor.role], (images, *tensor.shape))
     return initial
+
+
+def table_pitches(step: Step) -> dict[str, int]:
+    """Return every channel table's words per channel: the same where one pass takes coefficients from one and sums into another."""
+    pitches = {name: len(table.entries) for name, table in step.tables.items()}
+    passes = [p for nodes in step.segments.values() for node in nodes if isinstance(node, Compute) for p in node.passes]
+    pairs = {(p.table, p.sums_table) for p in passes if p.table and p.sums}
+    for _ in pairs:
+        for one, other in pairs:
+            pitches[one] = pitches[other] = max(pitches[one], pitches[other])
+    return pitches
 
 
 def node_reads(node: Node) -> set[str]:

@@ -54,7 +54,7 @@ def compile_kernel(
     product = _product(kind, n, c, k, h, w, r, stride, pad)
     _, oh, ow = product.out_shape
     if not n < config.list_words:
-        raise CompileError(f"a batch of {n} images does not fit the image list of {config.list_words} words with its count")
+        raise CompileError(f"a batch of {n} images and its count do not fit the image list of {config.list_words} words")
     shapes = {"x": (n, c, h, w), "weight": (k, c, r, r), "g": (n, k, oh, ow)}
     rng = np.random.default_rng(seed)
     operands = {name: rng.integers(-127, 128, shapes[name], np.int8) for name in (product.a, product.b)}
@@ -80,9 +80,11 @@ def compile_kernel(
 def _product(kind: str, n: int, c: int, k: int, h: int, w: int, r: int, stride: int, pad: int) -> Product:
     if kind not in KINDS:
         raise CompileError(f"no product is called {kind!r}: there are {', '.join(KINDS)}")
-    for name, value, low in (("n", n, 1), ("c", c, 1), ("k", k, 1), ("h", h, 1), ("w", w, 1), ("r", r, 1), ("stride", stride, 1), ("pad", pad, 0)):
-        if value < low:
-            raise CompileError(f"{name} is {value}; it must be at least {low}")
+    for name, value in {"n": n, "c": c, "k": k, "h": h, "w": w, "r": r, "stride": stride}.items():
+        if value < 1:
+            raise CompileError(f"{name} is {value}; it must be at least 1")
+    if pad < 0:
+        raise CompileError(f"pad is {pad}; it must be at least 0")
     oh, ow = (h + 2 * pad - r) // stride + 1, (w + 2 * pad - r) // stride + 1
     if h + 2 * pad < r or w + 2 * pad < r:
         raise CompileError(f"a {r} x {r} kernel does not fit a {h} x {w} image with padding {pad}")

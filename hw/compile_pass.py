@@ -69,7 +69,7 @@ def plan_chain(segment: Segment, node: Compute, records: dict[str, Record], used
         raise CompileError(f"node {node.name}: no pass reads the accumulators of its product")
     counts = {"U": 0, "V": 0, "O": 0, "MI": 0, "MO": 0}
     made: set[tuple[str, str]] = set()
-    for p, placement in zip(node.passes, placements):
+    for p, placement in zip(node.passes, placements, strict=True):
         needed = [("U", p.u if p.u not in ACC_SOURCES else ""), ("V", p.v), ("MI", p.mask_in), ("MO", p.mask_out),
                   (placement.memory, p.out if placement.memory else "")]
         made.update((memory, tensor) for memory, tensor in needed if tensor)
@@ -78,7 +78,7 @@ def plan_chain(segment: Segment, node: Compute, records: dict[str, Record], used
     vectors = segment.config.vector_words // (2 * max(counts["U"], counts["V"], counts["O"], 1)) // 8 * 8
     masks = segment.config.mask_words // (2 * max(counts["MI"], counts["MO"], 1))
     if vectors < 8 or masks < 1:
-        raise CompileError(f"node {node.name}: {len(node.passes)} passes need more operands at once than memories U, V and O hold")
+        raise CompileError(f"node {node.name}: {len(node.passes)} passes need more operands at once than U, V and O hold")
     stochastic = [bool(records[p.record].noise) for p in node.passes]
     return Chain(node, placements, stochastic, vectors, masks if counts["MI"] + counts["MO"] else vectors)
 
@@ -119,7 +119,7 @@ class _Piece:
         self.last_acc = max((i for i, p in enumerate(chain.node.passes) if p.u in ACC_SOURCES), default=-1)
 
     def emit(self) -> None:
-        for i, (p, placement) in enumerate(zip(self.chain.node.passes, self.chain.placements)):
+        for i, (p, placement) in enumerate(zip(self.chain.node.passes, self.chain.placements, strict=True)):
             self._pass(i, p, placement)
         self.segment.release(*self.used)
 
@@ -160,7 +160,8 @@ class _Piece:
         if p.maximum:
             fields |= {"max": 1, "c_max": tables.maximum(p.maximum)}
         if self.chain.stochastic[number]:
-            fields |= {"stochastic": 1, "px0": part.px0, "px_total": self.chain.noise_pixels, "ch0": part.group0 * self.segment.config.g}
+            fields |= {"stochastic": 1, "px0": part.px0, "px_total": self.chain.noise_pixels}
+            fields["ch0"] = part.group0 * self.segment.config.g
         if placement.memory:
             fields |= {"dst": DST[placement.memory], "o_base": self._result(placement.memory, p.out)}
         self.segment.emit("vector", clip=1, slot=part.image0, n_img=part.images, img_px=part.px, **fields)
@@ -172,8 +173,6 @@ class _Piece:
     def _sums(self, number: int, p: Pass, fields: dict[str, int]) -> None:
         begun = (number, self.part.group0)
         address, stride = self.tables.entry(p.sums_table, "S1", self.part.group0)
-        if fields.get("c_stride", stride) != stride:
-            raise CompileError(f"node {self.chain.node.name}: tables {p.table} and {p.sums_table} of one pass differ in words per channel")
         fields |= {"sums": 1, "sums_v": int(p.sums == "v"), "sums_first": int(begun not in self.chain.summed),
                    "c_sum": address, "c_stride": stride}
         self.chain.summed.add(begun)

@@ -10,13 +10,17 @@ from hw.emit import Part, Segment
 from hw.scratchpad import Buffer
 from hw.tiling import CHANNELWISE, SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, WeightPlan, WeightTile, Window, window
 
+Span = tuple[int, int]
+"""First group and number of groups."""
+
 COUNTED_AS = {"forward": 0, "grad_input": 1, "grad_weight": 2}
 POOL = 3
+Drain = Callable[[PixelTile, int, int, int, int], None]
 DIAGONAL = "diagonal"
 """DDR region of the G x G unit matrix that pools use as their weight block."""
 
 
-def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Callable[[PixelTile, int, int, int, int], None]) -> None:
+def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Drain) -> None:
     """Emit a product that yields pixels.
 
     Args:
@@ -52,8 +56,12 @@ def _geometry(product: Product, tile: PixelTile, view: Window) -> dict[str, int]
     }
 
 
-def _load_weights(segment: Segment, product: Product, kb: tuple[int, int], red: tuple[int, int], split: bool) -> tuple[Buffer, int]:
-    """Bring the weight blocks of (output groups, reduction groups) into W as [red][kb][tap][row]; return the words of a block too."""
+def _load_weights(segment: Segment, product: Product, kb: Span, red: Span, split: bool) -> tuple[Buffer, int]:
+    """Bring the weight blocks of output and reduction groups into W as [red][kb][tap][row].
+
+    Returns:
+        The buffer, and the words of one (red, kb).
+    """
     g = segment.config.g
     region = segment.memory[product.b]
     c_groups = layout.groups(region.shape[1], g)
@@ -74,7 +82,7 @@ def _load_weights(segment: Segment, product: Product, kb: tuple[int, int], red: 
     return buffer, words
 
 
-def _reduce(segment: Segment, product: Product, tile: PixelTile, kb: tuple[int, int], red: tuple[int, int], base: int) -> None:
+def _reduce(segment: Segment, product: Product, tile: PixelTile, kb: Span, red: Span, base: int) -> None:
     view = window(product, tile.row0, tile.rows)
     taps = product.kernel[0] * product.kernel[1]
     slots = kb[1] * taps * tile.images * view.plain_rows * product.out_shape[2]
@@ -114,8 +122,8 @@ def _channelwise(segment: Segment, product: Product, tile: PixelTile, group: int
         special = {"select": 1, "idx_base": index.buffer.base}
     rows = tile.images * tile.rows * product.result_shape[2]
     segment.emit(
-        "array", **_geometry(product, tile, view), **special, scatter=int(product.kind in SCATTER), hold_weights=1, n_kb=1, n_red=1,
-        a_base=operand.buffer.base, a_step_red=operand.step_group, a_step_img=operand.step_image,
+        "array", **_geometry(product, tile, view), **special, scatter=int(product.kind in SCATTER), hold_weights=1,
+        n_kb=1, n_red=1, a_base=operand.buffer.base, a_step_red=operand.step_group, a_step_img=operand.step_image,
         b_base=diagonal.base, c_base=base, c_step_img=rows // tile.images,
     )
     segment.release(*used)

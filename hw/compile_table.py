@@ -120,9 +120,9 @@ class Tables:
             return None
         low, high = min(at for at, _ in ranges), max(at + size for at, size in ranges)
         base = self._free_from
-        if base + high - low > self._segment.config.table_words:
-            raise CompileError(
-                f"records, scalars and maxima of a segment take more than the {self._segment.config.table_words} words of memory C")
+        words = self._segment.config.table_words
+        if base + high - low > words:
+            raise CompileError(f"records, scalars and maxima of a segment take more than the {words} words of memory C")
         self._segment.load_words("C", base, self._segment.memory[HOST_TABLE].offset + 8 * low, high - low)
         self._fixed.append((low, high, base))
         self._free_from = base + high - low
@@ -148,23 +148,18 @@ class Tables:
 
     def entry(self, table: str, entry: str, group: int) -> tuple[int, int]:
         """Return (C address of an entry in lane 0 of a channel group, words per channel)."""
-        entries = self._tables[table].entries
-        return self.base(table) + group * self._segment.config.g * len(entries) + entries.index(entry), len(entries)
+        pitch = self._segment.memory[table].pitch
+        return self.base(table) + group * self._segment.config.g * pitch + self._tables[table].entries.index(entry), pitch
 
     def base(self, table: str) -> int:
         """Return the C address of a channel table, loading it when it is not there."""
         if table not in self._resident:
-            words = self._table_words(table)
+            words = self._segment.memory[table].size // 8
             self._resident[table] = Buffer("C", self._place(table, words), words)
             self._segment.load_words("C", self._resident[table].base, self._segment.memory[table].offset, words)
         self._resident[table] = self._resident.pop(table)
         self._resident[table].pinned = True
         return self._resident[table].base
-
-    def _table_words(self, table: str) -> int:
-        t = self._tables[table]
-        g = self._segment.config.g
-        return layout.groups(t.channels, g) * g * len(t.entries)
 
     def _place(self, table: str, words: int) -> int:
         while True:
@@ -177,7 +172,8 @@ class Tables:
                 return at
             oldest = next((name for name, buffer in self._resident.items() if not buffer.pinned), None)
             if oldest is None:
-                raise CompileError(f"channel table {table} of {words} words does not fit memory C of {self._segment.config.table_words} words")
+                left = self._segment.config.table_words - self._free_from
+                raise CompileError(f"channel table {table} of {words} words does not fit the {left} words that memory C has for it")
             self._write_back(oldest)
             del self._resident[oldest]
 
@@ -219,7 +215,7 @@ def emit_coefficient(segment: Segment, tables: Tables, step: Step, node: Coeffic
     table = step.tables[node.table]
     segment.emit(
         "coefficient", pc=program.base, length=length, ch_base=tables.base(node.table), ch_count=table.channels,
-        ch_stride=len(table.entries), sc_base=tables.scalars(node.scalars),
+        ch_stride=segment.memory[node.table].pitch, sc_base=tables.scalars(node.scalars),
     )
     tables.changed(node.table)
     segment.release(program)

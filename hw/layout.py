@@ -73,13 +73,14 @@ def words_from_ddr(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(data, "<i8").reshape(shape).astype(np.int64)
 
 
-def table_to_ddr(table: np.ndarray, g: int) -> np.ndarray:
-    """Return the bytes of a channel table (channels, entries), padded with zero channels to whole groups."""
-    padded = np.zeros((groups(len(table), g) * g, table.shape[1]), np.int64)
-    padded[: len(table)] = table
+def table_to_ddr(table: np.ndarray, g: int, pitch: int) -> np.ndarray:
+    """Return the bytes of a channel table (channels, entries): `pitch` words per channel, zero channels to whole groups."""
+    channels, entries = table.shape
+    padded = np.zeros((groups(channels, g) * g, pitch), np.int64)
+    padded[:channels, :entries] = table
     return words_to_ddr(padded)
 
 
-def table_from_ddr(data: np.ndarray, shape: tuple[int, int], g: int) -> np.ndarray:
+def table_from_ddr(data: np.ndarray, shape: tuple[int, int], g: int, pitch: int) -> np.ndarray:
     """Return the channel table (channels, entries) in bytes written by `table_to_ddr`."""
-    return words_from_ddr(data, (groups(shape[0], g) * g, shape[1]))[: shape[0]]
+    return words_from_ddr(data, (groups(shape[0], g) * g, pitch))[: shape[0], : shape[1]]

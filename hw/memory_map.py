@@ -25,6 +25,7 @@ class Region:
         kind: activation (int8), index (uint8), mask (bool): (n, c, h, w); weight (int8), wide (24 bits in int32):
             (k, c, kh, kw); table: (channels, entries) 64-bit words per channel; words: 64-bit words.
         offset: bytes from BASE.
+        pitch: of a table: words per channel, at least its entries.
     """
 
     name: str
@@ -32,9 +33,10 @@ class Region:
     shape: tuple[int, ...]
     offset: int
     size: int
+    pitch: int = 0
 
 
-def region_bytes(kind: str, shape: tuple[int, ...], g: int) -> int:
+def region_bytes(kind: str, shape: tuple[int, ...], g: int, pitch: int = 0) -> int:
     """Return the bytes that an array of this kind takes in DDR."""
     if kind in ("activation", "index"):
         n, c, h, w = shape
@@ -46,7 +48,7 @@ def region_bytes(kind: str, shape: tuple[int, ...], g: int) -> int:
         k, c, kh, kw = shape
         return layout.groups(k, g) * layout.groups(c, g) * kh * kw * g * g * (4 if kind == "wide" else 1)
     if kind == "table":
-        return layout.groups(shape[0], g) * g * shape[1] * 8
+        return layout.groups(shape[0], g) * g * pitch * 8
     return prod(shape) * 8
 
 
@@ -58,14 +60,14 @@ class MemoryMap:
     regions: dict[str, Region] = field(default_factory=dict)
     size: int = 0
 
-    def add(self, name: str, kind: str, shape: tuple[int, ...]) -> Region:
-        """Append a region. Raises CompileError when DDR addresses run out or the name is taken."""
+    def add(self, name: str, kind: str, shape: tuple[int, ...], pitch: int = 0) -> Region:
+        """Append a region; `pitch` is for tables. Raises CompileError when DDR addresses run out or the name is taken."""
         if name in self.regions:
             raise CompileError(f"two tensors are called {name!r}; names must be unique")
-        size = region_bytes(kind, shape, self.g)
+        size = region_bytes(kind, shape, self.g, pitch)
         if self.size + size > DDR_MAX:
             raise CompileError(f"tensor {name} of {size} bytes does not fit the 4 GiB that instructions can address")
-        region = Region(name, kind, tuple(int(s) for s in shape), self.size, size)
+        region = Region(name, kind, tuple(int(s) for s in shape), self.size, size, pitch)
         self.regions[name] = region
         self.size = -(-(self.size + size) // ALIGNMENT) * ALIGNMENT
         return region
@@ -89,7 +91,7 @@ class MemoryMap:
         if region.kind in ("weight", "wide"):
             return layout.weights_to_ddr(array.astype(np.int8 if region.kind == "weight" else np.int32), self.g)
         if region.kind == "table":
-            return layout.table_to_ddr(array, self.g)
+            return layout.table_to_ddr(array, self.g, region.pitch)
         return layout.words_to_ddr(array)
 
     def decode(self, name: str, data: np.ndarray) -> np.ndarray:
@@ -103,7 +105,7 @@ class MemoryMap:
         if region.kind in ("weight", "wide"):
             return layout.weights_from_ddr(data, region.shape, self.g, np.int8 if region.kind == "weight" else np.int32)
         if region.kind == "table":
-            return layout.table_from_ddr(data, region.shape, self.g)
+            return layout.table_from_ddr(data, region.shape, self.g, region.pitch)
         return layout.words_from_ddr(data, region.shape)
 
     def read(self, ddr: np.ndarray, name: str) -> np.ndarray:

@@ -177,9 +177,10 @@ def _memory(manifest: dict, path: Path) -> MemoryMap:
     if g not in (4, 8, 16, 32):
         raise ProgramError(f"{path}: an array side of {g} is none of 4, 8, 16, 32")
     for entry in manifest["regions"]:
-        region = Region(str(entry["name"]), entry["kind"], tuple(_whole(s) for s in entry["shape"]), _whole(entry["offset"]), _whole(entry["size"]))
-        if region.kind not in KINDS or region.size != region_bytes(region.kind, region.shape, g):
-            raise ProgramError(f"{path}: region {region.name} of kind {region.kind!r} and shape {region.shape} is not {region.size} bytes")
+        shape = tuple(_whole(s) for s in entry["shape"])
+        region = Region(str(entry["name"]), entry["kind"], shape, *(_whole(entry[key]) for key in ("offset", "size", "pitch")))
+        if region.kind not in KINDS or region.size != region_bytes(region.kind, shape, g, region.pitch):
+            raise ProgramError(f"{path}: region {region.name} ({region.kind} {shape}) does not take {region.size} bytes")
         if region.offset + region.size > memory.size:
             raise ProgramError(f"{path}: region {region.name} lies outside the program's {memory.size} bytes")
         memory.regions[region.name] = region

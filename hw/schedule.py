@@ -33,7 +33,7 @@ def schedule(instructions: list[isa.Instruction], config: Config) -> list[isa.In
         free[engine] = start + duration(instruction, config)
         done[engine].append(free[engine])
         starts.append((start, position))
-    for instruction, (wait, signal) in zip(instructions, plan.masks()):
+    for instruction, (wait, signal) in zip(instructions, plan.masks(), strict=True):
         instruction.fields.update(wait=wait, signal=signal)
     return [instructions[position] for _, position in sorted(starts)]
 

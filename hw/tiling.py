@@ -105,7 +105,7 @@ def pixel_tiles(images: int, height: int, row_multiple: int, fits: Callable[[int
 
 @dataclass(frozen=True)
 class ProductPlan:
-    """Tiles of a weight-stationary product: for every pixel tile, every chunk of output groups, every chunk of reduction groups."""
+    """Tiles of a weight-stationary product: for every pixel tile every chunk of output groups, for that of reduction groups."""
 
     tiles: list[PixelTile]
     kb_chunks: list[tuple[int, int]]
@@ -135,12 +135,13 @@ def plan_product(product: Product, images: int, masks: bool, config: Config, wha
     row_multiple = 8 // gcd(width, 8) if masks else 1
     while True:
         tiles = _tiles(product, images, red, row_multiple, config, what)
-        if tiles is not None and (red == 1 or tiles[0].images * tiles[0].rows * width * 4 >= min(config.acc_rows, images * height * width)):
-            break
+        if tiles is not None:
+            rows = tiles[0].images * tiles[0].rows * width
+            if red == 1 or rows * 4 >= min(config.acc_rows, images * height * width):
+                break
         if red == 1:
             raise CompileError(f"{what}: {row_multiple} rows of one image do not fit the memories; a smaller image would")
         red = -(-red // 2)
-    rows = tiles[0].images * tiles[0].rows * width
     kb = 1
     if not channelwise:
         while (kb < n_kb and (kb + 1) * rows <= config.acc_rows and (kb + 1) * red * block <= config.w_words // 2
@@ -205,7 +206,7 @@ def plan_grad_weight(product: Product, images: int, config: Config, what: str) -
     _, in_h, in_w = product.in_shape
     _, out_h, out_w = product.out_shape
     if images * out_h * out_w * 127 * 127 >= 1 << 31:
-        raise CompileError(f"{what}: a sum over {images} images of {out_h} x {out_w} could pass 2^31 - 1; a smaller batch would fit")
+        raise CompileError(f"{what}: a sum over {images} images of {out_h} x {out_w} could pass 2^31 - 1; a smaller batch fits")
     if kw * g > config.acc_rows:
         raise CompileError(f"{what}: {kw} kernel columns take {kw * g} accumulator rows, but a bank has {config.acc_rows}")
     n_ky = min(kh, config.acc_rows // (kw * g))
@@ -255,8 +256,9 @@ def check_limits(product: Product, config: Config, what: str) -> None:
         raise CompileError(f"{what}: stride {product.stride} is larger than 15")
     if max(h, w, oh, ow) > 1023:
         raise CompileError(f"{what}: an image of {h} x {w} to {oh} x {ow} is larger than 1023 x 1023")
-    if max(groups(product.in_shape[0], config.g), groups(product.out_shape[0], config.g)) > 255:
-        raise CompileError(f"{what}: {product.in_shape[0]} to {product.out_shape[0]} channels are more than 255 groups of {config.g}")
+    channels = max(product.in_shape[0], product.out_shape[0])
+    if groups(channels, config.g) > 255:
+        raise CompileError(f"{what}: {channels} channels are more than 255 groups of {config.g}")
     if product.kind in ("forward", "grad_input", "sum_forward", "sum_backward"):
         terms = kh * kw * (product.out_shape[0] if product.kind == "grad_input" else product.in_shape[0])
         if terms * 127 * 127 >= 1 << 31:
