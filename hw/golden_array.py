@@ -26,6 +26,9 @@ def check_modes(instruction: isa.Instruction) -> None:
             raise CoreError("malformed", f"array: os with {', '.join(wrong)} set, which output-stationary passes do not take")
     if instruction["select"] and not (instruction["scatter"] and instruction["hold_weights"]):
         raise CoreError("malformed", "array: select without scatter and hold_weights, but indices are stored for the plain side")
+    taps = instruction["n_ky"] * instruction["n_kx"]
+    if (instruction["select"] or instruction["acc_max"]) and taps > 256:
+        raise CoreError("malformed", f"array: maximum over {taps} taps, but an index has 8 bits, for 256 taps at most")
 
 
 def executed_passes(instruction: isa.Instruction, block_list: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
     }.get(mode, mode)
     g = config.g
     f = {name: pick(1, 3) for name in ("n_ky", "n_kx", "stride")}
-    f |= {name: pick(1, 2) for name in ("n_kb", "n_red")} | {name: pick(1, 7) for name in ("h", "w")}
+    f |= {name: pick(1, 2) for name in ("n_kb", "n_red")} | {name: pick(1, 6) for name in ("h", "w")}
     f |= {"n_img": pick(1, 3), "n_y": pick(1, 5), "n_x": pick(1, 5)}
     if mode == "single_pixel":
         f |= {"n_img": 1, "n_y": 1, "n_x": pick(1, 2), "n_red": pick(1, 3), "stride": 1}

@@ -244,6 +244,8 @@ def test_refuses_what_has_no_meaning():
         golden_array.execute_array(state, isa.Instruction("array", {**fields, "os": 1, "transpose": 1}))
     with pytest.raises(CoreError, match="select without"):
         golden_array.execute_array(state, isa.Instruction("array", {**fields, "select": 1}))
+    with pytest.raises(CoreError, match="over 289 taps"):
+        golden_array.execute_array(state, isa.Instruction("array", {**fields, "acc_max": 1, "n_ky": 17, "n_kx": 17}))
     with pytest.raises(CoreError, match="word 1026 of A, which has 1024") as caught:
         golden_array.execute_array(state, isa.Instruction("array", {**fields, "a_base": 1023}))
     assert caught.value.code == "bad_address"

@@ -1,0 +1,254 @@
+// The array engine: runs array instructions one by one.
+//
+//   cycle 0   sequencer issues a slot (or the loader reads a weight word)
+//         1   registered addresses at memories A and W
+//         2   operands out of the memories, zeroed where outside or not selected
+//         3   mac_array multiplies; sums leave after cycle 6 on the accumulate port
+//
+// done_o pulses when the instruction's last accumulator row is written. instr_i is needed during the start
+// handshake only. Throughput: one slot per cycle. Golden: hw/golden_array.py execute_array().
+
+module array_engine import joulegrad_pkg::*; #(
+  parameter  int unsigned G      = 16,  // side of the array
+  localparam int unsigned IndexW = $clog2(G)
+) (
+  input  logic            clk_i,
+  input  logic            rst_ni,
+
+  input  logic            start_valid_i,
+  output logic            start_ready_o,
+  input  array_instr_t    instr_i,
+  output logic            done_o,
+  output logic            idle_o,
+  input  logic [15:0]     image_count_i,
+
+  output logic            a_ren_o,
+  output logic [15:0]     a_addr_o,
+  input  logic [8*G-1:0]  a_rdata_i,
+  output logic            w_ren_o,
+  output logic [15:0]     w_addr_o,
+  input  logic [8*G-1:0]  w_rdata_i,
+  output logic            bl_ren_o,
+  output logic [15:0]     bl_addr_o,
+  input  logic [63:0]     bl_rdata_i,
+
+  output logic            acc_valid_o,
+  output logic [15:0]     acc_addr_o,
+  output logic            acc_max_o,
+  output logic [32*G-1:0] acc_data_o,
+  input  logic            acc_busy_i,
+
+  output logic            ev_slot_o,
+  output logic [1:0]      ev_product_o,
+  output logic            ev_mac_o,
+  output logic            ev_block_o,
+  output logic            ev_drain_o
+);
+
+  typedef struct packed {
+    logic        mul;
+    logic        acc;
+    logic        swap;
+    logic        last;
+    logic        outside;
+    logic [9:0]  tap;
+    logic [15:0] c_addr;
+  } slot_t;
+
+  array_instr_t       instr_q;
+  logic [11:0]        images_q;
+  logic               busy_q, start_q, start;
+  logic [15:0]        images_left;
+
+  logic               passes_busy, pass_valid, pass_ready, pass_taken, pass_load;
+  logic [9:0]         pass_tap;
+  logic [15:0]        row_step, pass_sy, pass_sx, pass_offset, pass_a, pass_w, pass_b, pass_c;
+  logic               slots_busy, swap_wait, w_claim;
+  logic               slot, in_range, slot_a_ren, slot_w_ren, load_ren, load_block;
+  logic [15:0]        slot_a_addr, slot_w_addr, load_addr;
+  logic [IndexW-1:0]  load_index;
+  slot_t              issue, address_q, operand_q;
+  logic               load_address_q, load_operand_q;
+  logic [IndexW-1:0]  load_address_index_q, load_operand_index_q;
+  logic [G-1:0][7:0]  row;
+  logic               array_busy, pipeline_busy;
+
+  // One instruction at a time: kept from its start until its last row is written.
+  assign start         = start_valid_i && start_ready_o;
+  assign start_ready_o = !busy_q;
+  assign idle_o        = !busy_q;
+  assign images_left   = image_count_i > 16'(instr_i.slot) ? image_count_i - 16'(instr_i.slot) : '0;
+  assign pipeline_busy = address_q.acc || address_q.last || operand_q.acc || operand_q.last || array_busy || acc_busy_i;
+  assign done_o        = busy_q && !start_q && !passes_busy && !slots_busy && !pipeline_busy;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      busy_q  <= 1'b0;
+      start_q <= 1'b0;
+    end else begin
+      start_q <= start;
+      if (start) busy_q <= 1'b1;
+      else if (done_o) busy_q <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start) begin
+      instr_q  <= instr_i;
+      images_q <= instr_i.clip && images_left < 16'(instr_i.n_img) ? images_left[11:0] : instr_i.n_img;
+    end
+  end
+
+  array_passes #(
+    .G(G)
+  ) u_passes (
+    .clk_i,
+    .rst_ni,
+    .start_i      (start_q),
+    .instr_i      (instr_q),
+    .bl_ren_o,
+    .bl_addr_o,
+    .bl_rdata_i,
+    .busy_o       (passes_busy),
+    .row_step_o   (row_step),
+    .pass_valid_o (pass_valid),
+    .pass_taken_i (pass_taken),
+    .pass_load_o  (pass_load),
+    .pass_tap_o   (pass_tap),
+    .pass_sy_o    (pass_sy),
+    .pass_sx_o    (pass_sx),
+    .pass_offset_o(pass_offset),
+    .pass_a_o     (pass_a),
+    .pass_w_o     (pass_w),
+    .pass_b_o     (pass_b),
+    .pass_c_o     (pass_c)
+  );
+
+  weight_loader #(
+    .G(G)
+  ) u_loader (
+    .clk_i,
+    .rst_ni,
+    .pass_valid_i(pass_valid),
+    .pass_load_i (pass_load),
+    .pass_b_i    (pass_b),
+    .pass_taken_i(pass_taken),
+    .pass_ready_o(pass_ready),
+    .swap_wait_i (swap_wait),
+    .w_claim_i   (w_claim),
+    .ren_o       (load_ren),
+    .addr_o      (load_addr),
+    .index_o     (load_index),
+    .block_o     (load_block)
+  );
+
+  array_sequencer #(
+    .G(G)
+  ) u_sequencer (
+    .clk_i,
+    .rst_ni,
+    .instr_i      (instr_q),
+    .images_i     (images_q),
+    .row_step_i   (row_step),
+    .pass_ready_i (pass_ready),
+    .pass_taken_o (pass_taken),
+    .pass_load_i  (pass_load),
+    .pass_tap_i   (pass_tap),
+    .pass_sy_i    (pass_sy),
+    .pass_sx_i    (pass_sx),
+    .pass_offset_i(pass_offset),
+    .pass_a_i     (pass_a),
+    .pass_w_i     (pass_w),
+    .pass_c_i     (pass_c),
+    .busy_o       (slots_busy),
+    .swap_wait_o  (swap_wait),
+    .w_claim_o    (w_claim),
+    .slot_o       (slot),
+    .inside_o     (in_range),
+    .a_ren_o      (slot_a_ren),
+    .a_addr_o     (slot_a_addr),
+    .w_ren_o      (slot_w_ren),
+    .w_addr_o     (slot_w_addr),
+    .mul_o        (issue.mul),
+    .acc_o        (issue.acc),
+    .swap_o       (issue.swap),
+    .last_o       (issue.last),
+    .tap_o        (issue.tap),
+    .c_addr_o     (issue.c_addr)
+  );
+  assign issue.outside = !in_range;
+
+  // Cycle 1: addresses. Cycle 2: operands.
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      a_ren_o        <= 1'b0;
+      w_ren_o        <= 1'b0;
+      address_q      <= '0;
+      operand_q      <= '0;
+      load_address_q <= 1'b0;
+      load_operand_q <= 1'b0;
+      ev_slot_o      <= 1'b0;
+      ev_mac_o       <= 1'b0;
+      ev_block_o     <= 1'b0;
+    end else begin
+      a_ren_o        <= slot_a_ren;
+      w_ren_o        <= slot_w_ren || load_ren;
+      address_q      <= issue;
+      operand_q      <= address_q;
+      load_address_q <= load_ren;
+      load_operand_q <= load_address_q;
+      ev_slot_o      <= slot;
+      ev_mac_o       <= in_range;
+      ev_block_o     <= load_block;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (slot_a_ren) a_addr_o <= slot_a_addr;
+    if (slot_w_ren || load_ren) w_addr_o <= load_ren ? load_addr : slot_w_addr;
+    if (load_ren) load_address_index_q <= load_index;
+    if (load_address_q) load_operand_index_q <= load_address_index_q;
+  end
+  assign ev_product_o = instr_q.product;
+
+  // Outside pixels are zero, and with select those whose index is another tap.
+  always_comb begin
+    for (int unsigned r = 0; r < G; r++) begin
+      row[r] = a_rdata_i[8*r +: 8];
+      if (operand_q.outside || (instr_q.select && {2'b0, w_rdata_i[8*r +: 8]} != operand_q.tap)) row[r] = '0;
+    end
+  end
+
+  mac_array #(
+    .G(G)
+  ) u_mac_array (
+    .clk_i,
+    .rst_ni,
+    .os_i            (instr_q.os),
+    .mul_i           (operand_q.mul),
+    .acc_i           (operand_q.acc),
+    .swap_i          (operand_q.swap),
+    .last_i          (operand_q.last),
+    .max_i           (instr_q.acc_max),
+    .tap_i           (operand_q.tap[7:0]),
+    .addr_i          (operand_q.c_addr),
+    .row_i           (row),
+    .col_i           (w_rdata_i),
+    .load_i          (load_operand_q),
+    .load_transpose_i(instr_q.transpose),
+    .load_index_i    (load_operand_index_q),
+    .load_word_i     (w_rdata_i),
+    .busy_o          (array_busy),
+    .drain_o         (ev_drain_o),
+    .acc_valid_o,
+    .acc_addr_o,
+    .acc_max_o,
+    .acc_data_o
+  );
+
+`ifndef SYNTHESIS
+  OneReaderOfWA : assert property (@(posedge clk_i) disable iff (!rst_ni) !(slot_w_ren && load_ren));
+  DoneWhenBusyA : assert property (@(posedge clk_i) disable iff (!rst_ni) done_o |-> busy_q);
+`endif
+
+endmodule

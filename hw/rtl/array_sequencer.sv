@@ -1,0 +1,180 @@
+// The slots of the array's passes: i, y, x of the loop nest, one per cycle.
+//
+//   sy = pass_sy + y * stride, sx = pass_sx + x * stride;  inside: 0 <= sy < h, 0 <= sx < w
+//
+// Plain and strided offset advance by additions. The next pass follows without a gap when it is ready; an
+// output-stationary one G cycles behind the last slot, while rows drain. A slot waits while one of the two
+// cycles before accumulated into the same row, which is then still on its way. For zero images a pass is
+// one void slot, which moves its weight block and its drain on and nothing else.
+//
+// Latency 1 cycle from pass_taken_o to slot_o. Golden: hw/golden_array.py.
+
+module array_sequencer import joulegrad_pkg::*; #(
+  parameter  int unsigned G    = 16,  // side of the array
+  localparam int unsigned GapW = $clog2(G)
+) (
+  input  logic         clk_i,
+  input  logic         rst_ni,
+  input  array_instr_t instr_i,
+  input  logic [11:0]  images_i,     // images to run for
+  input  logic [15:0]  row_step_i,   // stride * w
+
+  input  logic         pass_ready_i,
+  output logic         pass_taken_o,
+  input  logic         pass_load_i,
+  input  logic [9:0]   pass_tap_i,
+  input  logic [15:0]  pass_sy_i,
+  input  logic [15:0]  pass_sx_i,
+  input  logic [15:0]  pass_offset_i,
+  input  logic [15:0]  pass_a_i,
+  input  logic [15:0]  pass_w_i,
+  input  logic [15:0]  pass_c_i,
+
+  output logic         busy_o,
+  output logic         swap_wait_o,  // a loaded block has not been sent into the array yet
+  output logic         w_claim_o,    // slots may read W in this cycle
+
+  output logic         slot_o,       // a slot, void ones not counted
+  output logic         inside_o,     // it is inside
+  output logic         a_ren_o,
+  output logic [15:0]  a_addr_o,
+  output logic         w_ren_o,
+  output logic [15:0]  w_addr_o,
+  output logic         mul_o,        // the array multiplies
+  output logic         acc_o,        // a sum is accumulated
+  output logic         swap_o,       // the block behind the working one takes its place
+  output logic         last_o,       // rows drain behind this slot
+  output logic [9:0]   tap_o,
+  output logic [15:0]  c_addr_o
+);
+
+  logic               active_q, swap_q;
+  logic [GapW-1:0]    gap_q;
+  logic [9:0]         x_q, y_q;
+  logic [11:0]        i_q;
+  logic [9:0]         tap_q;
+  logic signed [15:0] sy_q, sx_q, sy_start_q, sx_start_q;
+  logic [15:0]        plain_q, offset_q, row_offset_q, start_q;
+  logic [15:0]        a_q, w_q, c_q;
+  logic [1:0]         recent_q;
+  logic [1:0][15:0]   recent_addr_q;
+  logic               empty, step, hazard, x_last, y_last, i_last, pass_last, in_range;
+  logic [15:0]        row_offset, stride, a_offset, c_offset;
+  logic               unused_instr;
+
+  assign unused_instr = ^{instr_i.opcode, instr_i.wait_, instr_i.signal_, instr_i.spare, instr_i.transpose, instr_i.hold_weights,
+                          instr_i.use_blocks, instr_i.clip, instr_i.product, instr_i.n_kb, instr_i.n_red, instr_i.n_ky,
+                          instr_i.n_kx, instr_i.n_img, instr_i.oy, instr_i.ox, instr_i.a_base, instr_i.a_step_red,
+                          instr_i.b_base, instr_i.b_step_kb, instr_i.b_step_red, instr_i.b_step_tap, instr_i.c_base,
+                          instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base};
+
+  assign empty      = images_i == '0;
+  assign stride     = 16'(instr_i.stride);
+  assign row_offset = row_offset_q + row_step_i;
+
+  assign x_last    = empty || x_q + 10'd1 == instr_i.n_x;
+  assign y_last    = empty || y_q + 10'd1 == instr_i.n_y;
+  assign i_last    = empty || i_q + 12'd1 == images_i;
+  assign pass_last = x_last && y_last && i_last;
+  assign in_range  = sy_q >= 0 && sy_q < signed'(16'(instr_i.h)) && sx_q >= 0 && sx_q < signed'(16'(instr_i.w));
+
+  assign a_offset = instr_i.scatter ? plain_q : offset_q;
+  assign c_offset = instr_i.os ? '0 : instr_i.scatter ? offset_q : plain_q;
+  assign a_addr_o = a_q + a_offset;
+  assign w_addr_o = w_q + plain_q;
+  assign c_addr_o = c_q + c_offset;
+
+  assign hazard = !instr_i.os && ((recent_q[0] && recent_addr_q[0] == c_addr_o) || (recent_q[1] && recent_addr_q[1] == c_addr_o));
+  assign step   = active_q && !hazard;
+
+  assign slot_o   = step && !empty;
+  assign inside_o = slot_o && in_range;
+  assign a_ren_o  = inside_o;
+  assign w_ren_o  = instr_i.os ? slot_o : instr_i.select && inside_o;
+  assign acc_o    = slot_o && !instr_i.os && (in_range || !(instr_i.scatter || instr_i.acc_max));
+  assign mul_o    = instr_i.os ? inside_o : acc_o;
+  assign swap_o   = step && swap_q;
+  assign last_o   = step && instr_i.os && pass_last;
+  assign tap_o    = tap_q;
+
+  assign pass_taken_o = pass_ready_i && gap_q == '0 && (!active_q || (step && pass_last && !instr_i.os));
+  assign busy_o       = active_q || gap_q != '0;
+  assign swap_wait_o  = active_q && swap_q;
+  assign w_claim_o    = active_q && (instr_i.os || instr_i.select);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      active_q <= 1'b0;
+      swap_q   <= 1'b0;
+      gap_q    <= '0;
+      recent_q <= '0;
+    end else begin
+      if (pass_taken_o) active_q <= 1'b1;
+      else if (step && pass_last) active_q <= 1'b0;
+      if (pass_taken_o) swap_q <= pass_load_i;
+      else if (step) swap_q <= 1'b0;
+      if (last_o) gap_q <= GapW'(G - 1);
+      else if (gap_q != '0) gap_q <= gap_q - 1'b1;
+      recent_q <= {recent_q[0], acc_o};
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (recent_q[0]) recent_addr_q[1] <= recent_addr_q[0];
+    if (acc_o) recent_addr_q[0] <= c_addr_o;
+  end
+
+  // Bases of a pass, and of the image it is at.
+  always_ff @(posedge clk_i) begin
+    if (pass_taken_o) begin
+      tap_q      <= pass_tap_i;
+      sy_start_q <= signed'(pass_sy_i);
+      sx_start_q <= signed'(pass_sx_i);
+      start_q    <= pass_offset_i;
+      a_q        <= pass_a_i;
+      w_q        <= pass_w_i;
+      c_q        <= pass_c_i;
+    end else if (step && x_last && y_last) begin
+      a_q <= a_q + instr_i.a_step_img;
+      w_q <= w_q + (instr_i.os ? instr_i.b_step_img : instr_i.a_step_img);
+      c_q <= instr_i.os ? c_q : c_q + instr_i.c_step_img;
+    end
+  end
+
+  // The pixel.
+  always_ff @(posedge clk_i) begin
+    if (pass_taken_o) begin
+      x_q          <= '0;
+      y_q          <= '0;
+      i_q          <= '0;
+      plain_q      <= '0;
+      sy_q         <= signed'(pass_sy_i);
+      sx_q         <= signed'(pass_sx_i);
+      offset_q     <= pass_offset_i;
+      row_offset_q <= pass_offset_i;
+    end else if (step) begin
+      x_q     <= x_last ? '0 : x_q + 10'd1;
+      sx_q    <= x_last ? sx_start_q : sx_q + signed'(stride);
+      plain_q <= x_last && y_last ? '0 : plain_q + 16'd1;
+      if (!x_last) begin
+        offset_q <= offset_q + stride;
+      end else if (!y_last) begin
+        y_q          <= y_q + 10'd1;
+        sy_q         <= sy_q + signed'(stride);
+        offset_q     <= row_offset;
+        row_offset_q <= row_offset;
+      end else begin
+        y_q          <= '0;
+        i_q          <= i_q + 12'd1;
+        sy_q         <= sy_start_q;
+        offset_q     <= start_q;
+        row_offset_q <= start_q;
+      end
+    end
+  end
+
+`ifndef SYNTHESIS
+  NoSlotWhileDrainingA : assert property (@(posedge clk_i) disable iff (!rst_ni) gap_q != '0 |-> !active_q);
+`endif
+
+endmodule

@@ -1,0 +1,172 @@
+// G x G multiply-accumulate array with two dataflows, two int8 products per DSP.
+//
+//   weight-stationary:  acc_data_o[c] = sum over r of row_i[r] * working[r][c]      one vector per cycle
+//   output-stationary:  pe[r][c] += row_i[r] * col_i[c]; after the slot with last_i the rows of pe leave
+//                       one per cycle through acc_data_o, and pe is zero again
+//
+// The next block is written behind the working one, a row (or, transposed, a column) per cycle, and takes
+// its place with the slot that has swap_i. With max_i the data are ((sum + 128) << 8 | 255 - tap) of a sum
+// taken as int8. Latency 4 cycles from row_i to acc_valid_o; drained rows follow a pass's last slot after
+// 4 cycles, so the next pass's first slot comes G + 1 cycles behind it or later.
+// Golden: hw/golden_array.py.
+
+module mac_array #(
+  parameter  int unsigned G    = 16,  // side, a multiple of 4
+  localparam int unsigned RowW = $clog2(G)
+) (
+  input  logic            clk_i,
+  input  logic            rst_ni,
+
+  // A slot's operands. mul_i: multiply them; acc_i: the sum leaves (weight-stationary).
+  input  logic            os_i,
+  input  logic            mul_i,
+  input  logic            acc_i,
+  input  logic            swap_i,
+  input  logic            last_i,
+  input  logic            max_i,
+  input  logic [7:0]      tap_i,
+  input  logic [15:0]     addr_i,
+  input  logic [8*G-1:0]  row_i,
+  input  logic [8*G-1:0]  col_i,
+
+  // A word of the next block.
+  input  logic            load_i,
+  input  logic            load_transpose_i,
+  input  logic [RowW-1:0] load_index_i,
+  input  logic [8*G-1:0]  load_word_i,
+
+  output logic            busy_o,   // a slot or a drain is under way
+  output logic            drain_o,  // acc_data_o is a drained row
+  output logic            acc_valid_o,
+  output logic [15:0]     acc_addr_o,
+  output logic            acc_max_o,
+  output logic [32*G-1:0] acc_data_o
+);
+
+  localparam int unsigned Quads    = G / 4;      // rows are summed by four, then all
+  localparam int unsigned ProductW = 16;
+  localparam int unsigned QuadW    = ProductW + 2;
+  localparam int unsigned SumW     = ProductW + RowW;
+
+  typedef struct packed {
+    logic        os;
+    logic        mul;
+    logic        acc;
+    logic        last;
+    logic        max;
+    logic [7:0]  tap;
+    logic [15:0] addr;
+  } slot_t;
+
+  slot_t                             operand_q, product_q;
+  logic                              quad_acc_q, quad_max_q;
+  logic [7:0]                        quad_tap_q;
+  logic [15:0]                       quad_addr_q;
+  logic [G-1:0][7:0]                 row_q;
+  logic [G-1:0][G-1:0][7:0]          shadow_q, working_q;
+  logic [G-1:0][G-1:0][ProductW-1:0] product;
+  logic [G-1:0][Quads-1:0][QuadW-1:0] partial_q;
+  logic [G-1:0][G-1:0][31:0]         pe_q;
+  logic                              drain_q;
+  logic [RowW-1:0]                   drain_row_q;
+  logic                              drain_last;
+
+  // The block behind the working one.
+  always_ff @(posedge clk_i) begin
+    if (load_i && !load_transpose_i) shadow_q[load_index_i] <= load_word_i;
+    if (load_i && load_transpose_i) begin
+      for (int unsigned r = 0; r < G; r++) shadow_q[r][load_index_i] <= load_word_i[8*r +: 8];
+    end
+  end
+
+  // Operands: in output-stationary passes every row's weights are the column vector.
+  always_ff @(posedge clk_i) begin
+    if (mul_i) row_q <= row_i;
+    if (os_i && mul_i) working_q <= {G{col_i}};
+    else if (swap_i) working_q <= shadow_q;
+  end
+
+  for (genvar r = 0; r < G; r++) begin : gen_rows
+    for (genvar c = 0; c < G; c += 2) begin : gen_pairs
+      mac_pair u_pair (
+        .clk_i,
+        .en_i(operand_q.mul),
+        .a1_i(working_q[r][c+1]),
+        .a0_i(working_q[r][c]),
+        .b_i (row_q[r]),
+        .p1_o(product[r][c+1]),
+        .p0_o(product[r][c])
+      );
+    end
+  end
+
+  // Weight-stationary: sums over four rows.
+  always_ff @(posedge clk_i) begin
+    if (product_q.acc) begin
+      for (int unsigned c = 0; c < G; c++) begin
+        for (int unsigned q = 0; q < Quads; q++) begin
+          partial_q[c][q] <= (QuadW'(signed'(product[4*q][c])) + QuadW'(signed'(product[4*q+1][c])))
+                           + (QuadW'(signed'(product[4*q+2][c])) + QuadW'(signed'(product[4*q+3][c])));
+        end
+      end
+    end
+  end
+
+  // Output-stationary: a sum in each element, cleared as its last row leaves.
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || drain_last) begin
+      pe_q <= '0;
+    end else if (product_q.os && product_q.mul) begin
+      for (int unsigned r = 0; r < G; r++) begin
+        for (int unsigned c = 0; c < G; c++) begin
+          pe_q[r][c] <= pe_q[r][c] + 32'(signed'(product[r][c]));
+        end
+      end
+    end
+  end
+
+  // What leaves: a sum over all rows, or a drained row.
+  always_ff @(posedge clk_i) begin
+    if (drain_q) begin
+      acc_data_o <= pe_q[drain_row_q];
+    end else if (quad_acc_q) begin
+      for (int unsigned c = 0; c < G; c++) begin
+        automatic logic signed [SumW-1:0] sum = '0;
+        for (int unsigned q = 0; q < Quads; q++) sum = sum + SumW'(signed'(partial_q[c][q]));
+        acc_data_o[32*c +: 32] <= quad_max_q ? {16'b0, ~sum[7], sum[6:0], ~quad_tap_q} : 32'(sum);
+      end
+    end
+  end
+
+  assign drain_last = drain_q && drain_row_q == RowW'(G - 1);
+  assign busy_o     = operand_q.mul || product_q.mul || quad_acc_q || operand_q.last || product_q.last || drain_q || acc_valid_o;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      {operand_q.mul, operand_q.acc, operand_q.last} <= '0;
+      {product_q.mul, product_q.acc, product_q.last} <= '0;
+      quad_acc_q  <= 1'b0;
+      drain_q     <= 1'b0;
+      drain_o     <= 1'b0;
+      acc_valid_o <= 1'b0;
+    end else begin
+      operand_q <= '{os: os_i, mul: mul_i, acc: acc_i, last: last_i, max: max_i, tap: tap_i, addr: addr_i};
+      product_q <= operand_q;
+      quad_acc_q <= product_q.acc;
+      if (product_q.acc || product_q.last) begin
+        quad_max_q  <= product_q.max;
+        quad_tap_q  <= product_q.tap;
+        quad_addr_q <= product_q.addr;
+      end
+      if (product_q.last) drain_q <= 1'b1;
+      else if (drain_last) drain_q <= 1'b0;
+      drain_row_q <= drain_q ? drain_row_q + 1'b1 : '0;
+      acc_valid_o <= drain_q || quad_acc_q;
+      drain_o     <= drain_q;
+      acc_max_o   <= quad_max_q && !drain_q;
+      if (drain_q && drain_o) acc_addr_o <= acc_addr_o + 16'd1;
+      else if (drain_q || quad_acc_q) acc_addr_o <= quad_addr_q;
+    end
+  end
+
+endmodule
