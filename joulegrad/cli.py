@@ -1,0 +1,162 @@
+"""The command line: `joulegrad bench`, `joulegrad kernel`, `joulegrad boards`. Heavy parts are imported when needed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joulegrad import errors
+from joulegrad.screen import Screen
+from joulegrad.settings import BenchSettings, KernelSettings, MemoryStalls
+
+app = typer.Typer(
+    name="joulegrad", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Train convolutional networks on an FPGA, simulated here cycle by cycle, and know what every iteration costs in joules.",
+)
+bench_app = typer.Typer(
+    no_args_is_help=True,
+    help="Train a network on the accelerator and report accuracy, cycles and joules; or time the simulator.",
+)
+app.add_typer(bench_app, name="bench")
+
+BoardOption = Annotated[str, typer.Option(
+    "--board", help="'sim' simulates the hardware cycle by cycle; 'golden' computes the same numbers without time or joules.")]
+ConfigOption = Annotated[str, typer.Option(
+    "--config", help="Size of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2), 'tiny' (4 x 4), or a path to a .json file.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same run, bit for bit.")]
+JsonOption = Annotated[bool, typer.Option(
+    "--json", help="Write the result as one JSON object to standard output, all else to standard error.")]
+StallsOption = Annotated[float, typer.Option(
+    "--stalls", help="Probability that the simulated memory stalls a handshake in a cycle, 0 to 0.95; slower, same results.")]
+
+
+class Kernel(str, Enum):
+    """The three products of a convolution."""
+
+    forward = "forward"
+    grad_input = "grad_input"
+    grad_weight = "grad_weight"
+
+
+@contextlib.contextmanager
+def _command(as_json: bool) -> Iterator[Screen]:
+    """Give a command its screen; known errors and Ctrl-C end it with one sentence and an exit code."""
+    screen = Screen(as_json)
+    try:
+        with errors.reported(screen):
+            yield screen
+    except errors.Exit as end:
+        raise typer.Exit(end.code) from None
+
+
+@bench_app.command("digits")
+def bench_digits(
+    board: BoardOption = "sim",
+    config: ConfigOption = "z7020",
+    steps: Annotated[int | None, typer.Option(
+        "--steps", help="Training iterations; by default as many as the benchmark needs.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Images in a mini-batch.")] = 32,
+    seed: SeedOption = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder to make; by default a new one in runs/.")] = None,
+    check: Annotated[bool, typer.Option(
+        "--check", help="After every iteration compare all weights, momenta and statistics with PyTorch, bit for bit.")] = False,
+    stalls: StallsOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a small residual network on scikit-learn's handwritten digits, on the accelerator.
+
+    Prints loss, test accuracy, cycles and joules per iteration and leaves a run folder with run.json and pictures.
+    Joules come with a label: 'simulated' from the core's counters, 'emulated' from signal activity.
+
+    Example: joulegrad bench digits --steps 30 --check
+    """
+    with _command(as_json) as screen:
+        from joulegrad.bench import run_bench
+        from joulegrad.tables import show_bench
+
+        settings = BenchSettings(board, config, steps, batch_size, seed, out, check, MemoryStalls(stalls, seed + 1))
+        result = run_bench(settings, screen)
+        if not as_json:
+            show_bench(result, screen)
+        screen.result(result)
+
+
+@bench_app.command("speed")
+def bench_speed(
+    config: ConfigOption = "z7020",
+    as_json: JsonOption = False,
+) -> None:
+    """Time the simulator, and show which share of the array's peak whole training iterations reach, and what is lost to what.
+
+    Networks: the digits network at batch 32 and ResNet-8 on 32 x 32 images at batch 8.
+    """
+    with _command(as_json) as screen:
+        from joulegrad.speed import run_speed
+        from joulegrad.tables import show_speed
+
+        result = run_speed(config, screen)
+        if not as_json:
+            show_speed(result, screen)
+        screen.result(result)
+
+
+@app.command("kernel")
+def kernel(
+    kind: Annotated[Kernel, typer.Argument(help="Which product: x * W, g * W^T or x^T * g.", show_default=False)],
+    board: BoardOption = "sim",
+    config: ConfigOption = "z7020",
+    n: Annotated[int, typer.Option("--n", help="Images.")] = 4,
+    c: Annotated[int, typer.Option("--c", help="Input channels.")] = 64,
+    k: Annotated[int, typer.Option("--k", help="Output channels.")] = 64,
+    h: Annotated[int, typer.Option("--h", help="Height of the input.")] = 16,
+    w: Annotated[int, typer.Option("--w", help="Width of the input.")] = 16,
+    r: Annotated[int, typer.Option("--r", help="Side of the kernel, r x r.")] = 3,
+    stride: Annotated[int, typer.Option("--stride", help="Stride of the forward convolution.")] = 1,
+    pad: Annotated[int, typer.Option("--pad", help="Zeros around the input.")] = 1,
+    seed: SeedOption = 0,
+    stalls: StallsOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one product on random operands: is it exact, how many cycles, which share of the array's peak.
+
+    Example: joulegrad kernel grad_weight --n 4 --c 64 --k 64 --h 16 --w 16 --r 3 --pad 1
+    """
+    with _command(as_json) as screen:
+        from joulegrad.kernel import run_kernel
+        from joulegrad.tables import show_kernel
+
+        settings = KernelSettings(kind.value, board, config, n, c, k, h, w, r, stride, pad, seed, MemoryStalls(stalls, seed + 1))
+        result = run_kernel(settings)
+        if not as_json:
+            show_kernel(result, screen)
+        screen.result(result)
+        if not result["exact"]:
+            screen.fail(f"{kind.value} is wrong: {result['difference']}")
+            raise errors.Exit(errors.FAILED)
+
+
+@app.command("boards")
+def boards(as_json: JsonOption = False) -> None:
+    """List the boards that can be used here, and why what is missing is missing."""
+    with _command(as_json) as screen:
+        from joulegrad.boards import list_boards
+        from joulegrad.tables import show_boards
+
+        found = list_boards()
+        if not as_json:
+            show_boards(found, screen)
+        screen.result({"schema": 1, "boards": found})
+
+
+def main() -> None:
+    """Entry point of the command `joulegrad`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""User mistakes and broken surroundings as one sentence: the errors that are known, and what becomes of them.
+
+Errors are known by qualified name, so that nothing heavy is imported to recognise them. What is not in the table is
+a fault of this software and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from joulegrad.screen import Screen
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+KNOWN = {
+    "algo.data.DataError": FAILED,
+    "algo.graph.ExportError": USAGE,
+    "host.board.BoardError": FAILED,
+    "host.check.Mismatch": FAILED,
+    "host.run_folder.RunFolderError": FAILED,
+    "hw.config.ConfigError": USAGE,
+    "hw.program.ProgramError": FAILED,
+    "hw.scratchpad.CompileError": USAGE,
+    "hw.verilator.ToolError": FAILED,
+    "joulegrad.settings.SettingError": USAGE,
+    "measurements.energy_model.EnergyTableError": FAILED,
+    "measurements.pictures.PictureError": FAILED,
+    "measurements.virtual_rails.UnknownActivity": FAILED,
+}
+"""Qualified name of an exception class, also of a base class, to the exit code."""
+
+EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "train", "verilator": "sim"}
+
+
+class Exit(Exception):
+    """Ends the command with a code after everything has been said."""
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.code = code
+
+
+def exit_code(error: BaseException) -> int | None:
+    """Return the exit code of a known error, None of an unknown one."""
+    for kind in type(error).__mro__:
+        code = KNOWN.get(f"{kind.__module__}.{kind.__qualname__}")
+        if code is not None:
+            return code
+    return None
+
+
+def sentence(error: BaseException) -> str:
+    """Return the message of a known error as one line."""
+    text = " ".join(str(error).split())
+    return text or f"{type(error).__name__} without a message"
+
+
+@contextlib.contextmanager
+def reported(screen: Screen) -> Iterator[None]:
+    """Turn known errors and Ctrl-C inside the block into one sentence and an `Exit`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run_dir = screen.facts["run_dir"]
+        screen.fail("interrupted" + (f": {run_dir} is marked aborted and can be read" if run_dir else ""))
+        raise Exit(INTERRUPTED) from None
+    except ImportError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        screen.fail(f"this command needs {error.name}, which is not installed: pip install 'joulegrad[{extra}]'")
+        raise Exit(FAILED) from None
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        screen.fail(sentence(error))
+        raise Exit(code) from None

@@ -1,0 +1,68 @@
+"""What a command says and where: one JSON object on standard output if asked for, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Screen:
+    """The two streams of a command.
+
+    Attributes:
+        json: the result goes to standard output as one JSON object, and nothing else does.
+        facts: entries that a failure's JSON object has beside the message: run_dir, the run folder once there is one.
+    """
+
+    def __init__(self, as_json: bool):
+        from rich.console import Console
+
+        self.json = as_json
+        self.facts: dict = {"run_dir": None}
+        self._said = False
+        self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.out = self.err if as_json else Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
+
+    def say(self, message: str) -> None:
+        """Write a line to standard error."""
+        self.err.print(message, markup=False)
+
+    def result(self, data: dict) -> None:
+        """Write the command's one JSON object, where it is asked for."""
+        if self.json:
+            print(json.dumps(data, indent=1, allow_nan=False), flush=True)
+        self._said = True
+
+    def fail(self, message: str) -> None:
+        """Say why the command fails; with `json` also as the JSON object, if none has been written."""
+        self.say(f"joulegrad: {message}")
+        if not self._said:
+            self.result({"schema": 1, "error": message, **self.facts})
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator:
+        """Give a function step(text) that moves a bar on a terminal, and writes some ten lines elsewhere."""
+        if not self.err.is_terminal:
+            yield self._lines(what, total)
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        name, text = TextColumn("{task.description}"), TextColumn("{task.fields[text]}")
+        with Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), text, console=self.err) as bar:
+            task = bar.add_task(what, total=total, text="")
+            yield lambda text="": bar.update(task, advance=1, text=text)
+
+    def _lines(self, what: str, total: int):
+        done = 0
+
+        def step(text: str = "") -> None:
+            nonlocal done
+            done += 1
+            if done == total or done % max(1, total // 10) == 0:
+                self.say(f"{what} {done}/{total} {text}".rstrip())
+
+        return step

@@ -1,0 +1,117 @@
+"""What the commands are asked for: frozen settings that check themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+KERNELS = ("forward", "grad_input", "grad_weight")
+
+
+class SettingError(ValueError):
+    """A setting cannot be; the message says which, what was given and what can be."""
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise SettingError(f"--{name.replace('_', '-')} {value}: it is at least {least}")
+
+
+@dataclass(frozen=True)
+class MemoryStalls:
+    """Random stalls of the simulated board's memory: `probability` of each handshake, from `seed`."""
+
+    probability: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self):
+        if not 0 <= self.probability <= 0.95:
+            raise SettingError(f"--stalls {self.probability}: it is a probability from 0 to 0.95")
+
+    def options(self, board: str) -> dict:
+        """Return the options for the board's driver. Raises SettingError where the board has no such memory."""
+        if not self.probability:
+            return {}
+        if board != "sim":
+            raise SettingError(f"--stalls {self.probability} with --board {board}: only board sim has random stalls")
+        return {"stall_probability": self.probability, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """One training run.
+
+    Attributes:
+        board, config: names of board and configuration.
+        steps: iterations; None for the benchmark's own number.
+        batch_size, seed: of the mini-batches; the seed also keys weights and noise.
+        out: run folder, None for a new one in runs/.
+        check: compare every iteration with the PyTorch emulator, bit for bit.
+        stalls: of the simulated memory.
+    """
+
+    board: str
+    config: str
+    steps: int | None
+    batch_size: int
+    seed: int
+    out: Path | None
+    check: bool
+    stalls: MemoryStalls
+
+    def __post_init__(self):
+        if self.steps is not None:
+            _at_least("steps", self.steps, 1)
+        _at_least("batch_size", self.batch_size, 2)
+        _check_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class KernelSettings:
+    """One product on random operands.
+
+    Attributes:
+        kind: of KERNELS.
+        n, c, k, h, w, r, stride, pad: images, input channels, output channels, input height and width, kernel side,
+            stride, zeros around the input.
+    """
+
+    kind: str
+    board: str
+    config: str
+    n: int
+    c: int
+    k: int
+    h: int
+    w: int
+    r: int
+    stride: int
+    pad: int
+    seed: int
+    stalls: MemoryStalls
+
+    def __post_init__(self):
+        if self.kind not in KERNELS:
+            raise SettingError(f"kernel {self.kind!r}: there are {', '.join(KERNELS)}")
+        for name in ("n", "c", "k", "h", "w", "r", "stride"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("pad", self.pad, 0)
+        _check_seed(self.seed)
+        if self.r > min(self.h, self.w) + 2 * self.pad:
+            raise SettingError(f"--r {self.r}: that kernel does not fit an input of {self.h} x {self.w} with pad {self.pad}")
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Height and width of the forward product's result."""
+        return tuple((side + 2 * self.pad - self.r) // self.stride + 1 for side in (self.h, self.w))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the product, padding taps counted."""
+        oh, ow = self.out_size
+        return self.n * self.k * self.c * oh * ow * self.r * self.r
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 1 << 32:
+        raise SettingError(f"--seed {seed}: it is 0 to 2^32 - 1")

@@ -1,0 +1,113 @@
+"""Results for people: tables on standard output."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from joulegrad.screen import Screen
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Return a table whose first column is text and whose others are numbers."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    return table
+
+
+def show_boards(boards: list[dict], screen: Screen) -> None:
+    """Print the boards and what is missing."""
+    table = Table(title="boards", title_justify="left", header_style="bold")
+    for column in ("board", "here", "what it is, or what is missing"):
+        table.add_column(column, overflow="fold")
+    for board in boards:
+        here = board["available"]
+        table.add_row(board["board"], "yes" if here else "no", board["what"] if here else board["why"])
+    screen.out.print(table)
+
+
+def show_kernel(result: dict, screen: Screen) -> None:
+    """Print exactness, cycles and share of peak of a product, and where its cycles went."""
+    shape = " ".join(f"{name}={result[name]}" for name in ("n", "c", "k", "h", "w", "r", "stride", "pad"))
+    screen.out.print(f"{result['kernel']} on {result['board']} ({result['config']}): {shape}", markup=False)
+    screen.out.print(f"  exact       {'yes' if result['exact'] else 'NO'}")
+    screen.out.print(f"  macs        {result['macs']:,}")
+    if result["cycles"] is None:
+        screen.out.print("  cycles      none: this board has no clock")
+        return
+    screen.out.print(f"  cycles      {result['cycles']:,}")
+    screen.out.print(f"  peak share  {100 * result['peak_share']:.1f} %")
+    screen.out.print(_losses("cycles of the array", result["counters"]))
+
+
+def _losses(title: str, counters: dict[str, int]) -> Table:
+    """Return what the array did in each cycle, from slots and stall counters, in per cent."""
+    table = _table(title, "the array", "cycles", "%")
+    cycles = counters["cycles"]
+    rows = {
+        "works (slots)": sum(counters[f"slots_{kind}"] for kind in ("forward", "grad_input", "grad_weight", "pool")),
+        "gap inside an instruction": counters["stall_array_gap"],
+        "waits for the load engine": counters["stall_array_load"],
+        "waits for the vector unit": counters["stall_array_vector"],
+        "waits for another engine": counters["stall_array_other"],
+        "has no instruction": counters["stall_array_empty"],
+    }
+    rows["not named"] = cycles - sum(rows.values())
+    for name, value in rows.items():
+        table.add_row(name, f"{value:,}", f"{100 * value / cycles:.1f}")
+    return table
+
+
+def show_bench(result: dict, screen: Screen) -> None:
+    """Print what was learned, what it cost, and where joules and seconds went."""
+    out = screen.out
+    executed = result["iterations_executed"]
+    out.print(f"{result['benchmark']} on {result['board']} ({result['config']}), {executed} iterations", markup=False)
+    out.print(f"  loss            {result['loss']:.4f} nats (last mini-batch)")
+    if result["accuracy"] is not None:
+        out.print(f"  test accuracy   {100 * result['accuracy']:.2f} % of {result['test_images']} held-out images")
+    if result["bit_exact"]:
+        out.print("  bit exact       yes, after every iteration, against the PyTorch emulator")
+    if result["cycles_per_iteration"] is None:
+        out.print("  cycles, joules  none: this board has no clock")
+    else:
+        cycles, peak = result["cycles_per_iteration"], 100 * result["array_peak_share"]
+        out.print(f"  cycles          {cycles:,.0f} per iteration, {peak:.1f} % of the array's peak")
+        out.print(f"  time            {1e3 * result['time_s'] / executed:.2f} ms per iteration on the board's clock")
+        _energy(result, screen)
+        _shares(result["shares"], screen)
+    out.print(f"  run folder      {result['run_dir']}", markup=False)
+
+
+def _energy(result: dict, screen: Screen) -> None:
+    table = _table("energy per executed iteration", "label", "gross mJ", "above idle mJ")
+    each = result["energy_per_executed_iteration_j"]
+    for label, both in each.items():
+        table.add_row(label, *(f"{1e3 * both[kind]['value']:.3f}" for kind in ("gross", "net")))
+    screen.out.print(table)
+    for label, both in each.items():
+        screen.out.print(f"  {label}: {both['gross']['verdict']}", markup=False)
+
+
+def _shares(shares: dict, screen: Screen) -> None:
+    table = _table("where it went, whole run", "share", "simulated mJ", "% of gross", "time ms", "% of time")
+    joules, seconds = shares["simulated_j"], shares["time_s"]
+    all_j, all_s = sum(joules.values()), sum(seconds.values())
+    for name in joules:
+        table.add_row(
+            name, f"{1e3 * joules[name]:.3f}", f"{100 * joules[name] / all_j:.1f}", f"{1e3 * seconds[name]:.2f}",
+            f"{100 * seconds[name] / all_s:.1f}",
+        )  # fmt: skip
+    screen.out.print(table)
+
+
+def show_speed(result: dict, screen: Screen) -> None:
+    """Print simulated cycles per second, and for each network its share of peak and the losses by name."""
+    speed = result["simulator_cycles_per_s"]
+    screen.out.print(f"simulator: {speed:,.0f} core cycles per second ({result['config']}, one thread)", markup=False)
+    for network in result["networks"]:
+        title = (
+            f"{network['network']}, batch {network['batch_size']}: {network['cycles_per_iteration']:,} cycles per iteration, "
+            f"{100 * network['array_peak_share']:.1f} % of peak"
+        )
+        screen.out.print(_losses(title, network["counters"]))

