@@ -19,10 +19,15 @@ module tokens import joulegrad_pkg::*; #(
   logic [NumEngines-1:0][NumEngines-1:0][CountW-1:0] count_q;  // [taker][giver]
 
   always_comb begin
+    for (int unsigned d = 0; d < NumEngines; d++) begin
+      for (int unsigned s = 0; s < NumEngines; s++) available_o[d][s] = count_q[d][s] != '0;
+    end
+  end
+
+  always_comb begin
     overflow_o = '0;
     for (int unsigned d = 0; d < NumEngines; d++) begin
       for (int unsigned s = 0; s < NumEngines; s++) begin
-        available_o[d][s] = count_q[d][s] != '0;
         if (give_i[s][d] && !take_i[d][s] && &count_q[d][s]) overflow_o[s] = 1'b1;
       end
     end
