@@ -30,16 +30,23 @@ class Emulator:
         maxima: name to max |result| before saturation, of this iteration.
     """
 
-    def __init__(self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu"):
+    def __init__(
+        self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu", threads: int | None = 1, stochastic: bool = True,
+    ):
         """Copy the tensors.
 
         Args:
             tensors: for every weight W `W`, `W.master`, `W.momentum`; for every channel table its name.
+            stochastic: whether gradients are rounded stochastically, as on the core; nearest otherwise, for `float_check`.
+            threads: number of CPU threads that torch uses in this process from here on; None leaves it. Layers of this
+                size lose more to waiting for each other than they win.
 
         Raises:
             EmulatorError: a tensor is missing or has the wrong shape.
         """
-        self.step, self.state, self.device = step, state, torch.device(device)
+        self.step, self.state, self.device, self.stochastic = step, state, torch.device(device), stochastic
+        if threads is not None:
+            torch.set_num_threads(threads)
         self.values: dict[str, torch.Tensor] = {}
         self.tables: dict[str, np.ndarray] = {}
         self.maxima: dict[str, int] = {}
@@ -77,11 +84,11 @@ class Emulator:
         self.maxima = dict.fromkeys(self.step.maxima, 0)
         return self._run("forward")
 
-    def loss(self, labels: np.ndarray, stochastic: bool = True) -> Loss:
+    def loss(self, labels: np.ndarray) -> Loss:
         """Compute loss and logits' gradient from the logits of `forward`; keep the gradient for `backward`."""
         step, exponents = self.step, self.state.exponents
         logits = self.value(step.logits)
-        key = scaling.noise_key(self.state.seed, self.state.iteration, step.logits_grad) if stochastic else None
+        key = scaling.noise_key(self.state.seed, self.state.iteration, step.logits_grad) if self.stochastic else None
         result = cross_entropy(
             logits.reshape(len(logits), -1), labels, exponents[step.logits], exponents[step.logits_grad], key
         )
@@ -150,7 +157,7 @@ class Emulator:
         u, v = self._operand(one.u, acc), self._operand(one.v, acc)
         shape = (u if u is not None else v).shape
         _, _, shift_key, threshold = self._records[one.record]
-        stochastic = bool(self.step.records[one.record].noise)
+        stochastic = self.stochastic and bool(self.step.records[one.record].noise)
         noise = _noise(shift_key & 0xFFFFFFFF, shape, self.device) if stochastic else None
         a, b, d = self._coefficients(one)
         y = affine(_shifted(u, one.su), _shifted(v, one.sv), a, b, d, shift_key >> 32, noise)

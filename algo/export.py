@@ -65,7 +65,12 @@ def export(
 
 
 def build_step(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Step:
-    """Return the training step of a network.
+    """Return the training step of a network; see `lower`."""
+    return lower(module, input_shape, batch).finish()
+
+
+def lower(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Lowering:
+    """Return the training step of a network with the ops it was made from.
 
     Args:
         module: from images (n, *input_shape) to logits (n, classes); its loss is the mean cross-entropy.
@@ -82,4 +87,5 @@ def build_step(module: nn.Module, input_shape: tuple[int, int, int], batch: int)
     lower_forward(lowering)
     if not lowering.weights:
         raise ExportError(f"{type(module).__name__} has no convolution or linear layer; there is nothing to train")
-    return lowering.finish(lower_backward(lowering))
+    lower_backward(lowering)
+    return lowering

@@ -32,9 +32,9 @@ class _Contribution:
 _ORDER = ("identity", "bn", "product")
 
 
-def lower_backward(lowering: Lowering) -> str:
-    """Fill the segment backward and return the name of the logits' gradient."""
-    return _Backward(lowering).run()
+def lower_backward(lowering: Lowering) -> None:
+    """Fill the segment backward, and what it uses."""
+    _Backward(lowering).run()
 
 
 class _Backward:
@@ -54,16 +54,14 @@ class _Backward:
         self.pending: list[Update | Coefficient] = []
         self.needed = _needing_gradient(lowering)
 
-    def run(self) -> str:
+    def run(self) -> None:
         lowering = self.lowering
-        shape = lowering.tensors[lowering.logits].shape
-        logits_grad = lowering.tensor(f"{lowering.logits}.loss_grad", "gradient", shape)
-        self.contributions[lowering.logits].append(_Contribution("identity", logits_grad))
+        self.contributions[lowering.logits].append(_Contribution("identity", lowering.logits_grad))
         for op in reversed(lowering.ops):
             if op.out in self.needed and self.contributions[op.out]:
-                self._through(op, self._gather(op))
+                lowering.gradients[op.out] = self._gather(op)
+                self._through(op, lowering.gradients[op.out])
         self._flush()
-        return logits_grad
 
     def _gather(self, op: Op) -> str:
         """Append the passes that sum what arrived at the op's result; return the name of the gradient before ReLU."""

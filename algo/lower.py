@@ -16,8 +16,9 @@ class Lowering:
 
     Attributes:
         batch: images in a full mini-batch.
-        input, logits: tensor names.
+        input, logits, logits_grad: tensor names.
         ops: forward ops in order.
+        gradients: op's result to the tensor that holds its gradient before the ReLU.
     """
 
     def __init__(self, batch: int, input_name: str, input_shape: tuple[int, int, int], ops: list[Op], logits: str):
@@ -32,7 +33,9 @@ class Lowering:
         self.segments: dict[str, list[Compute | Update | Coefficient]] = {"forward": [], "backward": [], "eval": []}
         self.limits: dict[str, int] = {}
         self.followers: dict[str, str] = {}
+        self.gradients: dict[str, str] = {}
         self.tensor(input_name, "activation", input_shape)
+        self.logits_grad = self.tensor(f"{logits}.loss_grad", "gradient", ops[-1].layer.shape)
         self.statistics = {op.x: op.out for op in reversed(ops) if op.layer.kind == "bn"}
         """Tensor to the batch norm whose sums the pass that makes it gathers: the first of those that read it."""
 
@@ -54,10 +57,10 @@ class Lowering:
         self.scalars[name] = tuple(specifications[scalar] for scalar in PROGRAMS[program].scalars)
         return Coefficient(name, program, table, name)
 
-    def finish(self, logits_grad: str) -> Step:
+    def finish(self) -> Step:
         """Return the step."""
         return Step(
-            batch=self.batch, input=self.input, logits=self.logits, logits_grad=logits_grad, tensors=self.tensors,
+            batch=self.batch, input=self.input, logits=self.logits, logits_grad=self.logits_grad, tensors=self.tensors,
             weights=self.weights, tables=self.tables, records=self.records, scalars=self.scalars, maxima=tuple(self.maxima),
             programs=self.programs, segments={name: tuple(nodes) for name, nodes in self.segments.items()},
             limits=self.limits, followers=self.followers,
