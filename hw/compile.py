@@ -110,7 +110,7 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
 
 
 def table_pitches(step: Step) -> dict[str, int]:
-    """Return every channel table's words per channel: the same where one pass takes coefficients from one and sums into another."""
+    """Return every channel table's words per channel: the same where a pass reads one and sums into another."""
     pitches = {name: len(table.entries) for name, table in step.tables.items()}
     passes = [p for nodes in step.segments.values() for node in nodes if isinstance(node, Compute) for p in node.passes]
     pairs = {(p.table, p.sums_table) for p in passes if p.table and p.sums}

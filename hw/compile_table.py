@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from algo.step import ChannelTable, Coefficient, Compute, Step, Update
-from hw import isa, layout
+from hw import isa
 from hw.emit import Segment
 from hw.footprint import SCALAR_REACH
 from hw.scratchpad import Buffer, CompileError
@@ -173,7 +173,7 @@ class Tables:
             oldest = next((name for name, buffer in self._resident.items() if not buffer.pinned), None)
             if oldest is None:
                 left = self._segment.config.table_words - self._free_from
-                raise CompileError(f"channel table {table} of {words} words does not fit the {left} words that memory C has for it")
+                raise CompileError(f"channel table {table} of {words} words does not fit the {left} words left in memory C")
             self._write_back(oldest)
             del self._resident[oldest]
 

@@ -101,8 +101,9 @@ class Segment:
         if n_grp > 1 and grp_stride == run * self._word(memory) and run * n_grp <= RUN_MAX:
             n_grp, run = 1, run * n_grp
         self.emit(
-            op, mem=isa.MEMORY_NUMBER[memory], base=base, addr=address,
-            n_img=n_img, img_stride=img_stride if n_img > 1 or fields else 0, n_grp=n_grp, grp_stride=grp_stride if n_grp > 1 else 0, run=run, **fields,
+            op, mem=isa.MEMORY_NUMBER[memory], base=base, addr=address, run=run,
+            n_img=n_img, img_stride=img_stride if n_img > 1 or fields else 0,
+            n_grp=n_grp, grp_stride=grp_stride if n_grp > 1 else 0, **fields,
         )
 
     def _move(self, op: str, memory: str, base: int, tensor: str, part: Part) -> None:
