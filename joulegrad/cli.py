@@ -127,11 +127,11 @@ def kernel(
     Example: joulegrad kernel grad_weight --n 4 --c 64 --k 64 --h 16 --w 16 --r 3 --pad 1
     """
     with _command(as_json) as screen:
-        from joulegrad.kernel import run_kernel
+        from joulegrad import kernel as one
         from joulegrad.tables import show_kernel
 
         settings = KernelSettings(kind.value, board, config, n, c, k, h, w, r, stride, pad, seed, MemoryStalls(stalls, seed + 1))
-        result = run_kernel(settings)
+        result = one.run(settings)
         if not as_json:
             show_kernel(result, screen)
         screen.result(result)

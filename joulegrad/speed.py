@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from algo.data import Images, load_digits, mini_batch, random_images
 from algo.export import export
 from algo.models import digits_network, resnet8
 from algo.train import digits_sgd
-from host.board import Board, open_board
+from host.benchmark_sim import simulator_speed
+from host.board import open_board
 from host.runtime import Runtime
 from hw.compile import compile_step
 from hw.config import Config, load_config
@@ -17,7 +17,6 @@ from joulegrad.peak import peak_share, training_macs
 from joulegrad.screen import Screen
 
 SEED = 0
-SEGMENTS = ("forward", "backward")
 
 
 @dataclass(frozen=True)
@@ -40,32 +39,32 @@ def workloads() -> list[Workload]:
 
 
 def run_speed(config_name: str, screen: Screen) -> dict:
-    """Run the workloads on the simulated board.
+    """Time the simulator and run the workloads on it.
 
     Returns:
-        JSON data: simulated cycles per second of all timed segments together, and per network cycles, macs, share of
-        peak and counters of one iteration.
+        JSON data: simulated core cycles per second (one thread, operands of all three products), and per network cycles,
+        macs, share of peak and counters of one iteration.
     """
     config = load_config(config_name)
-    networks, cycles, seconds = [], 0, 0.0
+    screen.say("timing the simulator")
+    speed = simulator_speed(config)
+    networks = []
     for workload in workloads():
-        screen.say(f"{workload.name}: {workload.iterations} iterations and one more segment by segment, for time")
-        network, timed_cycles, timed_s = _measure(workload, config)
-        networks.append(network)
-        cycles, seconds = cycles + timed_cycles, seconds + timed_s
+        screen.say(f"{workload.name}: {workload.iterations} training iterations")
+        networks.append(_measure(workload, config))
     return {
         "schema": 1,
         "board": "sim",
         "config": config.name,
-        "simulator_cycles_per_s": cycles / seconds,
-        "timed_cycles": cycles,
-        "timed_s": seconds,
+        "simulator_cycles_per_s": speed.cycles_per_second,
+        "timed_cycles": speed.cycles,
+        "timed_s": speed.seconds,
         "networks": networks,
     }
 
 
-def _measure(workload: Workload, config: Config) -> tuple[dict, int, float]:
-    """Return a network's JSON data, and cycles and seconds of its timed segments."""
+def _measure(workload: Workload, config: Config) -> dict:
+    """Return a network's JSON data, of its last iteration."""
     data, batch = workload.data, workload.batch
     batches = []
     for iteration in range(workload.iterations):
@@ -75,28 +74,14 @@ def _measure(workload: Workload, config: Config) -> tuple[dict, int, float]:
     program = compile_step(exported.step, config, exported.tensors, exported.state)
     with open_board("sim", config, ddr_bytes=1 << (program.ddr_bytes - 1).bit_length()) as board:
         last = list(Runtime(board, program, exported.state).train(batches))[-1]
-        cycles, seconds = _timed(board, [program.segments[name] for name in SEGMENTS])
     counters = last.total_counters()
     macs = training_macs(program.step, last.images)
-    network = {
+    return {
         "network": workload.name,
         "batch_size": batch,
         "cycles_per_iteration": counters["cycles"],
         "macs_per_iteration": macs,
         "array_peak_share": peak_share(macs, counters["cycles"], config.g),
-        "simulator_cycles_per_s": cycles / seconds,
         "counters": counters,
         "counters_by_segment": last.counters,
     }
-    return network, cycles, seconds
-
-
-def _timed(board: Board, segments: list) -> tuple[int, float]:
-    """Run segments once more, with nothing else to do, and return their cycles and the wall-clock seconds they took."""
-    cycles, seconds = 0, 0.0
-    for segment in segments:
-        started_s = time.perf_counter()
-        board.start(segment.address, segment.count)
-        cycles += board.wait()["cycles"]
-        seconds += time.perf_counter() - started_s
-    return cycles, seconds

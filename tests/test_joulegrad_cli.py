@@ -88,9 +88,9 @@ def test_kernel_for_people():
 
 
 def test_a_wrong_product_is_said_with_its_place(monkeypatch):
-    true = kernel.run_kernel
+    true = kernel.run
     wrong = {"exact": False, "difference": "result[0, 1, 2, 3] is 4, expected 5"}
-    monkeypatch.setattr(kernel, "run_kernel", lambda settings: true(settings) | wrong)
+    monkeypatch.setattr(kernel, "run", lambda settings: true(settings) | wrong)
     outcome = invoke("kernel", "forward", *SMALL, "--json")
     refused(outcome, errors.FAILED, "result[0, 1, 2, 3] is 4, expected 5")
     assert json.loads(outcome[1])["exact"] is False
@@ -136,7 +136,7 @@ def test_a_missing_tool_is_one_sentence(monkeypatch):
     def absent(settings):
         raise ToolError("building the simulated core needs g++, not found on PATH: install g++, make and perl")
 
-    monkeypatch.setattr(kernel, "run_kernel", absent)
+    monkeypatch.setattr(kernel, "run", absent)
     refused(invoke("kernel", "forward", *SMALL), errors.FAILED, "g++", "install")
 
 
@@ -144,7 +144,7 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     def absent(settings):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(kernel, "run_kernel", absent)
+    monkeypatch.setattr(kernel, "run", absent)
     refused(invoke("kernel", "forward", *SMALL), errors.FAILED, "torch", "joulegrad[train]")
 
 
@@ -152,7 +152,7 @@ def test_an_unknown_error_keeps_its_traceback(monkeypatch):
     def broken(settings):
         raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(kernel, "run_kernel", broken)
+    monkeypatch.setattr(kernel, "run", broken)
     with pytest.raises(ZeroDivisionError):
         invoke("kernel", "forward", *SMALL)
 
@@ -161,7 +161,7 @@ def test_ctrl_c_exits_130(monkeypatch):
     def interrupted(settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kernel, "run_kernel", interrupted)
+    monkeypatch.setattr(kernel, "run", interrupted)
     refused(invoke("kernel", "forward", *SMALL), errors.INTERRUPTED, "interrupted")
 
 
