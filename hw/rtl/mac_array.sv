@@ -169,4 +169,19 @@ module mac_array #(
     end
   end
 
+`ifdef JOULEGRAD_ACTIVITY
+  activity #(
+    .G(G)
+  ) u_activity (
+    .clk_i,
+    .rst_ni,
+    .row_valid_i    (mul_i),
+    .row_i,
+    .col_valid_i    (load_i || (os_i && mul_i)),
+    .col_i          (load_i ? load_word_i : col_i),
+    .product_valid_i(product_q.mul),
+    .product_i      (product)
+  );
+`endif
+
 endmodule
