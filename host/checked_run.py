@@ -25,11 +25,11 @@ class Reference(Protocol):
 
     state: scaling.State
 
-    def iterate(self, images: np.ndarray, labels: np.ndarray) -> object:
-        """Execute a training iteration; what is returned has an attribute `loss`."""
+    def train_step(self, images: np.ndarray, labels: np.ndarray) -> object:
+        """Execute a training iteration."""
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Return what training changes, by the names of Runtime.tensors."""
+        """Return weights, masters and momenta, and whole channel tables (channels, entries)."""
 
 
 class CheckedRun:
@@ -40,17 +40,26 @@ class CheckedRun:
         program, state: as for Runtime.
         reference: at the same state and tensors.
         timeout_s: of a segment.
+        inspect: keep a snapshot of every segment's start, to bisect a difference; by default where the board has
+            memories to show and is not the golden board itself.
 
     Attributes:
         runtime: the runtime under check.
     """
 
     def __init__(
-        self, board: Board, program: Program, state: scaling.State, reference: Reference, timeout_s: float | None = None
+        self,
+        board: Board,
+        program: Program,
+        state: scaling.State,
+        reference: Reference,
+        timeout_s: float | None = None,
+        inspect: bool | None = None,
     ):
         self._reference = reference
         self._before: dict[str, CoreState] = {}
-        self._inspectable = hasattr(board, "snapshot") and not isinstance(board, GoldenBoard)
+        own = hasattr(board, "snapshot") and not isinstance(board, GoldenBoard)
+        self._inspect = own if inspect is None else inspect
         self.runtime = Runtime(board, program, state, timeout_s, self._note)
 
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
@@ -62,24 +71,33 @@ class CheckedRun:
         pairs = _Remembered(batches)
         for iteration in self.runtime.train(pairs):
             images, labels = pairs.executed()
-            self._reference.iterate(images, labels)
+            self._reference.train_step(images, labels)
             self._compare(iteration)
             yield iteration
 
     def _note(self, segment: str) -> None:
-        if self._inspectable:
+        if self._inspect:
             self._before[segment] = self.runtime.board.snapshot()
 
     def _compare(self, iteration: Iteration) -> None:
         found = {**self.runtime.tensors(), **_exponents(self.runtime.state)}
-        expected = {**self._reference.tensors(), **_exponents(self._reference.state)}
+        expected = {**self._expected(), **_exponents(self._reference.state)}
         difference = first_difference(found, expected)
         if difference is not None:
             raise Mismatch(f"iteration {iteration.number}: {difference}; {self._explain()}")
 
+    def _expected(self) -> dict[str, np.ndarray]:
+        """Return the reference's tensors by the names of Runtime.tensors."""
+        tensors, tables = self._reference.tensors(), self.runtime.program.step.tables
+        expected = {name: array for name, array in tensors.items() if name not in tables}
+        for table in tables.values():
+            for entry in table.persistent:
+                expected[f"{table.name}.{entry}"] = tensors[table.name][:, table.entries.index(entry)]
+        return expected
+
     def _explain(self) -> str:
         """Return in words where the board left the golden board's way in the last iteration."""
-        if not self._inspectable:
+        if not self._inspect:
             return "this board cannot be bisected: the golden board is it, or it shows no memories"
         segments = self.runtime.program.segments
         with GoldenBoard("", self.runtime.board.config, self.runtime.board.ddr_bytes) as golden:

@@ -1,0 +1,188 @@
+"""The runtime executes a program on any board, equal to the PyTorch emulator bit for bit, and stops cleanly."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from algo.emulator import Emulator
+from algo.train import export_digits
+from host import board_golden
+from host.board import BoardError, open_board
+from host.check import Mismatch
+from host.checked_run import CheckedRun
+from host.input_buffer import with_following
+from host.runtime import Runtime
+from hw import golden, isa
+from hw.compile import compile_step
+from hw.config import load_config
+
+TINY = load_config("tiny")
+BATCH = 3
+
+
+@dataclasses.dataclass
+class Digits:
+    """The digits benchmark, small: program, exported step, data."""
+
+    exported: object
+    data: object
+    program: object
+
+    def batches(self, *sizes):
+        start = 0
+        for size in sizes:
+            yield self.data.train[start : start + size], self.data.train_labels[start : start + size]
+            start += size
+
+    def emulator(self):
+        return Emulator(self.exported.step, self.exported.tensors, self.exported.state)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    exported, data = export_digits(seed=2, steps=8, batch=BATCH)
+    return Digits(exported, data, compile_step(exported.step, TINY, exported.tensors))
+
+
+def opened(digits, name, **options):
+    return open_board(name, TINY, ddr_bytes=digits.program.ddr_bytes, **options)
+
+
+BOARDS = {
+    "golden": dict(name="golden"),
+    "sim": dict(name="sim"),
+    "sim-stalls": dict(name="sim", stall_probability=0.2, seed=4),
+}
+
+
+@pytest.mark.parametrize("kind", BOARDS)
+def test_training_equals_the_emulator_bit_for_bit(digits, kind):
+    emulator = digits.emulator()
+    sizes = (BATCH, BATCH - 1) if kind == "golden" else (BATCH - 1,)
+    with opened(digits, **BOARDS[kind]) as board:
+        run = CheckedRun(board, digits.program, digits.exported.state, emulator)
+        done = list(run.train(digits.batches(*sizes)))
+        assert [iteration.images for iteration in done] == list(sizes)
+        assert [iteration.number for iteration in done] == list(range(len(sizes)))
+        assert run.runtime.state == emulator.state
+        images, labels = digits.data.test[: BATCH + 1], digits.data.test_labels[: BATCH + 1]
+        assert run.runtime.evaluate(images, labels).accuracy == emulator.evaluate(images, labels)
+    for iteration in done:
+        assert set(iteration.counters) == {"forward", "backward"}
+        assert iteration.total_counters()["instructions"] == sum(
+            digits.program.segments[name].count for name in ("forward", "backward")
+        )
+        assert (iteration.total_counters()["cycles"] > 0) == (kind != "golden")
+        assert bool(iteration.total_activity()) == (kind != "golden")
+
+
+def test_counters_of_rtl_and_interpreter_agree(digits):
+    totals = []
+    for kind in ("golden", "sim-stalls"):
+        with opened(digits, **BOARDS[kind]) as board:
+            runtime = Runtime(board, digits.program, digits.exported.state)
+            (iteration,) = runtime.train(digits.batches(BATCH))
+            totals.append({k: v for k, v in iteration.total_counters().items() if k not in isa.TIMING_COUNTERS})
+    assert totals[0] == totals[1]
+
+
+class Spy:
+    """Notes what a board is asked for, in order."""
+
+    def __init__(self, board, monkeypatch):
+        self.calls = []
+        for name in ("start", "wait", "write", "stop"):
+            monkeypatch.setattr(board, name, self._noted(name, getattr(board, name)))
+
+    def _noted(self, name, method):
+        def call(*arguments):
+            self.calls.append((name, *arguments[:1]))
+            return method(*arguments)
+
+        return call
+
+
+def test_the_next_mini_batch_is_written_while_the_core_runs(digits, monkeypatch):
+    region = digits.program.memory[digits.exported.step.input]
+    with opened(digits, "golden") as board:
+        runtime = Runtime(board, digits.program, digits.exported.state)
+        spy = Spy(board, monkeypatch)
+        list(runtime.train(digits.batches(BATCH, BATCH)))
+    inside = region.offset, region.offset + region.size
+    running, overlapped, alone = False, [], []
+    for name, *arguments in spy.calls:
+        if name in ("start", "wait"):
+            running = name == "start"
+        if name == "write" and inside[0] <= arguments[0] < inside[1]:
+            (overlapped if running else alone).append(arguments[0] - region.offset)
+    assert alone == [region.size // 2] and overlapped == [0]
+
+
+def test_an_interruption_stops_the_board(digits, monkeypatch):
+    with opened(digits, "golden") as board:
+        runtime = Runtime(board, digits.program, digits.exported.state)
+        spy = Spy(board, monkeypatch)
+
+        def interrupted(timeout_s=None):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(board, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(runtime.train(digits.batches(BATCH)))
+        assert spy.calls[-1][0] == "stop"
+
+
+def test_a_difference_names_tensor_index_iteration_and_instruction(digits, monkeypatch):
+    emulator = digits.emulator()
+    weight = next(iter(digits.exported.step.weights))
+    culprit = 40
+    train_step = emulator.train_step
+
+    def disagree(images, labels):
+        train_step(images, labels)
+        if emulator.state.iteration == 2:
+            emulator.values[f"{weight}.master"][1, 0, 0, 2] += 1
+
+    monkeypatch.setattr(emulator, "train_step", disagree)
+    with opened(digits, "golden") as board:
+        own = board.state
+
+        def run_segment(state, address, count, stopped):
+            """The board under check is right; the interpreter that it is bisected with goes wrong."""
+            golden.run_segment(state, address, count, stopped)
+            if state is not own and count > culprit:
+                state.mem["O"][0, 0] ^= 1
+
+        monkeypatch.setattr(board_golden, "run_segment", run_segment)
+        run = CheckedRun(board, digits.program, digits.exported.state, emulator, inspect=True)
+        seen = []
+        with pytest.raises(Mismatch) as caught:
+            for iteration in run.train(digits.batches(BATCH, BATCH, BATCH)):
+                seen.append(iteration.number)
+    assert seen == [0]
+    message = str(caught.value)
+    assert message.startswith(f"iteration 1: {weight}.master[1, 0, 0, 2] is ")
+    assert f"segment forward, instruction {culprit} (" in message and "O[0]" in message
+
+
+def test_a_program_for_another_configuration_or_more_ddr_is_refused(digits):
+    other = dataclasses.replace(digits.program, config_name="huge", config_hash=1)
+    with opened(digits, "golden") as board:
+        with pytest.raises(BoardError, match="compiled for configuration huge .* core is tiny"):
+            Runtime(board, other, digits.exported.state)
+    with open_board("golden", TINY, ddr_bytes=digits.program.ddr_bytes - 128) as board:
+        with pytest.raises(BoardError, match="bytes of DDR, but the board has"):
+            Runtime(board, digits.program, digits.exported.state)
+
+
+def test_a_mini_batch_of_the_wrong_shape_is_refused(digits):
+    with opened(digits, "golden") as board:
+        runtime = Runtime(board, digits.program, digits.exported.state)
+        with pytest.raises(ValueError, match=rf"the program takes int8 \(1 to {BATCH}, 1, 8, 8\)"):
+            list(runtime.train([(np.zeros((BATCH + 1, 1, 8, 8), np.int8), np.zeros(BATCH + 1, int))]))
+
+
+def test_with_following_pairs_every_batch_with_the_next():
+    assert list(with_following("abc")) == [("a", "b"), ("b", "c"), ("c", None)]
+    assert list(with_following([])) == []
