@@ -13,14 +13,12 @@ import numpy as np
 from algo.data import Images, mini_batch
 from algo.emulator import Emulator
 from algo.export import Exported
-from algo.loss import Loss
-from algo.scaling import State
 from algo.train import DIGITS_STEPS, export_digits
 from host import provenance
 from host.board import open_board
 from host.check import Mismatch
 from host.checked_run import CheckedRun
-from host.run_folder import RunFolder
+from host.run_folder import RunFolder, RunFolderError
 from host.runtime import Evaluation, Iteration, Runtime, summed
 from hw.compile import compile_step
 from hw.config import Config, load_config
@@ -28,7 +26,6 @@ from hw.program import Program, write_program
 from joulegrad.peak import peak_share, training_macs
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings
-from measurements.energy_model import load_table
 from measurements.pictures import PictureError, RunCurves, draw_run, draw_shares
 from measurements.processor_time import ProcessorModel, ProcessorWork
 from measurements.run_energy import EnergyMeter
@@ -36,32 +33,6 @@ from measurements.virtual_rails import LEVELS_SAID, RailLevels
 
 RUNS = Path("runs")
 SMALLEST_DDR = 1 << 20
-
-
-class EmulatorReference:
-    """The PyTorch emulator as the reference of a checked run."""
-
-    def __init__(self, exported: Exported):
-        self._emulator = Emulator(exported.step, exported.tensors, exported.state)
-        self._step = exported.step
-
-    @property
-    def state(self) -> State:
-        """Exponents, iteration, seed and hyper-parameters after the last iteration."""
-        return self._emulator.state
-
-    def iterate(self, images: np.ndarray, labels: np.ndarray) -> Loss:
-        """Execute a training iteration."""
-        return self._emulator.train_step(images, labels)
-
-    def tensors(self) -> dict[str, np.ndarray]:
-        """Return what training changes, by the names of Runtime.tensors."""
-        held = self._emulator.tensors()
-        found = {name: value for name, value in held.items() if name not in self._step.tables}
-        for table in self._step.tables.values():
-            for entry in table.persistent:
-                found[f"{table.name}.{entry}"] = held[table.name][:, table.entries.index(entry)]
-        return found
 
 
 @dataclass
@@ -89,13 +60,14 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
     """
     config = load_config(settings.config)
     options = settings.stalls.options(settings.board)
+    open_board(settings.board, config, **options)  # a board that cannot be had is refused before anything is made
     steps = settings.steps or DIGITS_STEPS
     meter = EnergyMeter(config)
     with RunFolder(settings.out or new_run_dir(settings.board), _record(settings, config, steps, meter)) as folder:
         screen.facts["run_dir"] = str(folder.path)
         exported, data = export_digits(settings.seed, steps, settings.batch_size)
         program = compile_step(exported.step, config, exported.tensors, exported.state)
-        write_program(program, folder.path / "program.zip")
+        _keep(program, folder.path / "program.zip")
         with open_board(settings.board, config, ddr_bytes=_ddr_bytes(program), **options) as board:
             run = _runner(board, program, exported, settings.check)
             learned = _train(run, data, steps, program, meter, folder, screen)
@@ -133,11 +105,18 @@ def _record(settings: BenchSettings, config: Config, steps: int, meter: EnergyMe
         "check": settings.check,
         "stall_probability": settings.stalls.probability,
         "energy_assumptions": {
-            "simulated": {"table": meter.table.name, "validity": load_table().validity},
+            "simulated": {"table": meter.table.name, "validity": meter.table.validity},
             "emulated": {"levels": dataclasses.asdict(RailLevels()), "said": LEVELS_SAID},
             "processor_time": dataclasses.asdict(ProcessorModel()),
         },
     }
+
+
+def _keep(program: Program, path: Path) -> None:
+    try:
+        write_program(program, path)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def _ddr_bytes(program: Program) -> int:
@@ -146,7 +125,7 @@ def _ddr_bytes(program: Program) -> int:
 
 def _runner(board, program: Program, exported: Exported, check: bool) -> CheckedRun | Runtime:
     if check:
-        return CheckedRun(board, program, exported.state, EmulatorReference(exported))
+        return CheckedRun(board, program, exported.state, Emulator(exported.step, exported.tensors, exported.state))
     return Runtime(board, program, exported.state)
 
 

@@ -66,7 +66,7 @@ def test_a_checked_run_and_its_folder(tmp_path):
 
 
 def test_a_difference_is_named_and_fails(tmp_path, monkeypatch):
-    true = bench.EmulatorReference.tensors
+    true = bench.Emulator.tensors
 
     def wrong(self):
         found = {name: np.array(value) for name, value in true(self).items()}
@@ -74,7 +74,7 @@ def test_a_difference_is_named_and_fails(tmp_path, monkeypatch):
             found["conv.weight.master"][3, 0, 1, 2] += 1
         return found
 
-    monkeypatch.setattr(bench.EmulatorReference, "tensors", wrong)
+    monkeypatch.setattr(bench.Emulator, "tensors", wrong)
     code, out, err = invoke(*GOLDEN, "--steps", "3", "--check", "--out", str(tmp_path / "run"))
     assert code == errors.FAILED
     data = json.loads(out)
@@ -133,10 +133,21 @@ def test_an_unwritable_run_folder_is_one_sentence(tmp_path, kind):
     assert "Traceback" not in err
 
 
-def test_a_board_that_is_not_there_leaves_a_failed_folder(tmp_path):
+def test_a_board_that_is_not_there_leaves_no_folder(tmp_path):
     code, text, _ = invoke("bench", "digits", "--board", "moon", "--json", "--steps", "1", "--out", str(tmp_path / "run"))
     assert code == errors.FAILED
     assert "moon" in json.loads(text)["error"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    def full(program, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bench, "write_program", full)
+    code, text, err = invoke(*GOLDEN, "--steps", "1", "--out", str(tmp_path / "run"))
+    assert code == errors.FAILED and "Traceback" not in err
+    assert "program.zip cannot be written: No space left" in json.loads(text)["error"]
     assert read_record(tmp_path / "run")["status"] == "failed"
 
 
