@@ -232,7 +232,8 @@ def assemble(text: str, entries: tuple[str, ...], scalars: tuple[str, ...]) -> t
             values["imm"] = known.index(operands.pop())
         elif op in ("addi", "shi", "sat"):
             values["imm"] = int(operands.pop())
-        for place, register in zip(("ra",) if op == "stc" else ("rd", "ra", "rb"), operands):
+        places = ("ra",) if op == "stc" else ("rd", "ra", "rb")[: len(operands)]
+        for place, register in zip(places, operands, strict=True):
             values[place] = registers.setdefault(register, len(registers))
         words.append(scalar_ops.encode(op, **values))
     if len(registers) > scalar_ops.REGISTERS:

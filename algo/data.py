@@ -61,7 +61,8 @@ def random_images(seed: int, shape: tuple[int, int, int], train: int, test: int,
         train, test: number of images.
     """
     if min(shape) < 1 or train < 1 or test < 0 or classes < 2:
-        raise DataError(f"shape {shape}, {train} and {test} images, {classes} classes; sizes must be positive, classes at least 2")
+        asked = f"shape {shape}, {train} and {test} images, {classes} classes"
+        raise DataError(f"{asked}; sizes must be positive, classes at least 2")
     rng = np.random.default_rng(seed)
     images = rng.integers(-127, 128, (train + test, *shape), dtype=np.int8)
     labels = rng.integers(0, classes, train + test)
@@ -84,7 +85,8 @@ def mini_batch(count: int, batch: int, seed: int, iteration: int) -> np.ndarray:
         iteration: from 0.
     """
     if count < 1 or batch < 1 or iteration < 0:
-        raise DataError(f"count {count}, batch {batch}, iteration {iteration}; count and batch must be positive, iteration not negative")
+        asked = f"count {count}, batch {batch}, iteration {iteration}"
+        raise DataError(f"{asked}; count and batch must be positive, iteration not negative")
     per_epoch = -(-count // batch)
     epoch, position = divmod(iteration, per_epoch)
     order = shuffled(count, noise_key(seed, epoch, "shuffle"))

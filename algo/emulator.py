@@ -31,7 +31,8 @@ class Emulator:
     """
 
     def __init__(
-        self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu", threads: int | None = 1, stochastic: bool = True,
+        self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu", stochastic: bool = True,
+        threads: int | None = 1,
     ):
         """Copy the tensors.
 
@@ -128,8 +129,8 @@ class Emulator:
     def _begin(self, images: np.ndarray) -> None:
         shape = self.step.tensors[self.step.input].shape
         if images.dtype != np.int8 or images.shape[1:] != shape or not 1 <= len(images) <= self.step.batch:
-            found = f"{images.dtype} {images.shape}"
-            raise EmulatorError(f"images are {found}; int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch} is needed")
+            needed = f"int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch}"
+            raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
         self.values[self.step.input] = torch.tensor(images.astype(np.int64), device=self.device)
         self._records = scaling.records(self.step, self.state)
         self._scalars = scaling.scalars(self.step, self.state, len(images))

@@ -54,7 +54,8 @@ def export(
         ExportError: something in the network, its parameters or the images is not supported.
     """
     if images.dtype != np.int8 or images.ndim != 4 or len(images) != len(labels) or not len(images):
-        raise ExportError(f"images are {images.dtype} {images.shape} with {len(labels)} labels; int8 (n, c, h, w) and n labels are needed")
+        found = f"{images.dtype} {images.shape} with {len(labels)} labels"
+        raise ExportError(f"images are {found}; int8 (n, c, h, w) and n labels are needed")
     step = build_step(module, images.shape[1:], batch)
     modules = dict(module.named_modules())
     tensors, exponents = first_tensors(step, modules)

@@ -14,7 +14,15 @@ from algo.arithmetic import BN_SHIFT
 from algo.fuse import Op
 from algo.graph import average_factor
 from algo.lower import (
-    Lowering, has_bias, index_name, mask_name, operand_shift, product, scaled_by, table_name, weight_name,
+    Lowering,
+    has_bias,
+    index_name,
+    mask_name,
+    operand_shift,
+    product,
+    scaled_by,
+    table_name,
+    weight_name,
 )
 from algo.scaling import MOMENTUM_LIMIT
 from algo.step import Coefficient, Compute, Pass, Product, Term, Update

@@ -62,7 +62,8 @@ def read_layers(module: nn.Module, input_shape: tuple[int, int, int], batch: int
     try:
         traced = torch.fx.symbolic_trace(module)
     except Exception as error:
-        raise ExportError(f"{type(module).__name__} cannot be traced by torch.fx ({error}); its forward must not branch on data") from None
+        name = type(module).__name__
+        raise ExportError(f"{name} cannot be traced by torch.fx ({error}); its forward must not branch on data") from None
     reader = _Reader(dict(traced.named_modules()), input_shape, batch)
     for node in traced.graph.nodes:
         reader.read(node)
@@ -98,7 +99,8 @@ class _Reader:
         name, flat = self.result
         shape = self.layers[name].shape
         if shape[1:] != (1, 1) or not flat:
-            raise ExportError(f"the module's result {name} has shape (n, {', '.join(map(str, shape))}); logits (n, classes) are needed")
+            found = f"shape (n, {', '.join(map(str, shape))}) and is {'' if flat else 'not '}flattened"
+            raise ExportError(f"the module's result {name} has {found}; logits (n, classes) are needed")
         return list(self.layers.values())
 
     def _add(self, node: torch.fx.Node, layer: Layer, flat: bool = False) -> None:
@@ -128,7 +130,8 @@ class _Reader:
             self._flatten(node, module.start_dim, module.end_dim)
         elif kind in readers:
             if flat != (kind is nn.Linear):
-                raise ExportError(f"{node.target} ({kind.__name__}) follows {'a' if flat else 'no'} Flatten; Flatten goes before Linear, and only there")
+                found = f"{node.target} ({kind.__name__}) follows {'a' if flat else 'no'} Flatten"
+                raise ExportError(f"{found}; Flatten goes before the first Linear, and only there")
             readers[kind](node, module, source)
         else:
             raise ExportError(f"{node.target} is a {kind.__name__}; supported are {SUPPORTED}")
@@ -156,7 +159,7 @@ class _Reader:
     def _flatten(self, node: torch.fx.Node, start: int, end: int) -> None:
         source, _ = self._source(node, node.args[0])
         if start != 1 or end not in (-1, 3):
-            raise ExportError(f"{node.name} flattens dimensions {start} to {end}; flattening of all but the images' (1 to -1) is supported")
+            raise ExportError(f"{node.name} flattens dimensions {start} to {end}; 1 to -1 is supported")
         self.value[node] = (source.name, True)
 
     def _addition(self, node: torch.fx.Node) -> None:
@@ -170,7 +173,8 @@ class _Reader:
     def _conv(self, node: torch.fx.Node, module: nn.Conv2d, source: Layer) -> None:
         name = str(node.target)
         if module.groups != 1 or module.dilation != (1, 1):
-            raise ExportError(f"{name} has groups {module.groups} and dilation {module.dilation}; groups 1 and dilation 1 are supported")
+            found = f"groups {module.groups} and dilation {module.dilation}"
+            raise ExportError(f"{name} has {found}; groups 1 and dilation 1 are supported")
         if module.padding_mode != "zeros" or isinstance(module.padding, str):
             raise ExportError(f"{name} has padding {module.padding!r} of {module.padding_mode}; a number of zeros is supported")
         self._window(node, "conv", source, module.out_channels, module.kernel_size, module.stride, module.padding, module)
@@ -202,7 +206,9 @@ class _Reader:
     def _average_pool(self, node: torch.fx.Node, module: nn.AvgPool2d, source: Layer) -> None:
         padded = _pair(module.padding) != (0, 0) and not module.count_include_pad
         if module.ceil_mode or padded or module.divisor_override is not None:
-            raise ExportError(f"{node.target} has ceil_mode, count_include_pad=False or a divisor; a plain AvgPool2d is supported")
+            raise ExportError(
+                f"{node.target} has ceil_mode, count_include_pad=False or a divisor; a plain AvgPool2d is supported"
+            )
         self._window(node, "avgpool", source, source.shape[0], _pair(module.kernel_size), module.stride, module.padding)
 
     def _global_pool(self, node: torch.fx.Node, module: nn.AdaptiveAvgPool2d, source: Layer) -> None:
@@ -213,15 +219,15 @@ class _Reader:
     def _window(self, node, kind, source, channels, kernel, stride, pad, module=None, flat=False) -> None:
         name, kernel, (stride, stride_x), pad = str(node.target), _pair(kernel), _pair(stride), _pair(pad)
         c, h, w = source.shape
-        out = tuple((size + 2 * p - k) // stride + 1 for size, p, k in zip((h, w), pad, kernel))
+        out = tuple((size + 2 * p - k) // stride + 1 for size, p, k in zip((h, w), pad, kernel, strict=True))
         if stride != stride_x or not 1 <= stride <= _MAX_STRIDE:
-            raise ExportError(f"{name} has stride {(stride, stride_x)}; one stride from 1 to {_MAX_STRIDE} for both directions is supported")
+            found = f"stride {(stride, stride_x)}"
+            raise ExportError(f"{name} has {found}; one stride from 1 to {_MAX_STRIDE} for both directions is supported")
         if max(kernel) > _MAX_KERNEL or max(pad) > _MAX_KERNEL or min(out) < 1:
-            raise ExportError(
-                f"{name} has a {kernel[0]} x {kernel[1]} kernel and padding {pad} on {h} x {w} pixels; up to {_MAX_KERNEL} x {_MAX_KERNEL}, "
-                f"padding up to {_MAX_KERNEL} and at least one result are supported"
-            )
-        if kind != "conv" and any(2 * p > k for p, k in zip(pad, kernel)):
+            found = f"a {kernel[0]} x {kernel[1]} kernel and padding {pad} on {h} x {w} pixels"
+            limit = f"kernels and padding up to {_MAX_KERNEL} and at least one result"
+            raise ExportError(f"{name} has {found}; {limit} are supported")
+        if kind != "conv" and any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
             raise ExportError(f"{name} has padding {pad} and kernel {kernel}; a pool's padding is at most half its kernel")
         if kind == "conv":
             _check_sums(name, self.batch, c, channels, kernel, out)

@@ -113,7 +113,8 @@ def _mean_loss(logits: np.ndarray, labels: np.ndarray, exponent: int, total: np.
 
 def _check(logits: np.ndarray, labels: np.ndarray) -> None:
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
-        raise LossError(f"logits of shape {logits.shape} and labels of shape {labels.shape}; expected (n, classes) and (n,), n > 0")
+        found = f"logits of shape {logits.shape} and labels of shape {labels.shape}"
+        raise LossError(f"{found}; expected (n, classes) and (n,), n > 0")
     if not 1 < logits.shape[1] <= 4096:
         raise LossError(f"{logits.shape[1]} classes; from 2 to 4096 are supported")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
