@@ -54,7 +54,8 @@ class Bench:
         """Run the instructions to the end or to an overflow."""
         dut = self.dut
         Clock(dut.clk_i, 10, "ns").start()
-        dut.rst_ni.value = dut.start_i.value = dut.stop_i.value = dut.clear_i.value = dut.start_ready_i.value = dut.done_i.value = 0
+        for pin in (dut.rst_ni, dut.start_i, dut.stop_i, dut.clear_i, dut.start_ready_i, dut.done_i):
+            pin.value = 0
         cocotb.start_soon(serve_reads(dut, self.memory, len(dut.rdata_i) // 8, 1, 0.0))
         await ClockCycles(dut.clk_i, 2)
         dut.rst_ni.value = dut.start_i.value = 1

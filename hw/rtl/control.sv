@@ -62,7 +62,8 @@ module control import joulegrad_pkg::*; #(
   logic [31:0] error_index_q, seg_addr_q, seg_count_q, base_lo_q, base_hi_q;
   logic        write, read, write_control, start, soft_reset;
   logic [31:0] rdata, mask;
-  logic [9:0]  counter_offset;
+  logic [9:0]  waddr, raddr, counter_offset;  // of whole words
+  logic        unused_addr;
 
   // Register interface: address and data of a write are taken together.
   assign write           = s_axi_awvalid_i && s_axi_wvalid_i && !s_axi_bvalid_o;
@@ -73,18 +74,22 @@ module control import joulegrad_pkg::*; #(
   assign s_axi_arready_o = read;
   assign s_axi_rresp_o   = 2'b00;
 
+  assign waddr       = {s_axi_awaddr_i[9:2], 2'b00};
+  assign raddr       = {s_axi_araddr_i[9:2], 2'b00};
+  assign unused_addr = ^{s_axi_awaddr_i[1:0], s_axi_araddr_i[1:0], counter_offset};
+
   assign mask = {{8{s_axi_wstrb_i[3]}}, {8{s_axi_wstrb_i[2]}}, {8{s_axi_wstrb_i[1]}}, {8{s_axi_wstrb_i[0]}}};
 
-  assign write_control = write && s_axi_awaddr_i == RegCtrl && s_axi_wstrb_i[0];
+  assign write_control = write && waddr == RegCtrl && s_axi_wstrb_i[0];
   assign soft_reset    = write_control && s_axi_wdata_i[1];
   assign start         = write_control && s_axi_wdata_i[0] && !soft_reset && state_q == StRest;
 
-  assign counter_offset = s_axi_araddr_i - RegCounters;
+  assign counter_offset = raddr - RegCounters;
   assign counter_o      = counter_offset[7:3];
 
   always_comb begin
     rdata = '0;
-    unique case (s_axi_araddr_i)
+    unique case (raddr)
       RegId:         rdata = Identity;
       RegVersion:    rdata = Version;
       RegConfigHash: rdata = ConfigHash;
@@ -96,7 +101,7 @@ module control import joulegrad_pkg::*; #(
       RegBaseHi:     rdata = base_hi_q;
       RegIrqEnable:  rdata = 32'(irq_enable_q);
       default: begin
-        if (s_axi_araddr_i >= RegCounters && counter_offset < 10'(8 * NumCounters)) begin
+        if (raddr >= RegCounters && counter_offset < 10'(8 * NumCounters)) begin
           rdata = counter_offset[2] ? counter_data_i[63:32] : counter_data_i[31:0];
         end
       end
@@ -127,7 +132,7 @@ module control import joulegrad_pkg::*; #(
       base_hi_q    <= '0;
       irq_enable_q <= 1'b0;
     end else if (write) begin
-      unique case (s_axi_awaddr_i)
+      unique case (waddr)
         RegSegAddr:   seg_addr_q  <= (seg_addr_q & ~mask) | (s_axi_wdata_i & mask);
         RegSegCount:  seg_count_q <= (seg_count_q & ~mask) | (s_axi_wdata_i & mask);
         RegBaseLo:    if (state_q == StRest) base_lo_q <= (base_lo_q & ~mask) | (s_axi_wdata_i & mask);

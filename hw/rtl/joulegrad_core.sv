@@ -673,18 +673,4 @@ module joulegrad_core import joulegrad_pkg::*; #(
   assign m1_axi_awcache_o = 4'b0011;
   assign m1_axi_awprot_o  = 3'b000;
 
-`ifndef SYNTHESIS
-  activity #(.G(G)) u_activity (
-    .clk_i,
-    .rst_ni,
-    .clear_i    (clear_counters),
-    .a_ren_i    (a_ren),
-    .a_rdata_i  (a_rdata),
-    .w_ren_i    (w_ren),
-    .w_rdata_i  (w_rdata),
-    .acc_valid_i(acc_valid),
-    .acc_data_i (acc_data)
-  );
-`endif
-
 endmodule
