@@ -17,7 +17,7 @@ def execute_load(state: CoreState, instruction: isa.Instruction) -> None:
     """Copy from DDR into a memory, as hw/architecture.md has it.
 
     Raises:
-        CoreError: malformed; bad_address (an address that is no multiple of the beat, a list entry or words past
+        CoreError: malformed; bad_address (an address that is no multiple of the word, a list entry or words past
             the end of their memory); read_error (an address that no memory answers to).
     """
     memory = _memory("load", instruction)
@@ -57,7 +57,7 @@ def runs(state: CoreState, instruction: isa.Instruction, memory: isa.Memory) -> 
     Raises:
         CoreError: bad_address.
     """
-    beat = state.config.beat_bytes
+    word_bytes = state.config.word_bytes(memory)
     depth = state.config.depth(memory)
     first = instruction["base"]
     for i in range(state.images(instruction)):
@@ -65,8 +65,9 @@ def runs(state: CoreState, instruction: isa.Instruction, memory: isa.Memory) -> 
         for j in range(instruction["n_grp"]):
             addr = (instruction["addr"] + image * instruction["img_stride"] + j * instruction["grp_stride"]) & 0xFFFFFFFF
             last = first + instruction["run"]
-            if addr % beat:
-                raise CoreError("bad_address", f"{instruction.op} at DDR offset {addr:#x}, which is no multiple of {beat} bytes")
+            if addr % word_bytes:
+                message = f"{instruction.op} at DDR offset {addr:#x}, which is no multiple of the {word_bytes} bytes of a word"
+                raise CoreError("bad_address", message)
             if last > depth:
                 message = f"{instruction.op} of words {first} to {last - 1} of {memory.name}, which has {depth}"
                 raise CoreError("bad_address", message)

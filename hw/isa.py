@@ -46,7 +46,7 @@ _TRANSFER = (
     Field("clip", 1, "run for clamp(count - slot, 0, n_img) images"),
     Field("use_list", 1, "image i is image list[1 + slot + i] instead of i"),
     Field("base", 16, "first word in the memory"),
-    Field("addr", 32, "byte offset from BASE in DDR, a multiple of the beat"),
+    Field("addr", 32, "byte offset from BASE in DDR; address of every run a multiple of the memory's word"),
     Field("n_img", 12, "images", positive=True),
     Field("img_stride", 32, "bytes between images"),
     Field("n_grp", 10, "groups (runs) in an image", positive=True),

@@ -44,7 +44,7 @@ def byte_pairs(state, instruction):
 
 CASES = {
     "one word": {},
-    "groups": {"n_grp": 3, "grp_stride": 400, "run": 5, "base": 7, "addr": 1236},
+    "groups": {"n_grp": 3, "grp_stride": 400, "run": 5, "base": 7, "addr": 1240},
     "images": {"n_img": 4, "img_stride": 2000, "n_grp": 2, "grp_stride": 160, "run": 3, "base": 2, "addr": 64},
     "list": {"n_img": 5, "img_stride": 1024, "n_grp": 2, "grp_stride": 96, "run": 4, "use_list": 1, "slot": 3},
     "clipped": {"n_img": 5, "img_stride": 1024, "run": 4, "use_list": 1, "clip": 1, "slot": 6},
