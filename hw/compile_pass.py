@@ -96,17 +96,16 @@ def chunks(chain: Chain, images: int, pixels: int) -> Iterator[tuple[int, int, i
             yield image, 1, start, min(most, pixels - start)
 
 
-def emit_chain(segment: Segment, tables: Tables, chain: Chain, part: Part, acc_base: int | None) -> None:
+def emit_chain(segment: Segment, tables: Tables, chain: Chain, part: Part, acc_base: int) -> None:
     """Emit all passes over a part of one channel group.
 
     Args:
         part: images, group and pixels of the tile.
-        acc_base: first accumulator row of the tile, [image][pixel]; None without a product.
+        acc_base: first accumulator row of the tile, [image][pixel].
     """
     for image, images, px, count in chunks(chain, part.images, part.px):
         piece = Part(part.image0 + image, images, part.group0, 1, part.px0 + px, count)
-        row = None if acc_base is None else acc_base + image * part.px + px
-        _Piece(segment, tables, chain, piece, row).emit()
+        _Piece(segment, tables, chain, piece, acc_base + image * part.px + px).emit()
 
 
 class _Piece:
@@ -180,7 +179,11 @@ class _Piece:
 
 
 def emit_passes(segment: Segment, tables: Tables, chain: Chain) -> None:
-    """Emit a node without a product: its passes over the whole tensor, group by group."""
+    """Emit a node without a product: its passes over the whole tensor, all groups of some images before the next images.
+
+    What follows can so begin with the first images while the last ones are under way.
+    """
     channels, height, width = chain.node.shape
-    for group in range(layout.groups(channels, segment.config.g)):
-        emit_chain(segment, tables, chain, Part(0, segment.batch, group, 1, 0, height * width), None)
+    for image, images, px, count in chunks(chain, segment.batch, height * width):
+        for group in range(layout.groups(channels, segment.config.g)):
+            _Piece(segment, tables, chain, Part(image, images, group, 1, px, count), None).emit()

@@ -1,16 +1,20 @@
-"""Puts a segment's instructions in the order in which they would start.
+"""Puts a segment's instructions in the order in which a core should start them.
 
-The compiler writes instructions tile by tile: loads, array, vector, stores. A core that fetched them in that order
-could reach the next tile's loads only once its queues have swallowed this tile. This pass runs the list on a model
-of the engines (in order within an engine, tokens between them, rough durations) and sorts by start. An instruction
-starts after those whose tokens it takes are done, so the result is a legal order one by one, and within an
-engine the order is unchanged.
+The compiler writes instructions node by node and tile by tile, in an order that is right one by one. Run like
+that, the array would wait at every node for the passes before it. This pass runs the instructions on a model of the
+engines with rough durations: a free engine takes, of its instructions whose predecessors are done, the one with the
+longest way to the end of the segment behind it; array instructions, of which one can run at a time, count as one way
+in the compiler's order. Sorted by start, the instructions are again in an order that is
+right one by one, since none starts before what it conflicts with is done.
 """
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 from hw import isa
 from hw.config import Config
+from hw.dependencies import predecessors
 from hw.footprint import footprint
 from hw.tokens import TokenPlan
 
@@ -18,24 +22,70 @@ MEMORY_BYTES_PER_CYCLE = 16
 TRANSFER_LATENCY = 60
 ARRAY_LATENCY = 40
 SCALAR_CYCLES = 4
+ARRAY = isa.ENGINES.index("array")
 
 
 def schedule(instructions: list[isa.Instruction], config: Config) -> list[isa.Instruction]:
-    """Return the instructions with wait and signal masks, ordered by estimated start."""
+    """Return the instructions in the order of issue, with wait and signal masks."""
+    footprints = [footprint(i, config) for i in instructions]
+    engines = [isa.ENGINES.index(i.op) for i in instructions]
+    order = list_schedule(engines, [duration(i, config) for i in instructions], predecessors(footprints))
     plan = TokenPlan()
-    free = [0] * len(isa.ENGINES)
-    done: list[list[int]] = [[] for _ in isa.ENGINES]
-    starts = []
-    for position, instruction in enumerate(instructions):
-        engine = isa.ENGINES.index(instruction.op)
-        taken = plan.add(engine, *footprint(instruction, config))
-        start = max([free[engine], *(done[e][at] for e, at in taken)])
-        free[engine] = start + duration(instruction, config)
-        done[engine].append(free[engine])
-        starts.append((start, position))
-    for instruction, (wait, signal) in zip(instructions, plan.masks(), strict=True):
-        instruction.fields.update(wait=wait, signal=signal)
-    return [instructions[position] for _, position in sorted(starts)]
+    for at in order:
+        plan.add(engines[at], *footprints[at])
+    for at, (wait, signal) in zip(order, plan.masks(), strict=True):
+        instructions[at].fields.update(wait=wait, signal=signal)
+    return [instructions[at] for at in order]
+
+
+def list_schedule(engines: list[int], durations: list[int], before: list[set[int]]) -> list[int]:
+    """Return the instructions' numbers by start, on engines that take the most urgent of what is ready.
+
+    Args:
+        engines: of each instruction.
+        durations: in cycles, at least 1.
+        before: of each instruction, the earlier ones that must be done.
+    """
+    after: list[list[int]] = [[] for _ in before]
+    for number, found in enumerate(before):
+        for other in found:
+            after[other].append(number)
+    urgency = list(durations)
+    following = 0
+    for number in reversed(range(len(before))):
+        urgency[number] += max((urgency[other] for other in after[number]), default=0)
+        if engines[number] == ARRAY:
+            following = urgency[number] = max(urgency[number], durations[number] + following)
+    missing = [len(found) for found in before]
+    ready_at = [0] * len(before)
+    count = max(engines, default=0) + 1
+    coming: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    ready: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    free = [0] * count
+    for number, found in enumerate(before):
+        if not found:
+            heappush(coming[engines[number]], (0, number))
+    order = []
+    while len(order) < len(before):
+        starts = []
+        for engine in range(count):
+            while coming[engine] and coming[engine][0][0] <= free[engine]:
+                _, number = heappop(coming[engine])
+                heappush(ready[engine], (-urgency[number], number))
+            if ready[engine]:
+                starts.append((free[engine], engine))
+            elif coming[engine]:
+                starts.append((coming[engine][0][0], engine))
+        start, engine = min(starts)
+        number = heappop(ready[engine] if ready[engine] else coming[engine])[1]
+        order.append(number)
+        free[engine] = start + durations[number]
+        for other in after[number]:
+            ready_at[other] = max(ready_at[other], free[engine])
+            missing[other] -= 1
+            if not missing[other]:
+                heappush(coming[engines[other]], (ready_at[other], other))
+    return order
 
 
 def duration(f: isa.Instruction, config: Config) -> int:
