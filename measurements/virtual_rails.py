@@ -22,11 +22,7 @@ LEVELS_SAID = (
 RAILS = ("board_5v0", "ddr_1v5", "pl_1v0", "ps_1v0")
 SCOPE = "virtual rails: " + ", ".join(RAILS)
 ACTIVITY = ("operand_toggles", "product_toggles")
-"""Bits that changed from word to word on the array's operands, and from vector to vector on its results; hw/rtl/activity.sv.
-
-Weight-stationary products change operand A and a result vector per cycle; output-stationary ones change both operands
-and keep their results inside, so that both dataflows come to the same full power.
-"""
+"""Bits that changed on the array's operands and in the products of its multipliers, as hw/rtl/activity.sv counts them."""
 
 REFRESH_S = 0.0352
 GAIN_LIMIT = 0.001
@@ -46,17 +42,19 @@ class RailLevels:
     Attributes:
         idle_w: rail to its idle power; together 1.6 W. The division between rails is assumed.
         operand_w, product_w: on pl_1v0, of a full array of side reference_g at reference_clk_hz, weight-stationary, random int8.
-        operand_toggles_per_cycle, product_toggles_per_cycle: counts of that array: half of 16 x 8 and of 16 x 32 bits.
+            The division between the two is assumed.
+        operand_toggles_per_cycle, product_toggles_per_cycle: counts of that array, from its simulation. Output-stationary they
+            are 128 and 2007, which comes to 0.52 W.
         ddr_w: on ddr_1v5 at ddr_bytes_per_s.
         processor_w: on ps_1v0 while the processor works.
         reference_g, reference_clk_hz: side and clock of that array.
     """
 
     idle_w: dict[str, float] = field(default_factory=lambda: {"board_5v0": 0.70, "ddr_1v5": 0.15, "pl_1v0": 0.15, "ps_1v0": 0.60})
-    operand_w: float = 0.2
-    product_w: float = 0.2
+    operand_w: float = 0.1
+    product_w: float = 0.3
     operand_toggles_per_cycle: float = 64.0
-    product_toggles_per_cycle: float = 256.0
+    product_toggles_per_cycle: float = 1904.0
     ddr_w: float = 0.2
     ddr_bytes_per_s: float = 1.6e9
     processor_w: float = 0.2
@@ -75,7 +73,7 @@ class RailLevels:
     def joules_above_idle(self, activity: dict[str, int], g: int, ddr_bytes: int, processor_s: float) -> dict[str, float]:
         """Return joules above idle by rail for counted activity of an array of side g.
 
-        A bit that changes reaches, or comes from, g multipliers: its energy goes with g.
+        An operand bit reaches g multipliers, so its energy goes with g; a product bit belongs to one multiplier.
 
         Raises:
             UnknownActivity: `activity` lacks a count of ACTIVITY.
@@ -83,9 +81,8 @@ class RailLevels:
         missing = [name for name in ACTIVITY if name not in activity]
         if missing:
             raise UnknownActivity(f"the board counts activity {sorted(activity)}, the virtual rails also need {missing}")
-        per_side = g / (self.reference_g * self.reference_clk_hz)
-        operand_j = self.operand_w / self.operand_toggles_per_cycle * per_side
-        product_j = self.product_w / self.product_toggles_per_cycle * per_side
+        operand_j = self.operand_w / (self.operand_toggles_per_cycle * self.reference_clk_hz) * g / self.reference_g
+        product_j = self.product_w / (self.product_toggles_per_cycle * self.reference_clk_hz)
         return {
             "board_5v0": 0.0,
             "ddr_1v5": ddr_bytes * self.ddr_w / self.ddr_bytes_per_s,

@@ -36,13 +36,19 @@ def test_a_full_array_with_ddr_draws_what_is_stated():
     assert 0.4 <= math.fsum(energy.values()) - 1.6 <= 0.8
 
 
-def test_a_small_array_draws_less_per_toggle():
+def test_an_operand_bit_of_a_small_array_reaches_fewer_multipliers():
     energies = []
     for g in (16, 4):
         rails = VirtualRails(g)
         rails.advance(1.0, busy(1.0))
         energies.append(rails.energy_j()["pl_1v0"] - 0.15)
-    assert energies == pytest.approx([0.4, 0.1], rel=1e-12)
+    assert energies == pytest.approx([0.1 + 0.3, 0.025 + 0.3], rel=1e-12)
+
+
+def test_an_output_stationary_array_stays_within_the_stated_range():
+    rails = VirtualRails(16)
+    rails.advance(1.0, {"operand_toggles": 128 * SECOND, "product_toggles": 2007 * SECOND}, 1_600_000_000)
+    assert 0.4 <= math.fsum(rails.energy_j().values()) - 1.6 <= 0.8
 
 
 def test_windows_add_up_and_cut_intervals():
