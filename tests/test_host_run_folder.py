@@ -42,6 +42,15 @@ def test_run_json_is_whole_while_the_run_goes_on(tmp_path):
     run.end("aborted")
 
 
+def test_who_reads_run_json_sees_one_whole_version_of_it(tmp_path):
+    run = RunFolder(tmp_path, {}, every=1)
+    with open(tmp_path / "run.json") as reader:
+        run.append({"loss": 1.0})
+        assert json.load(reader)["iterations"] == 0
+    assert read_record(tmp_path)["iterations"] == 1
+    run.end("aborted")
+
+
 def test_a_line_cut_short_is_left_out_and_a_damaged_one_is_not(tmp_path):
     with RunFolder(tmp_path, {}) as run:
         run.append({"loss": 1.0})
