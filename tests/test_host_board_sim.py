@@ -1,0 +1,113 @@
+"""What only the simulated board has: a clock, a memory model that can go wrong, a core that can hang."""
+
+import time
+
+import numpy as np
+import pytest
+
+from host.board import BoardError, BoardTimeout, SegmentError, open_board
+from hw import isa
+from hw.config import load_config
+
+CONFIG = load_config("tiny")
+DDR_BYTES = 1 << 18
+PROGRAM = 0x10000
+LOAD, STORE = (isa.ENGINES.index(name) for name in ("load", "store"))
+
+
+def copies(count, words=64, **first):
+    """Return code that copies `words` words through U, `count` times, one after the other."""
+    fields = {"mem": isa.MEMORY_NUMBER["U"], "n_img": 1, "n_grp": 1, "run": words}
+    code = b""
+    for i in range(count):
+        wait = {"wait": 1 << STORE} if i else first
+        code += isa.encode(isa.Instruction("load", {**fields, "addr": 0, "signal": 1 << STORE, **wait}))
+        code += isa.encode(isa.Instruction("store", {**fields, "addr": 0x4000, "wait": 1 << LOAD, "signal": 1 << LOAD}))
+    return code
+
+
+def run(board, code):
+    board.write(PROGRAM, code)
+    board.start(PROGRAM, len(code) // isa.INSTRUCTION_BYTES)
+    return board.wait(60)
+
+
+def opened(**options):
+    return open_board("sim", CONFIG, ddr_bytes=DDR_BYTES, **options)
+
+
+def cycles(**options):
+    with opened(**options) as board:
+        return run(board, copies(8))["cycles"]
+
+
+def test_cycles_follow_the_memory_and_repeat_with_the_seed():
+    plain = cycles()
+    assert cycles() == plain
+    assert cycles(latency_cycles=140) >= plain + 8 * 2 * 100
+    assert cycles(bytes_per_cycle=1) >= 8 * 2 * 64 * CONFIG.g
+    stalled = [cycles(stall_probability=0.3, seed=seed) for seed in (1, 1, 2)]
+    assert stalled[0] == stalled[1] != stalled[2] and min(stalled) > plain
+
+
+@pytest.mark.parametrize("where, code, engine", [
+    (dict(read_offset=0x84), "read_error", "load"),
+    (dict(write_offset=0x4084), "write_error", "store"),
+    (dict(read_offset=PROGRAM + 192), "read_error", "fetch"),
+])  # fmt: skip
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_an_error_response_is_reported_and_the_next_segment_runs(where, code, engine, stall):
+    with opened(stall_probability=stall) as board:
+        board.core.inject_errors(**where)
+        with pytest.raises(SegmentError) as caught:
+            run(board, copies(20))
+        assert (caught.value.code, caught.value.engine) == (code, engine)
+        assert caught.value.index < 40
+        board.core.inject_errors()
+        board.write(0, np.arange(256, dtype=np.uint8))
+        assert run(board, copies(2))["instructions"] == 4
+        np.testing.assert_array_equal(board.read(0x4000, 256), np.arange(256, dtype=np.uint8))
+
+
+def test_a_core_that_hangs_is_stopped_and_the_next_segment_runs():
+    with opened(hang_cycles=20_000) as board:
+        with pytest.raises(BoardTimeout, match="completed 0 of 2 instructions .* it hangs"):
+            run(board, copies(1, wait=1 << STORE))
+        assert run(board, copies(1))["instructions"] == 2
+
+
+def test_slow_is_not_hanging():
+    with opened(hang_cycles=3000, latency_cycles=500) as board:
+        counters = run(board, copies(20))
+        assert counters["instructions"] == 40 and counters["cycles"] > 6000
+
+
+def test_a_long_segment_stops_at_once_and_leaves_the_processor_free():
+    code = copies(1500)
+    with opened(latency_cycles=2000) as board:
+        board.write(PROGRAM, code)
+        board.start(PROGRAM, len(code) // isa.INSTRUCTION_BYTES)
+        time.sleep(0.2)
+        started = time.monotonic()
+        board.stop()
+        assert time.monotonic() - started < 0.5
+        assert run(board, copies(1))["instructions"] == 2
+
+
+def test_a_timeout_is_one_sentence_and_stops_the_board():
+    with opened(latency_cycles=2000) as board:
+        board.write(PROGRAM, copies(1500))
+        board.start(PROGRAM, 3000)
+        with pytest.raises(BoardTimeout, match="not done after 0.1 s"):
+            board.wait(0.1)
+        assert run(board, copies(1))["instructions"] == 2
+
+
+def test_a_closed_board_says_so():
+    board = opened()
+    with pytest.raises(BoardError, match="use it in a with block"):
+        board.read(0, 4)
+    with board:
+        pass
+    with pytest.raises(BoardError, match="use it in a with block"):
+        board.start(0, 1)
