@@ -30,6 +30,9 @@ def run_rtl(monkeypatch):
         for name, value in tool.environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS.parent), str(TESTS)]))
+        if tool.root:
+            # The runner calls make itself, so what build_flags tell Verilator's own make comes through the environment.
+            monkeypatch.setenv("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include CFG_LDLIBS_THREADS=-pthread")
         parameters = parameters or {}
         digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
         build_dir = verilator.BUILD / "rtl" / f"{toplevel}-{digest}"
