@@ -1,4 +1,4 @@
-"""Cocotb test of mac_pair: every pair of a1 and a0 with 32 values of b, and products held while en_i is low (tests/rtl/mac_pair_bench.sv)."""
+"""Cocotb test of mac_pair: every a1 and a0 with 32 values of b; products are held while en_i is low (mac_pair_bench.sv)."""
 
 from __future__ import annotations
 
