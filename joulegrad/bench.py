@@ -40,13 +40,14 @@ class Learned:
     """What a run has seen so far.
 
     Attributes:
-        losses: mean cross-entropy per mini-batch, nats.
+        losses, right: mean cross-entropy in nats and share of right answers, per mini-batch.
         macs: multiply-accumulates asked for.
         counters: of all iterations together.
         evaluation: on the held-out images, once made.
     """
 
     losses: list[float] = field(default_factory=list)
+    right: list[float] = field(default_factory=list)
     macs: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     evaluation: Evaluation | None = None
@@ -145,6 +146,7 @@ def _train(
             for iteration in run.train(_batches(data, steps, program.step.batch, state.seed)):
                 folder.append(_line(iteration, meter))
                 learned.losses.append(iteration.loss)
+                learned.right.append(iteration.correct / iteration.images)
                 learned.macs += training_macs(program.step, iteration.images)
                 learned.counters = summed([learned.counters, iteration.total_counters()])
                 step(f"loss {iteration.loss:.4f}")
@@ -202,6 +204,7 @@ def _draw(path: Path, settings: BenchSettings, learned: Learned, meter: EnergyMe
     curves = RunCurves(
         title,
         learned.losses,
+        learned.right,
         [(len(learned.losses), learned.evaluation.accuracy)],
         {label: [one[label]["gross_j"] for one in energies] for label in labels},
         [iteration.energy_j for iteration in meter.iterations],

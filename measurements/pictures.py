@@ -35,6 +35,7 @@ class RunCurves:
     Attributes:
         title: run and board.
         loss: cross-entropy of the mini-batches, nats.
+        right: share of right answers in each mini-batch, before its update.
         accuracy: (iteration, share of right answers on held-out images), may be empty.
         energy_j: label to gross joules per iteration; empty for a board without a clock.
         shares: simulated joules by share per iteration.
@@ -42,6 +43,7 @@ class RunCurves:
 
     title: str
     loss: Sequence[float]
+    right: Sequence[float]
     accuracy: Sequence[tuple[int, float]]
     energy_j: dict[str, Sequence[float]]
     shares: Sequence[Shares]
@@ -77,7 +79,7 @@ def draw_run(curves: RunCurves, path: Path) -> None:
     axes[0].plot(steps, curves.loss, color=BLUE, linewidth=1.2)
     axes[0].set_ylabel("loss of the mini-batch\n(nats)")
     axes[0].set_ylim(bottom=0)
-    _draw_accuracy(axes[1], curves.accuracy)
+    _draw_accuracy(axes[1], curves.right, curves.accuracy)
     if curves.shares:
         _draw_energy(axes[2], curves.energy_j)
         _draw_shares(axes[3], curves.shares)
@@ -85,15 +87,15 @@ def draw_run(curves: RunCurves, path: Path) -> None:
     _save(figure, path)
 
 
-def _draw_accuracy(ax, accuracy: Sequence[tuple[int, float]]) -> None:
-    ax.set_ylabel("accuracy on\nheld-out images (%)")
-    ax.set_ylim(0, 101)
-    if not accuracy:
-        ax.text(0.5, 0.5, "not evaluated", ha="center", va="center", transform=ax.transAxes)
-        return
-    ax.plot([step for step, _ in accuracy], [100 * value for _, value in accuracy], color=GREEN, marker="o", markersize=4)
-    step, value = accuracy[-1]
-    ax.annotate(f"{100 * value:.1f} %", (step, 100 * value), textcoords="offset points", xytext=(-4, -14), ha="right")
+def _draw_accuracy(ax, right: Sequence[float], accuracy: Sequence[tuple[int, float]]) -> None:
+    ax.set_ylabel("right answers\n(%)")
+    ax.set_ylim(0, 103)
+    ax.plot(range(1, len(right) + 1), [100 * value for value in right], color=ORANGE, linewidth=1.0, label="mini-batch")
+    if accuracy:
+        steps, values = zip(*accuracy, strict=True)
+        line = {"color": GREEN, "marker": "o", "markersize": 7, "markeredgecolor": "white", "zorder": 3, "clip_on": False}
+        ax.plot(steps, [100 * value for value in values], label=f"held-out images:\n{100 * values[-1]:.1f} %", **line)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
 
 
 def _draw_energy(ax, energy_j: dict[str, Sequence[float]]) -> None:

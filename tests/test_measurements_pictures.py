@@ -12,7 +12,7 @@ from measurements.energy_model import Shares
 
 SHARES = [Shares(1e-3, 2e-3, 5e-4, 1e-3, 2e-2)] * 5
 ENERGY = {"simulated": [0.02] * 5, "emulated": [0.021] * 5}
-CURVES = pictures.RunCurves("digits", [2.3, 2.0, 1.5, 1.2, 1.1], [(5, 0.91)], ENERGY, SHARES)
+CURVES = pictures.RunCurves("digits", [2.3, 2.0, 1.5, 1.2, 1.1], [0.1, 0.3, 0.5, 0.7, 0.9], [(5, 0.91)], ENERGY, SHARES)
 
 
 def texts(figure) -> str:
@@ -36,15 +36,16 @@ def test_pngs_are_written(tmp_path):
 def test_run_picture_has_labels_units_and_energy_labels(drawn):
     pictures.draw_run(CURVES, "unused")
     said = texts(drawn[0])
-    for word in ("iteration", "nats", "accuracy", "%", "mJ per iteration", "simulated", "emulated", "array", "processor", "idle"):
+    words = ("iteration", "nats", "right answers", "held-out images:\n91.0 %", "mJ per iteration")
+    for word in (*words, "simulated", "emulated", "array", "processor", "idle"):
         assert word in said
     assert "measured" not in said
 
 
 def test_a_run_without_energy_has_no_energy_axis(drawn):
-    pictures.draw_run(pictures.RunCurves("golden", [2.0, 1.0], [], {}, []), "unused")
+    pictures.draw_run(pictures.RunCurves("golden", [2.0, 1.0], [0.5, 0.5], [], {}, []), "unused")
     assert "mJ" not in texts(drawn[0])
-    assert "not evaluated" in texts(drawn[0])
+    assert "held-out" not in texts(drawn[0])
 
 
 def test_unwritable_picture(tmp_path):
