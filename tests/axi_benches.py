@@ -17,6 +17,7 @@ class StripedRegion(MemoryRegion):
     Attributes:
         accesses: (address, bytes) of every beat as it comes.
         poisoned: addresses whose beats get an error response.
+        slave: the model that stands before it.
     """
 
     def __init__(self, data, port: int, base: int):
@@ -24,6 +25,7 @@ class StripedRegion(MemoryRegion):
         self.port, self.first_address = port, base
         self.accesses: list[tuple[int, int]] = []
         self.poisoned: set[int] = set()
+        self.slave = None
 
     def _touch(self, address: int, length: int) -> int:
         assert address // STRIPE_BYTES % 2 == self.port, f"{address:#x} on port {self.port}"
@@ -56,6 +58,7 @@ def attach_read(dut, data, base: int, seed: int = 0, share: float = 0.0) -> list
         bus = AxiReadBus.from_prefix(dut, f"m{port}_axi")
         slave = AxiSlaveRead(bus, dut.clk_i, dut.rst_ni, target=region, reset_active_level=False)
         slave.log.setLevel("ERROR")
+        region.slave = slave
         if share:
             slave.ar_channel.set_pause_generator(pauses(seed + port, share))
             slave.r_channel.set_pause_generator(pauses(seed + port + 2, share))
@@ -71,6 +74,7 @@ def attach_write(dut, data, base: int, seed: int = 0, share: float = 0.0) -> lis
         bus = AxiWriteBus.from_prefix(dut, f"m{port}_axi")
         slave = AxiSlaveWrite(bus, dut.clk_i, dut.rst_ni, target=region, reset_active_level=False)
         slave.log.setLevel("ERROR")
+        region.slave = slave
         if share:
             for number, channel in enumerate((slave.aw_channel, slave.w_channel, slave.b_channel)):
                 channel.set_pause_generator(pauses(seed + port + 2 * number, share))

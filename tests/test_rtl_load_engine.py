@@ -4,9 +4,9 @@ import cocotb
 import numpy as np
 import pytest
 from axi_benches import attach_read, steady_reads
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
-from transfer_cases import BASE, bits, bursts, config, random_state, random_transfer
+from cocotb.triggers import ClockCycles
+from transfer_bench import TransferBench
+from transfer_cases import BASE, bursts, random_transfer
 
 from hw import isa
 from hw.golden_memory import execute_load
@@ -20,76 +20,20 @@ def test_load_engine(run_rtl, parameters):
     run_rtl("load_engine_bench", "test_rtl_load_engine", parameters)
 
 
-class Bench:
-    """The engine with memories of its own: what it writes is collected, what it reports is counted."""
+class Bench(TransferBench):
+    """The load engine; what it writes goes into the memories of `state`."""
 
-    def __init__(self, dut, seed: int, grant_share: float = 1.0):
-        self.dut = dut
-        self.config = config(len(dut.mem_wdata_o) // 8 if len(dut.mem_wdata_o) > 64 else 4, len(dut.m0_axi_rdata))
-        self.state = random_state(self.config, seed)
-        self.golden = random_state(self.config, seed)
-        self.rng = np.random.default_rng(seed)
-        self.grant_share = grant_share
-        self.done = self.written = self.waited = 0
-        self.errors: list[int] = []
-        self.bursts: tuple[list[tuple[int, int]], ...] = ([], [])
-
-    async def start(self):
+    def sample(self):
         dut = self.dut
-        Clock(dut.clk_i, 10, "ns").start()
-        dut.rst_ni.value, dut.stop_i.value, dut.start_valid_i.value, dut.grant_allowed_i.value = 0, 0, 0, 1
-        dut.instr_i.value, dut.il_rdata_i.value, dut.base_i.value = 0, 0, BASE
-        dut.image_count_i.value = self.state.image_count
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
-        cocotb.start_soon(self._monitor())
-
-    async def _monitor(self):
-        dut = self.dut
-        while True:
-            await ReadOnly()
-            if dut.mem_written_o.value:
-                self._write(int(dut.mem_wsel_o.value), int(dut.mem_waddr_o.value), int(dut.mem_wdata_o.value))
-            self.done += int(dut.done_o.value)
-            self.waited += int(dut.wait_o.value)
-            if int(dut.error_o.value):
-                self.errors.append(int(dut.error_o.value))
-            for port, seen in enumerate(self.bursts):
-                valid, ready, addr, length = (getattr(dut, f"m{port}_axi_ar{name}").value for name in ("valid", "ready", "addr", "len"))
-                if valid and ready:
-                    seen.append((int(addr), int(length) + 1))
-            listed = int(dut.il_addr_o.value) if dut.il_ren_o.value else None
-            await RisingEdge(dut.clk_i)
-            dut.il_rdata_i.value = int(self.state.mem["IL"][listed]) & 0xFFFFFFFF if listed is not None else 0xDEADBEEF
-            dut.image_count_i.value = self.state.image_count
-            dut.grant_allowed_i.value = int(self.rng.random() < self.grant_share)
+        if dut.mem_written_o.value:
+            self._write(int(dut.mem_wsel_o.value), int(dut.mem_waddr_o.value), int(dut.mem_wdata_o.value))
 
     def _write(self, number: int, address: int, data: int):
         memory = isa.MEMORIES[number]
         size = self.config.word_bytes(memory)
         word = np.frombuffer((data & (1 << 8 * size) - 1).to_bytes(size, "little"), np.uint8 if memory.wide else np.uint64)
         self.state.mem[memory.name][address] = word if memory.wide else word[0]
-        self.written += 1
-
-    async def issue(self, instruction):
-        dut = self.dut
-        dut.instr_i.value, dut.start_valid_i.value = bits(instruction), 1
-        while True:
-            await ReadOnly()
-            taken = bool(dut.start_ready_o.value)
-            await RisingEdge(dut.clk_i)
-            if taken:
-                break
-        dut.start_valid_i.value = 0
-
-    async def until_idle(self, limit: int = 20000) -> int:
-        for cycle in range(limit):
-            await RisingEdge(self.dut.clk_i)
-            await ReadOnly()
-            if self.dut.idle_o.value:
-                await RisingEdge(self.dut.clk_i)
-                return cycle
-        raise AssertionError(f"not idle after {limit} cycles")
+        self.moved += 1
 
     async def run_and_compare(self, instructions):
         """Run instructions back to back; memories, counters and bursts must be the golden model's."""
@@ -104,8 +48,7 @@ class Bench:
         assert self.done == len(instructions)
         for name in self.golden.mem:
             np.testing.assert_array_equal(self.state.mem[name], self.golden.mem[name], err_msg=name)
-        for port, seen in enumerate(self.bursts):
-            assert seen == [(address, beats) for address, beats in wanted if address // 128 % 2 == port]
+        self.check_bursts(wanted)
         assert sum(beats for _, beats in wanted) * self.config.beat_bytes == self.golden.counters["ddr_read_bytes"]
 
 
@@ -189,7 +132,7 @@ async def stop_lets_bursts_end(dut):
     await bench.until_idle()
     beats = sum(n for _, n in sum((r.accesses for r in regions), []))
     assert 0 < beats < 900 * bench.config.g
-    assert bench.written * bench.config.g == beats
+    assert bench.moved * bench.config.g == beats
     assert bench.done == 0 and bench.errors == []
 
 
@@ -211,6 +154,6 @@ async def throughput(dut, run, count):
     await bench.until_idle()
     cycles = int(cocotb.utils.get_sim_time("ns") - begin) // 10
     words = count * images * 4 * run
-    assert bench.written == words and bench.done == count
+    assert bench.moved == words and bench.done == count
     dut._log.info(f"G {cfg.g}: {words} words in runs of {run} take {cycles} cycles, {words / cycles:.3f} per cycle")
     assert words / (cycles - 60) >= {1: 0.15, 16: 0.8, 200: 0.95}[run], f"{words} words in {cycles} cycles"
