@@ -107,8 +107,9 @@ def coefficients(a: Fraction, b: Fraction) -> tuple[int, int, int]:
         ValueError: a or b is larger than 2^17 - 1.
     """
     largest = max(abs(a), abs(b))
-    # At any larger shift the scaled magnitude is at least 2^18.
-    shift = max(0, min(SHIFT_MAX, 18 - largest.numerator.bit_length() + largest.denominator.bit_length()))
+    # At any shift above `fits` the scaled magnitude is at least 2^18.
+    fits = 18 - largest.numerator.bit_length() + largest.denominator.bit_length() if largest else SHIFT_MAX
+    shift = max(0, min(SHIFT_MAX, fits))
     while shift and _nearest(largest, shift) > COEFFICIENT_MAX:
         shift -= 1
     if _nearest(largest, shift) > COEFFICIENT_MAX:

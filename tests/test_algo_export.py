@@ -1,0 +1,148 @@
+"""The structure of exported steps: fusions, order, names, first tensors, calibrated exponents."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from algo_networks import Pooled, PreActivation, build
+from torch import nn
+
+from algo.calibrate import weight_exponent
+from algo.data import load_digits, random_images
+from algo.emulator import Emulator
+from algo.export import build_step, export
+from algo.models import digits_network, resnet8
+from algo.scaling import MASTER_BELOW
+from algo.sgd import Sgd
+from algo.step import Coefficient, Compute, Step, Update
+
+STEPS = {
+    "digits": build_step(digits_network(0), (1, 8, 8), 32),
+    "resnet8": build_step(resnet8(0), (3, 32, 32), 8),
+    "pooled": build_step(build(Pooled), (3, 11, 11), 4),
+    "preactivation": build_step(build(PreActivation), (3, 6, 6), 4),
+}
+every_step = pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+
+
+def _passes(step, segment):
+    return [one for node in step.segments[segment] if isinstance(node, Compute) for one in node.passes]
+
+
+@every_step
+def test_json_round_trip(step):
+    assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
+
+
+@every_step
+def test_everything_named_exists_and_is_made_before_it_is_read(step):
+    made = {step.input}
+    for segment in ("forward", "backward"):
+        if segment == "backward":
+            made.add(step.logits_grad)
+        for node in step.segments[segment]:
+            product = getattr(node, "product", None)
+            if product:
+                assert {product.a, product.b} - {""} <= made | set(step.weights)
+            if isinstance(node, Coefficient):
+                assert len(step.scalars[node.scalars]) and step.programs[node.program] and node.table in step.tables
+            for one in node.passes if isinstance(node, Compute) else ():
+                assert {one.u, one.v, one.mask_in} - {"", "acc", "acc_max_value", "acc_max_index"} <= made
+                assert one.record in step.records and one.table in {"", *step.tables}
+                assert one.maximum in {"", *step.maxima}
+                made |= {one.out, one.mask_out} - {""}
+    assert set(step.maxima) | {step.logits_grad} >= {t for t in made if step.tensors[t].role == "gradient"}
+
+
+@every_step
+def test_every_weight_is_updated_once_after_its_last_use(step):
+    nodes = step.segments["backward"]
+    for weight in step.weights:
+        (update,) = [i for i, node in enumerate(nodes) if isinstance(node, Update) and node.weight == weight]
+        uses = [i for i, node in enumerate(nodes) if isinstance(node, Compute) and node.product and node.product.b == weight]
+        assert all(use < update for use in uses)
+
+
+@every_step
+def test_every_parameter_table_is_updated(step):
+    nodes = [node for node in step.segments["backward"] if isinstance(node, Coefficient)]
+    assert {node.table for node in nodes if node.program.endswith("_update")} == set(step.tables)
+
+
+@every_step
+def test_evaluation_keeps_no_traces_of_training(step):
+    for one in _passes(step, "eval"):
+        assert not (one.maximum or one.mask_out or one.sums)
+        assert not step.records[one.record].noise
+    programs = {node.program for node in step.segments["eval"] if isinstance(node, Coefficient)}
+    assert programs <= {"bn_eval", "bias_forward"}
+
+
+def test_digits_has_no_more_passes_than_it_needs():
+    step = STEPS["digits"]
+    forward, backward = _passes(step, "forward"), _passes(step, "backward")
+    assert len(forward) == 7 + 6 + 1
+    assert sum(bool(one.sums) for one in forward) == 6
+    assert [one.out for one in forward if one.v] == ["blocks.0.bn2", "blocks.1.bn2"]
+    assert len(backward) == 17
+    assert sum(not one.out for one in backward) == 4
+    products = [n.product.kind for n in step.segments["backward"] if isinstance(n, Compute) and n.product]
+    assert products == ["grad_input", "sum_backward", *["grad_input"] * 5]
+
+
+def test_images_get_no_gradient():
+    for step in STEPS.values():
+        assert not any(name.startswith(f"{step.input}.grad") for name in step.tensors)
+
+
+def test_max_pool_stores_its_index_in_a_second_pass():
+    passes = _passes(STEPS["pooled"], "forward")
+    assert [(one.u, one.out) for one in passes if one.u.startswith("acc_max")] == [
+        ("acc_max_value", "pool1"), ("acc_max_index", "pool1.index"),
+    ]
+
+
+@pytest.mark.parametrize("largest", [1e-9, 0.01, 0.992, 1.0, 127.0, 127.5, 3e4])
+def test_weight_exponent_is_the_smallest(largest):
+    exponent = weight_exponent(np.array([largest, -largest / 2]))
+    assert 63.5 * 2.0**exponent < largest <= 127 * 2.0**exponent
+
+
+def test_first_tensors_are_the_modules_parameters():
+    data, module = load_digits(0), digits_network(0)
+    exported = export(module, data.train[:32], data.train_labels[:32], data.exponent, 32, Sgd())
+    tensors, exponents = exported.tensors, exported.state.exponents
+    for name in exported.step.weights:
+        real = module.get_parameter(name).detach().numpy().astype(float).reshape(tensors[name].shape)
+        step = 2.0 ** exponents[name]
+        np.testing.assert_allclose(tensors[name] * step, real, atol=0.51 * step)
+        np.testing.assert_allclose(tensors[f"{name}.master"] * step / 2**MASTER_BELOW, real, atol=0.51 * step / 2**MASTER_BELOW)
+        assert np.abs(tensors[name]).max() >= 63
+        assert not tensors[f"{name}.momentum"].any()
+    np.testing.assert_allclose(tensors["linear.channels"][:, 4] / 2**20, module.linear.bias.detach().numpy(), atol=2**-20)
+
+
+def test_calibrated_exponents_use_the_range():
+    data = random_images(0, (3, 11, 11), 8, 0, 4)
+    exported = export(build(Pooled), data.train, data.train_labels, data.exponent, 8, Sgd())
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    emulator.train_step(data.train, data.train_labels)
+    tensors = [name for name in (*exported.step.maxima, exported.step.logits_grad) if name in exported.step.tensors]
+    assert len(tensors) >= 12
+    for name in tensors:
+        assert 60 <= emulator.maxima[name] <= 127, name
+
+
+def test_a_trained_modules_running_statistics_reach_the_evaluation():
+    data, module = random_images(1, (3, 11, 11), 16, 8, 4), build(Pooled)
+    nn.init.constant_(module.bn2.running_mean, 0.2)
+    nn.init.constant_(module.bn2.running_var, 0.5)
+    exported = export(module, data.train, data.train_labels, data.exponent, 16, Sgd())
+    logits = Emulator(exported.step, exported.tensors, exported.state).predict(data.test)
+    with torch.no_grad():
+        real = module.eval()(torch.tensor(np.ldexp(data.test.astype(np.float32), data.exponent))).numpy()
+    ours = np.ldexp(logits.astype(float), exported.state.exponents[exported.step.logits])
+    assert (ours * real).sum() / np.linalg.norm(ours) / np.linalg.norm(real) > 0.99

@@ -1,0 +1,140 @@
+"""What export refuses, in one sentence each, and the layers it reads."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from algo.export import build_step, export
+from algo.graph import ExportError, read_layers
+from algo.sgd import Sgd
+
+HEAD = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+
+
+def _conv(*args, **kwargs):
+    return nn.Sequential(nn.Conv2d(*args, **kwargs), *HEAD)
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(8, 8, 3, 1, 1), nn.Sequential(*HEAD)
+
+    def forward(self, x):
+        return self.head(self.conv(self.conv(x)))
+
+
+class Branching(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Sequential(*HEAD)
+
+    def forward(self, x):
+        return self.head(torch.add(x, x, alpha=2))
+
+
+class Constant(Scaled):
+    def forward(self, x):
+        return self.head(x + 1)
+
+
+class Sigmoid(Scaled):
+    def forward(self, x):
+        return self.head(torch.sigmoid(x))
+
+
+class Unequal(Scaled):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3)
+
+    def forward(self, x):
+        return self.head(x + self.conv(x))
+
+
+class Two(Scaled):
+    def forward(self, x, y):
+        return self.head(x + y)
+
+
+CASES = [
+    (_conv(8, 8, 3, groups=2), "0 has groups 2 and dilation"),
+    (_conv(8, 8, 3, dilation=2), "dilation"),
+    (_conv(8, 8, 3, padding="same"), "padding 'same'"),
+    (_conv(8, 8, 3, padding_mode="reflect", padding=1), "padding .* of reflect"),
+    (_conv(8, 8, 3, (1, 2)), r"0 has stride \(1, 2\)"),
+    (_conv(8, 8, 11), "0 has a 11 x 11 kernel .* at least one result"),
+    (_conv(7, 8, 3), "0 takes 7 channels; 8 arrive"),
+    (nn.Sequential(nn.Dropout(), *HEAD), "0 is a Dropout; supported are Conv2d"),
+    (nn.Sequential(nn.BatchNorm2d(8, affine=False), *HEAD), "0 must have affine"),
+    (nn.Sequential(nn.BatchNorm2d(8, momentum=None), *HEAD), "a momentum"),
+    (nn.Sequential(nn.BatchNorm2d(7), *HEAD), "0 takes 7 channels; 8 arrive"),
+    (nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), *HEAD), "ceil_mode"),
+    (nn.Sequential(nn.AvgPool2d(3, 1, 1, count_include_pad=False), *HEAD), "count_include_pad"),
+    (nn.Sequential(nn.AdaptiveAvgPool2d(2), *HEAD), r"AdaptiveAvgPool2d\(1\) is supported"),
+    (nn.Sequential(nn.Linear(6, 4)), r"0 \(Linear\) follows no Flatten"),
+    (nn.Sequential(nn.Flatten(), nn.Conv2d(8, 8, 1)), r"1 \(Conv2d\) follows a Flatten"),
+    (nn.Sequential(nn.Flatten(2), nn.Linear(36, 4)), "flattens dimensions 2 to -1"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(7, 4)), "1 takes 7 features; 288 arrive"),
+    (nn.Sequential(nn.Conv2d(8, 8, 3)), r"result 0 has shape \(n, 8, 4, 4\) and is not flattened; logits"),
+    (nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), "nothing to train"),
+    (Twice(), "conv is used twice"),
+    (Branching(), "cannot be traced"),
+    (Scaled(), "scaled addition"),
+    (Constant(), "has the operand 1"),
+    (Sigmoid(), "sigmoid; supported are"),
+    (Unequal(), r"adds shapes \(8, 6, 6\) and \(8, 4, 4\)"),
+    (Two(), "second input y"),
+]
+
+
+@pytest.mark.parametrize(("module", "message"), CASES)
+def test_unsupported_networks_are_refused_in_one_sentence(module, message):
+    with pytest.raises(ExportError, match=message) as caught:
+        build_step(module, (8, 6, 6), 4)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "batch", "product"),
+    [((16000, 6, 6), 8, 1, "forward"), ((8, 6, 6), 16000, 1, "grad_input"), ((8, 64, 64), 8, 64, "grad_weight")],
+)
+def test_sums_that_could_overflow_are_refused(shape, channels, batch, product):
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 2))
+    with torch.device("meta"):
+        module = nn.Sequential(nn.Conv2d(shape[0], channels, 3, 1, 1), *head)
+    with pytest.raises(ExportError, match=f"0 sums .* products in {product}; 133144"):
+        read_layers(module, shape, batch)
+
+
+def test_the_largest_sums_that_fit_pass():
+    module = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.MaxPool2d(2), *HEAD)
+    layers = read_layers(module, (8, 32, 32), 128)
+    assert [layer.kind for layer in layers] == ["input", "conv", "maxpool", "avgpool", "conv"]
+    with pytest.raises(ExportError, match="a 32 x 32 kernel"):
+        read_layers(nn.Sequential(nn.Flatten(), nn.Linear(8 * 32 * 32, 2)), (8, 32, 32), 1)
+
+
+def test_a_batch_norm_over_one_value_is_refused():
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 2))
+    with pytest.raises(ExportError, match="1 averages 1 values of a channel; from 2 to 133144"):
+        build_step(module, (8, 6, 6), 1)
+
+
+def test_wrong_images_and_parameters_are_refused():
+    data = torch.zeros(2, 8, 6, 6).numpy()
+    module = _conv(8, 8, 3)
+    with pytest.raises(ExportError, match="images are float32"):
+        export(module, data, data[:, 0, 0, 0], 0, 2, Sgd())
+    nn.init.constant_(module[0].weight, float("nan"))
+    with pytest.raises(ExportError, match="0.weight holds a number that is not finite"):
+        export(module, data.astype("int8"), data[:, 0, 0, 0].astype(int), 0, 2, Sgd())
+    with pytest.raises(ExportError, match="batch is 0"):
+        build_step(module, (8, 6, 6), 0)
