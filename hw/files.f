@@ -1,6 +1,8 @@
 // The RTL of the core, leaves first; the package joulegrad_pkg is written by hw/isa.py and comes before all of them.
 // level 0
 rtl/activity.sv
+rtl/array_passes.sv
+rtl/array_sequencer.sv
 rtl/burst_splitter.sv
 rtl/channel_sums.sv
 rtl/control.sv
@@ -22,8 +24,10 @@ rtl/vector_lanes.sv
 rtl/vector_sequencer.sv
 rtl/vector_table.sv
 rtl/vector_writer.sv
+rtl/weight_loader.sv
 rtl/word_packer.sv
 // level 1
+rtl/accumulators.sv
 rtl/counters.sv
 rtl/fetch.sv
 rtl/fifo.sv
@@ -34,10 +38,13 @@ rtl/table_memory.sv
 rtl/transfer_addresses.sv
 rtl/vector_engine.sv
 // level 2
+rtl/array_engine.sv
 rtl/core_memories.sv
 rtl/instruction_unit.sv
 rtl/read_port.sv
+rtl/write_port.sv
 // level 3
 rtl/load_engine.sv
+rtl/store_engine.sv
 // level 4
 rtl/joulegrad_core.sv

@@ -346,7 +346,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .a_rready_i (1'b1),
     .b_arvalid_i(load_arvalid),
     .b_arready_o(load_arready),
-    .b_arid_i   (load_arid[4:0]),
+    .b_arid_i   (load_arid),
     .b_araddr_i (load_araddr),
     .b_arlen_i  (load_arlen),
     .b_rvalid_o (load_rvalid),

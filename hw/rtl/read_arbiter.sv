@@ -16,7 +16,7 @@ module read_arbiter (
 
   input  logic               b_arvalid_i,
   output logic               b_arready_o,
-  input  logic [4:0]         b_arid_i,
+  input  logic [5:0]         b_arid_i,
   input  logic [31:0]        b_araddr_i,
   input  logic [3:0]         b_arlen_i,
   output logic               b_rvalid_o,
@@ -37,7 +37,7 @@ module read_arbiter (
 
   assign choose_a    = a_arvalid_i && !held_b_q;
   assign arvalid_o   = a_arvalid_i || b_arvalid_i;
-  assign arid_o      = choose_a ? 6'd32 : {1'b0, b_arid_i};
+  assign arid_o      = choose_a ? 6'd32 : b_arid_i;
   assign araddr_o    = choose_a ? a_araddr_i : b_araddr_i;
   assign arlen_o     = choose_a ? a_arlen_i : b_arlen_i;
   assign a_arready_o = choose_a && arready_i;
@@ -53,6 +53,7 @@ module read_arbiter (
   end
 
 `ifndef SYNTHESIS
+  IdOfBA : assert property (@(posedge clk_i) disable iff (!rst_ni) b_arvalid_i |-> !b_arid_i[5]);
   AddressHeldA : assert property (@(posedge clk_i) disable iff (!rst_ni)
     arvalid_o && !arready_i |=> arvalid_o && $stable({arid_o, araddr_o, arlen_o}));
 `endif
