@@ -105,7 +105,7 @@ def _operand_u(state: CoreState, instruction: isa.Instruction, vectors: int) -> 
         acc = state.acc[rows].astype(np.int64)
         if instruction["acc_clear"]:
             state.acc[rows] = 0
-        return (acc, (acc >> 8) - 128, 255 - (acc & 255))[source - 3]
+        return (acc, (acc >> 8 & 255) - 128, 255 - (acc & 255))[source - 3]
     if source in (1, 2):
         return _read_vectors(state, "U", base, vectors, source == 2)
     return np.zeros((vectors, state.config.g), np.int64)

@@ -54,7 +54,7 @@ class Plain:
         if self.f["acc_clear"]:
             self.state.acc[row] = 0
             self.counts["acc_writes"] += 1
-        return [(value, (value >> 8) - 128, 255 - (value & 255))[self.f["u_src"] - 3] for value in acc]
+        return [(value, (value >> 8 & 255) - 128, 255 - (value & 255))[self.f["u_src"] - 3] for value in acc]
 
     def element(self, u: int, v: int, lane: int, image: int, p: int) -> int:
         f = self.f

@@ -2,8 +2,7 @@
 //
 //   S1[l] += out[l];  S2[l] += out[l] * (use_v ? v[l] : out[l])      (48 bits)
 //
-// S1 cannot pass 36 bits: an instruction has fewer than 2^28 vectors. A vector of `valid_i` is in both
-// sums after two cycles. `sum_o` is S1 or S2 of lane `lane_i`, sign-extended.
+// A vector of `valid_i` is in both sums after two cycles. `sum_o` is S1 or S2 of lane `lane_i`, sign-extended.
 // Golden: hw/golden_vector.py _add_sums().
 
 module channel_sums #(
@@ -24,33 +23,30 @@ module channel_sums #(
 );
 
   logic               valid_q;
-  logic signed [35:0] s1_q      [G];
-  logic signed [15:0] product_q [G];
-  logic signed [47:0] s2_q      [G];
+  logic [G-1:0][47:0] s1, s2;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= 1'b0;
     else valid_q <= valid_i;
   end
 
-  always_ff @(posedge clk_i) begin
-    if (clear_i) begin
-      for (int unsigned l = 0; l < G; l++) s1_q[l] <= '0;
-    end else if (valid_i) begin
-      for (int unsigned l = 0; l < G; l++) s1_q[l] <= s1_q[l] + 36'(signed'(out_i[l*8+:8]));
-    end
-    if (valid_i) begin
-      for (int unsigned l = 0; l < G; l++) begin
-        product_q[l] <= signed'(out_i[l*8+:8]) * signed'(use_v_i ? v_i[l*8+:8] : out_i[l*8+:8]);
-      end
-    end
-    if (clear_i) begin
-      for (int unsigned l = 0; l < G; l++) s2_q[l] <= '0;
-    end else if (valid_q) begin
-      for (int unsigned l = 0; l < G; l++) s2_q[l] <= s2_q[l] + 48'(product_q[l]);
-    end
+  for (genvar l = 0; l < G; l++) begin : gen_lane
+    logic signed [35:0] lane_s1;
+
+    assign s1[l] = 48'(lane_s1);
+
+    channel_sum u_sum (
+      .clk_i,
+      .clear_i,
+      .valid_i,
+      .valid_late_i(valid_q),
+      .out_i       (out_i[l*8+:8]),
+      .factor_i    (use_v_i ? v_i[l*8+:8] : out_i[l*8+:8]),
+      .s1_o        (lane_s1),
+      .s2_o        (s2[l])
+    );
   end
 
-  assign sum_o = second_i ? s2_q[lane_i] : 48'(s1_q[lane_i]);
+  assign sum_o = second_i ? s2[lane_i] : s1[lane_i];
 
 endmodule

@@ -210,7 +210,7 @@ module vector_engine
     .a_i          (c_rdata_i[17:0]),
     .b_i          (c_rdata_i[49:32]),
     .d_i          (c_rdata_i[47:0]),
-    .stage_i      (stage[9:1]),
+    .stage_i      (stage[9:2]),
     .u_capture_i  (u_capture),
     .v_capture_i  (v_capture),
     .u_rdata_i,
