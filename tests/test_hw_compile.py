@@ -151,6 +151,15 @@ def test_chains_of_passes(passes):
     run_by_hand(hand_step(passes))
 
 
+def test_a_tensor_that_is_written_again_is_loaded_again():
+    """The second sum must not find the first z in a scratchpad."""
+    again = (
+        Compute("z2", OUT, (Pass("z", "a", "z", "r_sum", post="relu"),)), Compute("last", OUT, (Pass("z", "a", "y", "r_sum"),)),
+    )
+    step = hand_step((Pass("z", "", "a", "r_copy", post="sign"),), more=again, batch=2)
+    run_by_hand(replace(step, tensors={**step.tensors, "y": Tensor("y", "activation", OUT)}))
+
+
 def test_two_results_of_one_product():
     forward = Product("forward", "x", "w", (3, 3), 1, (1, 1), X, OUT)
     run_by_hand(hand_step((Pass("acc", "", "a", "r_near"), Pass("acc", "a", "y", "r_near", post="relu", mask_out="m")), forward))
@@ -169,9 +178,9 @@ def run_by_hand(step, config=TINY):
     emulator.forward(images)
     ddr = program.image()
     program.memory.write(ddr, HOST_TABLE, HostTable(step, program.table).words(state, 2))
-    program.memory.write(ddr, IMAGE_LIST, np.array([2, 4, 1, 0]))
+    program.memory.write(ddr, IMAGE_LIST, np.array([2, 3, 1, 0][: 1 + step.batch]))
     halves = np.zeros((2 * step.batch, *X), np.int8)
-    halves[[4, 1]] = images
+    halves[[3, 1]] = images
     program.memory.write(ddr, "x", halves)
     core = CoreState(config, ddr)
     run_segment(core, program.segments["forward"].address, program.segments["forward"].count)

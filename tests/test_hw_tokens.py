@@ -104,11 +104,12 @@ def test_random_programs_keep_their_order(seed, count, words):
 
 @pytest.mark.parametrize("limit", (4, 9))
 def test_semaphores_stay_below_their_limit(limit):
-    """Many loads that only the array, which comes later, reads one by one; and random programs."""
-    program = [0] * 60 + [1] * 60
-    regions = [([], [("A", i, i + 1)]) for i in range(60)] + [([("A", i, i + 1)], []) for i in range(60)]
-    masks, _ = plan(program, regions, limit)
-    check(program, regions, masks, limit, limit)
+    """Loads that only the array reads, which nothing keeps from running ahead: first all, then in turn; and random programs."""
+    loads, reads = ([([], [("A", i, i + 1)]) for i in range(60)], [([("A", i, i + 1)], []) for i in range(60)])
+    in_turn = [r for pair in zip(loads, reads, strict=True) for r in pair]
+    for program, regions in (([0] * 60 + [1] * 60, loads + reads), ([0, 1] * 60, in_turn)):
+        masks, _ = plan(program, regions, limit)
+        check(program, regions, masks, limit, limit)
     for seed in range(20):
         program, regions = draw_program(random.Random(seed), 80, 12)
         masks, _ = plan(program, regions, limit)
