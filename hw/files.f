@@ -4,7 +4,7 @@ rtl/activity.sv
 rtl/array_passes.sv
 rtl/array_sequencer.sv
 rtl/burst_splitter.sv
-rtl/channel_sums.sv
+rtl/channel_sum.sv
 rtl/control.sv
 rtl/first_error.sv
 rtl/image_addresses.sv
@@ -17,10 +17,14 @@ rtl/overlap_guard.sv
 rtl/ram_1r1w.sv
 rtl/ram_async.sv
 rtl/read_arbiter.sv
+rtl/scalar_divider.sv
+rtl/scalar_multiplier.sv
+rtl/scalar_root.sv
+rtl/scalar_shifter.sv
 rtl/tokens.sv
 rtl/transfer_order.sv
 rtl/two_way_choice.sv
-rtl/vector_lanes.sv
+rtl/vector_lane.sv
 rtl/vector_sequencer.sv
 rtl/vector_table.sv
 rtl/vector_writer.sv
@@ -28,20 +32,25 @@ rtl/weight_loader.sv
 rtl/word_packer.sv
 // level 1
 rtl/accumulators.sv
+rtl/channel_sums.sv
 rtl/counters.sv
 rtl/fetch.sv
 rtl/fifo.sv
 rtl/issue.sv
 rtl/mac_array.sv
+rtl/scalar_alu.sv
+rtl/scalar_registers.sv
 rtl/scratchpad.sv
 rtl/table_memory.sv
 rtl/transfer_addresses.sv
-rtl/vector_engine.sv
+rtl/vector_lanes.sv
 // level 2
 rtl/array_engine.sv
+rtl/coefficient_engine.sv
 rtl/core_memories.sv
 rtl/instruction_unit.sv
 rtl/read_port.sv
+rtl/vector_engine.sv
 rtl/write_port.sv
 // level 3
 rtl/load_engine.sv
