@@ -39,6 +39,14 @@ def test_affine_rounds_to_nearest_up(u, v, a, b, d, shift):
     assert int(affine(torch.tensor(u), torch.tensor(v), a, b, d, shift)) == expected
 
 
+TIES = [(1, 1, 1), (-1, 1, 0), (3, 1, 2), (-3, 1, -1), (6, 2, 2), (1 << 46, 47, 1)]
+
+
+@pytest.mark.parametrize(("value", "shift", "expected"), TIES)
+def test_ties_go_up(value, shift, expected):
+    assert affine(0, 0, 0, 0, value, shift) == expected
+
+
 @given(st.integers(-(1 << 20), 1 << 20), st.integers(1, 20))
 def test_stochastic_rounding_is_unbiased_over_all_noise(value, shift):
     noise = np.arange(65536, dtype=np.int64)
