@@ -102,7 +102,7 @@ def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
     log.info("building the simulated core %s", config.name)
     with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
         objects, finished = Path(work) / "objects", Path(work) / "finished"
-        _verilate(config, tool, objects)
+        _verilate(config, tool, objects, target.with_suffix(".log"))
         finished.mkdir()
         shutil.move(objects / LIBRARY, finished / LIBRARY)
         seconds = round(time.monotonic() - started, 1)
@@ -114,7 +114,8 @@ def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
     log.info("built the simulated core %s in %.1f s", config.name, seconds)
 
 
-def _verilate(config: Config, tool: verilator.Verilator, objects: Path) -> None:
+def _verilate(config: Config, tool: verilator.Verilator, objects: Path, kept: Path) -> None:
+    """Build the library in the folder `objects`; keep what the tools said in the file `kept` when they fail."""
     sources = [verilator.LINT, verilator.write_package(), *rtl_files(), *sorted(SIM.glob("*.cpp"))]
     command = [
         str(tool.executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{SIM}", "--top-module", TOP,
@@ -128,14 +129,8 @@ def _verilate(config: Config, tool: verilator.Verilator, objects: Path) -> None:
     if done.returncode:
         text = done.stderr + done.stdout
         first = next((line for line in text.splitlines() if "rror" in line and "Exiting" not in line), text.strip()[-300:])
-        kept = target_log(config)
         kept.write_text(text)
         raise verilator.ToolError(f"building the simulated core {config.name} failed: {first} (all of it: {kept})")
-
-
-def target_log(config: Config) -> Path:
-    """Return where the output of a failed build of a configuration is kept."""
-    return verilator.BUILD / f"{config.name}-failed.log"
 
 
 @contextlib.contextmanager
