@@ -13,6 +13,9 @@ from hw.scratchpad import Buffer, CompileError
 
 ACC_SOURCES = {"acc": 3, "acc_max_value": 4, "acc_max_index": 5}
 POSTS = ("none", "relu", "sign", "soft_threshold")
+PIECE_VECTORS = 512
+"""Vectors of one instruction at most: enough to hide its table reads, few enough that what follows can start early."""
+
 DST = {"": 0, "O": 1, "U": 2, "V": 3}
 
 
@@ -75,7 +78,7 @@ def plan_chain(segment: Segment, node: Compute, records: dict[str, Record], used
         made.update((memory, tensor) for memory, tensor in needed if tensor)
     for memory, _ in made:
         counts[memory] += 1
-    vectors = segment.config.vector_words // (2 * max(counts["U"], counts["V"], counts["O"], 1)) // 8 * 8
+    vectors = min(segment.config.vector_words // (2 * max(counts["U"], counts["V"], counts["O"], 1)) // 8 * 8, PIECE_VECTORS)
     masks = segment.config.mask_words // (2 * max(counts["MI"], counts["MO"], 1))
     if vectors < 8 or masks < 1:
         raise CompileError(f"node {node.name}: {len(node.passes)} passes need more operands at once than U, V and O hold")

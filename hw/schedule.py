@@ -19,9 +19,11 @@ from hw.footprint import footprint
 from hw.tokens import TokenPlan
 
 MEMORY_BYTES_PER_CYCLE = 16
+TRANSFER_CYCLES = 6
 TRANSFER_LATENCY = 60
-ARRAY_LATENCY = 40
-SCALAR_CYCLES = 4
+ARRAY_CYCLES = 24
+VECTOR_CYCLES = 16
+SCALAR_CYCLES = 2
 ARRAY = isa.ENGINES.index("array")
 
 
@@ -38,24 +40,24 @@ def schedule(instructions: list[isa.Instruction], config: Config) -> list[isa.In
     return [instructions[at] for at in order]
 
 
-def list_schedule(engines: list[int], durations: list[int], before: list[set[int]]) -> list[int]:
+def list_schedule(engines: list[int], durations: list[tuple[int, int]], before: list[set[int]]) -> list[int]:
     """Return the instructions' numbers by start, on engines that take the most urgent of what is ready.
 
     Args:
         engines: of each instruction.
-        durations: in cycles, at least 1.
+        durations: in cycles: of the engine, at least 1, and from then until done.
         before: of each instruction, the earlier ones that must be done.
     """
     after: list[list[int]] = [[] for _ in before]
     for number, found in enumerate(before):
         for other in found:
             after[other].append(number)
-    urgency = list(durations)
+    urgency = [busy + latency for busy, latency in durations]
     following = 0
     for number in reversed(range(len(before))):
         urgency[number] += max((urgency[other] for other in after[number]), default=0)
         if engines[number] == ARRAY:
-            following = urgency[number] = max(urgency[number], durations[number] + following)
+            following = urgency[number] = max(urgency[number], durations[number][0] + following)
     missing = [len(found) for found in before]
     ready_at = [0] * len(before)
     count = max(engines, default=0) + 1
@@ -79,25 +81,27 @@ def list_schedule(engines: list[int], durations: list[int], before: list[set[int
         start, engine = min(starts)
         number = heappop(ready[engine] if ready[engine] else coming[engine])[1]
         order.append(number)
-        free[engine] = start + durations[number]
+        busy, latency = durations[number]
+        free[engine] = start + busy
         for other in after[number]:
-            ready_at[other] = max(ready_at[other], free[engine])
+            ready_at[other] = max(ready_at[other], free[engine] + latency)
             missing[other] -= 1
             if not missing[other]:
                 heappush(coming[engines[other]], (ready_at[other], other))
     return order
 
 
-def duration(f: isa.Instruction, config: Config) -> int:
-    """Return the rough cycles of an instruction on an idle core, at least 1."""
+def duration(f: isa.Instruction, config: Config) -> tuple[int, int]:
+    """Return the rough cycles that an instruction keeps its engine busy, at least 1, and from then until it is done."""
     if f.op in ("load", "store"):
         size = f["n_img"] * f["n_grp"] * f["run"] * config.word_bytes(isa.MEMORIES[f["mem"]])
-        return TRANSFER_LATENCY + size // min(MEMORY_BYTES_PER_CYCLE, config.axi_bits // 4)
+        return TRANSFER_CYCLES + size // min(MEMORY_BYTES_PER_CYCLE, config.axi_bits // 4), TRANSFER_LATENCY
     if f.op == "array":
         passes = f["n_kb"] * f["n_red"] * f["n_ky"] * f["n_kx"]
-        return ARRAY_LATENCY + passes * max(f["n_img"] * f["n_y"] * f["n_x"], config.g)
+        slots = f["n_img"] * f["n_y"] * f["n_x"]
+        return ARRAY_CYCLES + passes * (slots + config.g if f["os"] else max(slots, config.g)), 0
     if f.op == "vector":
         wide = f["u_src"] == 2 or f["v_src"] == 2 or f["dst_wide"]
-        tables = 4 * config.g if f["sums"] else 0
-        return 20 + 2 * config.g + tables + f["n_img"] * f["img_px"] * (4 if wide else 1)
-    return 1 + f["ch_count"] * f["length"] * SCALAR_CYCLES
+        tables = 2 * config.g * (f["per_channel"] + f["sums"]) + 8 * f["max"]
+        return VECTOR_CYCLES + tables + f["n_img"] * f["img_px"] * (4 if wide else 1), 0
+    return 1 + f["ch_count"] * f["length"] * SCALAR_CYCLES, 0

@@ -18,7 +18,7 @@ from hw.schedule import list_schedule
 def test_conflicts_keep_their_order(seed, count, words):
     rng = random.Random(seed)
     engines, regions = draw_program(rng, count, words)
-    order = list_schedule(engines, [rng.randint(1, 50) for _ in engines], predecessors(regions))
+    order = list_schedule(engines, [(rng.randint(1, 50), rng.randint(0, 9)) for _ in engines], predecessors(regions))
     assert sorted(order) == list(range(count))
     at = {number: position for position, number in enumerate(order)}
     for i, j in combinations(range(count), 2):
@@ -29,13 +29,13 @@ def test_conflicts_keep_their_order(seed, count, words):
 def test_an_engine_does_not_wait_for_what_comes_later():
     """Engine 1's second instruction needs a slow load; its third does not and goes first."""
     before = [set(), set(), {1}, set()]
-    order = list_schedule([0, 0, 1, 1], [5, 100, 10, 10], before)
+    order = list_schedule([0, 0, 1, 1], [(5, 0), (100, 0), (10, 0), (10, 0)], before)
     assert order.index(3) < order.index(2)
 
 
 def test_the_longest_way_goes_first():
     """Of two loads the one is taken first whose result a long computation waits for."""
-    assert list_schedule([0, 0, 2], [10, 10, 500], [set(), set(), {1}])[0] == 1
+    assert list_schedule([0, 0, 2], [(10, 0), (10, 0), (500, 0)], [set(), set(), {1}])[0] == 1
 
 
 def test_predecessors_of_reads_and_writes():
