@@ -12,11 +12,16 @@ POLL_S = 0.05
 
 
 class BackgroundCall:
-    """Runs `function(stop)` in a thread; `stop` is an Event that the function looks at often enough to end soon."""
+    """Runs `function(stop)` in a thread; `stop` is an Event that the function looks at often enough to end soon.
+
+    The end of a call is an Event of its own: up to Python 3.12, a Ctrl-C in Thread.join makes the thread count as
+    ended while it runs on, and what it works on would be freed under it.
+    """
 
     def __init__(self):
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._result = None
         self._error: BaseException | None = None
 
@@ -30,6 +35,7 @@ class BackgroundCall:
         if self.running:
             raise BoardError("a segment is under way already: wait for it first")
         self._stop.clear()
+        self._ended.clear()
         self._result = self._error = None
         self._thread = threading.Thread(target=self._call, args=(function,), name="segment", daemon=True)
         self._thread.start()
@@ -44,10 +50,10 @@ class BackgroundCall:
         if not self.running:
             raise BoardError("no segment is under way: start one first")
         until = None if timeout_s is None else time.monotonic() + timeout_s
-        while self._thread.is_alive():
+        while not self._ended.is_set():
             if until is not None and time.monotonic() >= until:
                 raise BoardTimeout(f"the segment was not done after {timeout_s} s")
-            self._thread.join(POLL_S)
+            self._ended.wait(POLL_S)
         self._thread = None
         if self._error is not None:
             raise self._error
@@ -57,7 +63,7 @@ class BackgroundCall:
         """Set the stop flag and wait until the call has ended; its result is dropped."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._ended.wait()
             self._thread = None
 
     def _call(self, function) -> None:
@@ -65,3 +71,5 @@ class BackgroundCall:
             self._result = function(self._stop)
         except BaseException as error:
             self._error = error
+        finally:
+            self._ended.set()

@@ -1,14 +1,20 @@
 """What only the simulated board has: a clock, a memory model that can go wrong, a core that can hang."""
 
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
+from host.run_folder import read_record
 from hw import isa
 from hw.config import load_config
 
+ROOT = Path(__file__).parents[1]
 CONFIG = load_config("tiny")
 DDR_BYTES = 1 << 18
 PROGRAM = 0x10000
@@ -111,3 +117,32 @@ def test_a_closed_board_says_so():
         pass
     with pytest.raises(BoardError, match="use it in a with block"):
         board.start(0, 1)
+
+
+INTERRUPTED = """
+import sys, time
+from host.board import open_board
+from host.run_folder import RunFolder
+sys.path.insert(0, "tests")
+from test_host_board_sim import CONFIG, DDR_BYTES, PROGRAM, copies
+with RunFolder(sys.argv[1], {}) as run, open_board("sim", CONFIG, ddr_bytes=DDR_BYTES, latency_cycles=2000) as board:
+    board.write(PROGRAM, copies(1500))
+    board.start(PROGRAM, 3000)
+    run.append({"loss": 1.0})
+    print("runs", flush=True)
+    board.wait()
+"""
+
+
+def test_ctrl_c_ends_the_process_and_marks_the_run(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "run")], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "runs\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in errors
+    record = read_record(tmp_path / "run")
+    assert (record["status"], record["iterations"]) == ("aborted", 1)
