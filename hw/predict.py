@@ -40,7 +40,8 @@ def count(instructions: Iterable[isa.Instruction], config: Config, images: int, 
         total["ddr_read_bytes"] += isa.INSTRUCTION_BYTES
         if f.op in ("load", "store"):
             total.update(_transfer(f, n, config))
-            _keep(f, config, ddr, small)
+            if f.op == "load":
+                follow_small_loads(f, ddr, small)
         elif f.op == "array":
             total.update(golden_array.counts(f, n, config.g, small["BL"]))
         elif f.op == "vector":
@@ -62,10 +63,10 @@ def _transfer(f: isa.Instruction, n: int, config: Config) -> dict[str, int]:
     return counted
 
 
-def _keep(f: isa.Instruction, config: Config, ddr: np.ndarray, small: dict[str, np.ndarray]) -> None:
-    """Follow the loads of scalar programs and block lists, on whose contents counters depend."""
+def follow_small_loads(f: isa.Instruction, ddr: np.ndarray, small: dict[str, np.ndarray]) -> None:
+    """Do a load into one of the memories in `small`: scalar programs and block lists, on whose contents counters depend."""
     name = isa.MEMORIES[f["mem"]].name
-    if f.op == "load" and name in small:
+    if name in small:
         at = f["base"]
         for i in range(f["n_img"]):
             for j in range(f["n_grp"]):
