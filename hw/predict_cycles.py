@@ -25,6 +25,18 @@ QUEUE_DEPTH = 8
 UNDER_WAY = 4
 """Loads and stores between start and done."""
 
+RUN_CYCLES = 6
+"""Cycles that a run takes at least, however short: at most 8 bursts are outstanding on a port."""
+
+ARRAY_CYCLES = 13
+"""Cycles of an array instruction before its first pass; the first weight block takes G more."""
+
+TRANSFER_TAIL = 28
+"""Cycles from the last byte of a transfer, apart from the memory's latency, until it is done."""
+
+ARRAY_LATENCY = 20
+"""Cycles from the last slot until its sum is in the accumulators."""
+
 SCALAR_CYCLES = {"mul": 2, "shi": 2, "shr": 2, "div": 20, "sqrt": 31}
 """Cycles of a scalar operation where they are not 1."""
 
@@ -61,14 +73,22 @@ def predict_cycles(program: Program, segment: str, images: int, config: Config, 
 
 
 def _bytes(f: isa.Instruction, n: int, config: Config) -> float:
-    return n * f["n_grp"] * f["run"] * config.word_bytes(isa.MEMORIES[f["mem"]])
+    run = f["run"] * config.word_bytes(isa.MEMORIES[f["mem"]])
+    return n * f["n_grp"] * max(run, RUN_CYCLES * _peak(f, config))
+
+
+def _peak(f: isa.Instruction, config: Config) -> float:
+    """Bytes per cycle that a load or store moves at most: a word, or a beat on both ports."""
+    return min(config.word_bytes(isa.MEMORIES[f["mem"]]), config.axi_bits // 4)
 
 
 def _cycles(f: isa.Instruction, n: int, config: Config, programs: np.ndarray) -> float:
     if f.op == "array":
         passes = f["n_kb"] * f["n_red"] * f["n_ky"] * f["n_kx"]
         slots = n * f["n_y"] * f["n_x"]
-        return 24 + config.g + passes * (slots + config.g if f["os"] else max(slots, 1 if f["hold_weights"] else config.g))
+        if f["os"]:
+            return ARRAY_CYCLES + passes * (slots + config.g)
+        return ARRAY_CYCLES + config.g + passes * max(slots, 1 if f["hold_weights"] else config.g)
     if f.op == "vector":
         wide = f["u_src"] == 2 or f["v_src"] == 2 or f["dst_wide"]
         tables = (2 * config.g - 2) * f["per_channel"] + (2 * config.g + 6 - 2 * f["sums_first"]) * f["sums"]
@@ -130,11 +150,10 @@ class _Simulation:
             started = True
             if f.op in ("load", "store"):
                 engine.stream, engine.remaining = f, cost
-                word = self.config.word_bytes(isa.MEMORIES[f["mem"]])
-                engine.peak = min(word, self.config.axi_bits // 4, self.memory.bytes_per_cycle)
+                engine.peak = min(_peak(f, self.config), self.memory.bytes_per_cycle)
             else:
                 engine.free_at = self.now + cost
-                engine.finishing.append((engine.free_at, f))
+                engine.finishing.append((engine.free_at + (ARRAY_LATENCY if f.op == "array" else 0), f))
         return started
 
     def _rates(self) -> list[float]:
@@ -159,6 +178,6 @@ class _Simulation:
             if engine.stream is not None:
                 engine.remaining -= rate * (following - self.now)
                 if engine.remaining <= 1e-6:
-                    engine.finishing.append((following + self.memory.latency + 12, engine.stream))
+                    engine.finishing.append((following + self.memory.latency + TRANSFER_TAIL, engine.stream))
                     engine.free_at, engine.stream = following + 2, None
         self.now = max(following, self.now)
