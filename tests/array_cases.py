@@ -33,8 +33,8 @@ def fill(state: CoreState, rng: np.random.Generator) -> None:
 def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> isa.Instruction:
     """Return an instruction of a mode whose addresses stay inside the memories of `config`.
 
-    mode: one of MODES. "blocks" skips passes, "single_pixel" has passes of one or two slots that hit the same
-    accumulator rows, "overlap" lets images and output groups share rows.
+    mode: one of MODES. "blocks" skips passes, sometimes of 100; "single_pixel" has passes of one or two slots that hit
+    the same accumulator rows; "overlap" lets images and output groups share rows.
     """
     pick = lambda low, high: int(rng.integers(low, high + 1))  # noqa: E731
     base_mode = {
@@ -49,6 +49,8 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
     if mode == "single_pixel":
         f |= {"n_img": 1, "n_y": 1, "n_x": pick(1, 2), "n_red": pick(1, 3), "stride": 1}
         f |= {name: pick(1, 3) for name in ("h", "w")}
+    if mode == "blocks" and pick(0, 2) == 0:  # 100 passes: their bits reach into a second word of the list
+        f |= {"n_img": 1, "n_y": pick(1, 2), "n_x": pick(1, 2), "n_ky": 5, "n_kx": 5, "n_kb": 2, "n_red": 2}
     f |= {"oy": pick(-3, 2), "ox": pick(-3, 2), "clip": pick(0, 1), "slot": pick(0, 2), "product": pick(0, 3)}
     plain, strided, taps = f["n_y"] * f["n_x"], f["h"] * f["w"], f["n_ky"] * f["n_kx"]
     f["scatter"] = int(base_mode in ("grad_input", "max_backward") or (base_mode == "sum" and pick(0, 1)))

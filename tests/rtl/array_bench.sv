@@ -96,4 +96,6 @@ module array_bench import joulegrad_pkg::*; #(
     end
   end
 
+  DoneWhenWrittenA : assert property (@(posedge clk_i) disable iff (!rst_ni) done_o |-> !acc_busy);
+
 endmodule
