@@ -126,7 +126,6 @@ module vector_lane (
     over = (shift_i[3:2] < 2'd3 && by16[63:60] != {4{sum_neg}})
            || (shift_i[3:2] < 2'd2 && by16[59:56] != {4{sum_neg}})
            || (shift_i[3:2] < 2'd1 && by16[55:52] != {4{sum_neg}})
-           || by4[52] != sum_neg
            || (shift_i[1:0] < 2'd3 && by4[51] != sum_neg)
            || (shift_i[1:0] < 2'd2 && by4[50] != sum_neg)
            || (shift_i[1:0] < 2'd1 && by4[49] != sum_neg);
