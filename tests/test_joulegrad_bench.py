@@ -155,8 +155,9 @@ def test_ctrl_c_leaves_a_readable_aborted_folder(tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "joulegrad.cli", *GOLDEN, "--steps", "5000", "--out", str(out)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
+    )  # fmt: skip
     deadline_s = time.monotonic() + 60
     lines = out / "iterations.jsonl"
     while time.monotonic() < deadline_s and process.poll() is None:
