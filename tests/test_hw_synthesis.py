@@ -1,0 +1,53 @@
+"""Resources by Yosys: what is counted, on modules that take seconds, and the limits that hold for the whole core."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from hw import simulate, verilator
+from hw.config import load_config
+from hw.synthesis import LIMITS, SynthesisError, main, parameters_of, synthesise
+
+TINY = load_config("tiny")
+
+
+def test_tokens_are_twenty_semaphores():
+    taken = synthesise(TINY, "tokens")
+    assert taken.flip_flops == 200
+    assert taken.dsp48e1 == taken.bram36 == taken.lut_rams == 0
+    assert 100 < taken.estimated_lcs < 600
+    assert not taken.exceeded()
+
+
+def test_table_memory_is_block_ram():
+    """Its 4096 words of 64 bits are eight blocks of 36 Kbit, and no word is kept in flip-flops or LUTs."""
+    taken = synthesise(TINY, "table_memory")
+    assert taken.bram36 == 8 and taken.flip_flops == 0 and taken.lut_rams == 0
+
+
+def test_product_pair_shares_a_multiplier():
+    """Two int8 products come out of one DSP48E1."""
+    assert synthesise(TINY, "mac_pair").dsp48e1 == 1
+
+
+def test_limits_name_what_is_exceeded():
+    taken = replace(synthesise(TINY, "first_error"), dsp48e1=LIMITS["dsp48e1"] + 1)
+    assert taken.exceeded() == ["first_error in tiny takes 201 dsp48e1, at most 200 fit"]
+
+
+def test_parameters_are_those_of_the_module():
+    names = parameters_of(verilator.RTL / "fetch.sv", TINY)
+    assert names == {"AxiBits": "32"}
+    assert parameters_of(verilator.RTL / "joulegrad_core.sv", TINY) == simulate.parameters(TINY)
+
+
+def test_unknown_module_is_one_sentence():
+    with pytest.raises(SynthesisError, match="none of the modules"):
+        synthesise(TINY, "nothing")
+
+
+def test_command_prints_json(capsys):
+    assert main(["tiny", "--top", "first_error"]) == 0
+    assert json.loads(capsys.readouterr().out)["top"] == "first_error"
+    assert main(["no_such_configuration"]) == 2
