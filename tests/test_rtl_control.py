@@ -132,15 +132,15 @@ async def segment_ends(dut):
 
 @cocotb.test()
 async def first_error_wins(dut):
-    """An error stops the core, waits for the bursts under way, and keeps code, engine and instruction."""
+    """An error, also of the last instruction, stops the core, waits for the bursts under way, and keeps code, engine and instruction."""
     bench = await Bench(dut).begin()
     for code, engine in ((3, 0), (1, 5), (6, 1)):
         await bench.write(REG["CTRL"], 1)
         await ClockCycles(dut.clk_i, 4)
         dut.drained_i.value, dut.error_i.value, dut.error_engine_i.value, dut.index_i.value = 0, code, engine, 40 + code
+        dut.finished_i.value = 1
         await RisingEdge(dut.clk_i)
         dut.error_i.value, dut.error_engine_i.value, dut.index_i.value = 4, 4, 99
-        dut.finished_i.value = 1
         await ClockCycles(dut.clk_i, 60)
         assert dut.stop_o.value
         assert await bench.read(REG["STATUS"]) & BUSY
