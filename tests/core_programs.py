@@ -39,7 +39,8 @@ def clear_accumulators(cfg: Config, **fields: int) -> isa.Instruction:
 def one_tile(cfg: Config) -> list[isa.Instruction]:
     """Return load, 3x3 convolution, requantisation with sums and maximum, store: engine after engine, through tokens.
 
-    The loads of the second image run while the first is computed; the accumulator rows of both are in different banks.
+    Transfers are clipped to the image list's count, and a last vector pass reads accumulators without clearing. The
+    loads of the second image run while the first is computed; the accumulator rows of both are in different banks.
     """
     pixels = SIDE * SIDE
     plain = {"n_img": 1, "n_y": SIDE, "n_x": SIDE}
@@ -53,7 +54,7 @@ def one_tile(cfg: Config) -> list[isa.Instruction]:
         first, base, row = int(image == 0), image * pixels, image * cfg.acc_rows
         program += [
             instruction("load", mem="A", base=base, addr=OPERAND, n_img=1, img_stride=pixels * cfg.g, n_grp=1, run=pixels,
-                        use_list=1, slot=image, signal=engines("array")),
+                        use_list=1, clip=1, slot=image, signal=engines("array")),
             instruction("array", n_kb=1, n_red=1, n_ky=3, n_kx=3, stride=1, oy=-1, ox=-1, h=SIDE, w=SIDE, a_base=base,
                         b_step_tap=cfg.g, c_base=row, **plain, signal=engines("vector"),
                         wait=engines("load", *["vector"] * first)),
@@ -61,9 +62,10 @@ def one_tile(cfg: Config) -> list[isa.Instruction]:
                         img_px=pixels, c_rec=0, c_sum=8, c_stride=2, c_max=4, signal=engines("store"),
                         wait=engines("array", *["load"] * first)),
             instruction("store", mem="O", base=base, addr=RESULT + base * cfg.g, n_img=1, n_grp=1, run=pixels,
-                        wait=engines("vector")),
+                        clip=1, slot=image, wait=engines("vector")),
         ]  # fmt: skip
-    return [*program, transfer("store", "C", SUMS, 64)]
+    look = instruction("vector", u_src=3, n_img=1, img_px=SIDE)
+    return [*program, look, transfer("store", "C", SUMS, 64)]
 
 
 def ddr_of(program: list[bytes], seed: int = 0) -> np.ndarray:
