@@ -8,6 +8,7 @@ elementwise, and is exact. The rounding rule of the project: nearest, ties towar
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 
 INT8_MAX = 127
 WIDE_MAX = (1 << 23) - 1
@@ -51,13 +52,23 @@ def noise16(key: int, position, channel):
     return mix32(mix32((position ^ key) & MASK32) ^ ((channel << 16) | channel)) >> 16
 
 
+@cache
+def name_hash(tensor: str) -> int:
+    """Return the 32-bit hash of a tensor's name."""
+    value = MASK32
+    for byte in tensor.encode():
+        value = mix32(value ^ byte)
+    return value
+
+
 def noise_key(seed: int, step: int, tensor: str) -> int:
     """Return the 32-bit key of a tensor's noise in one iteration."""
-    key = mix32(seed & MASK32)
-    key = mix32(key ^ (step & MASK32))
-    for byte in tensor.encode():
-        key = mix32(key ^ byte)
-    return key
+    return noise_keys(seed, step, name_hash(tensor))
+
+
+def noise_keys(seed: int, step: int, names):
+    """Return the keys of many tensors at once: names holds their `name_hash`, an int or an int64 array."""
+    return mix32(mix32(mix32(seed & MASK32) ^ (step & MASK32)) ^ names)
 
 
 def affine(u, v, a, b, d, shift: int, noise=None):
@@ -118,8 +129,7 @@ def coefficients(a: Fraction, b: Fraction) -> tuple[int, int, int]:
 
 
 def _nearest(x: Fraction, shift: int) -> int:
-    scaled = x * (1 << shift)
-    return (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    return ((x.numerator << shift + 1) + x.denominator) // (2 * x.denominator)
 
 
 def pow2(exponent: int) -> Fraction:

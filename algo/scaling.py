@@ -1,8 +1,8 @@
-"""Delayed scaling and the run-time tables of an iteration: the policy that runtime and emulator both call. No torch.
+"""The run-time tables of an iteration: the policy that runtime and emulator both call. No torch.
 
 The state of a training run outside the tensors is one exponent per name, the iteration and the seed. From it follow
 every record (coefficients, shift, noise key) and every scalar of the coefficient programs; from the maxima that the
-core collected follow the exponents of the next iteration.
+core collected follow the exponents of the next iteration (algo.delayed_scaling).
 
 Exponent names are tensor names and, for a weight W: `W` of the int8 weights as they are stored, `W.next` of those that
 this iteration writes, `W.master`, `W.momentum`, `W.momentum.previous`. The master's exponent is fixed 13 below the first
@@ -14,50 +14,17 @@ A scalar is specified by a string of words: a kind and its arguments (`_SCALARS`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
-from algo.arithmetic import COEFFICIENT_MAX, coefficients, next_exponent, noise_key, pow2
-from algo.sgd import Sgd
+from algo.arithmetic import COEFFICIENT_MAX, coefficients, noise_key, pow2
+from algo.delayed_scaling import DelayedScaling, State, factor_value, is_rate
 from algo.step import Record, Step, Term
 
 MASTER_BELOW = 13
 MOMENTUM_LIMIT = 1 << 22
-RATE_BITS = 10
-"""The learning rate reaches the weight update with at least this many significant bits."""
 
 _SHIFT_LIMIT = 62
-_COEFFICIENT_BITS = 16
-"""Coefficients are kept at most 2^16 in magnitude by raising the exponent of the result."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What an iteration depends on besides tensors.
-
-    Attributes:
-        seed: of noise.
-        iteration: training iterations executed so far; keys the noise of the next one.
-        exponents: name to exponent.
-        sgd: hyper-parameters.
-    """
-
-    seed: int
-    iteration: int
-    exponents: dict[str, int]
-    sgd: Sgd
-
-    def to_json(self) -> dict:
-        """Return plain data; `from_json` is the inverse."""
-        return {
-            "seed": self.seed, "iteration": self.iteration, "exponents": dict(self.exponents), "sgd": self.sgd.to_json(),
-        }
-
-    @staticmethod
-    def from_json(data: dict) -> State:
-        """Rebuild a state. Raises KeyError, TypeError or ValueError where the data is not one."""
-        exponents = {str(name): int(value) for name, value in data["exponents"].items()}
-        return State(int(data["seed"]), int(data["iteration"]), exponents, Sgd.from_json(data["sgd"]))
 
 
 def records(step: Step, state: State) -> dict[str, tuple[int, int, int, int]]:
@@ -76,7 +43,7 @@ def scalars(step: Step, state: State, images: int) -> dict[str, tuple[int, ...]]
         images: images in this mini-batch, at least 1.
     """
     return {
-        block: tuple(_scalar(specification, step, state, images) for specification in specifications)
+        block: tuple(scalar(specification, step, state, images) for specification in specifications)
         for block, specifications in step.scalars.items()
     }
 
@@ -87,61 +54,38 @@ def advance(step: Step, state: State, maxima: dict[str, int]) -> State:
     Args:
         maxima: for every name in step.maxima and for step.logits_grad, max |result| before saturation.
     """
-    now = state.exponents
-    following = dict(now)
-    for name in (*step.maxima, step.logits_grad):
-        following[name] = next_exponent(now[name], int(maxima[name]), step.limits.get(name, 127))
-    for name, leader in step.followers.items():
-        following[name] = now[leader]
-    return settle(step, replace(state, iteration=state.iteration + 1, exponents=following))
+    return DelayedScaling(step).advance(state, maxima)
 
 
 def settle(step: Step, state: State) -> State:
     """Return the state with exponents raised where a coefficient would not fit or would lose the learning rate."""
-    exponents = dict(state.exponents)
-    delayed = {*step.maxima, step.logits_grad}
-    for record in step.records.values():
-        bits = _COEFFICIENT_BITS if record.fixed_shift is None else _COEFFICIENT_BITS - record.fixed_shift
-        for term in (record.a, record.b):
-            factor = abs(_factor(term, state)) if term else Fraction(0)
-            if not factor:
-                continue
-            if record.out in delayed:
-                needed = sum(exponents[name] for name in term.exponents) + _ceil_log2(factor) - bits
-                exponents[record.out] = max(exponents[record.out], needed)
-            if term.factor == "neg_lr":
-                (name,) = term.exponents
-                needed = exponents[record.out] + RATE_BITS - _COEFFICIENT_BITS - _floor_log2(factor)
-                exponents[name] = max(exponents[name], needed)
-    return replace(state, exponents=exponents)
-
-
-def _factor(term: Term, state: State) -> Fraction:
-    named = {
-        "one": Fraction(1),
-        "lr": state.sgd.rate(state.iteration),
-        "neg_lr": -state.sgd.rate(state.iteration),
-        "momentum": state.sgd.momentum,
-        "weight_decay": state.sgd.weight_decay,
-    }
-    return named[term.factor] if term.factor in named else Fraction(term.factor)
+    return DelayedScaling(step).settle(state)
 
 
 def _coefficient(term: Term | None, record: Record, state: State) -> Fraction:
     """The exact factor of an operand, over the unit of the result."""
     if term is None:
         return Fraction(0)
-    exponent = sum(state.exponents[name] for name in term.exponents) - state.exponents[record.out]
-    return _factor(term, state) * pow2(exponent)
+    exponent = sum([state.exponents[name] for name in term.exponents]) - state.exponents[record.out]
+    return pow2(exponent) if term.factor == "one" else factor_value(term.factor, state) * pow2(exponent)
+
+
+def record_numbers(record: Record, state: State) -> tuple[int, int]:
+    """Return the AB word and the shift of a record.
+
+    Raises:
+        ValueError: a coefficient does not fit.
+    """
+    if record.fixed_shift is not None:
+        return 0, record.fixed_shift
+    a, b, shift = coefficients(_coefficient(record.a, record, state), _coefficient(record.b, record, state))
+    return _pack(a, b), shift
 
 
 def _record(record: Record, state: State) -> tuple[int, int, int, int]:
-    a = b = 0
-    shift = record.fixed_shift
-    if shift is None:
-        a, b, shift = coefficients(_coefficient(record.a, record, state), _coefficient(record.b, record, state))
+    word, shift = record_numbers(record, state)
     key = noise_key(state.seed, state.iteration, record.noise) if record.noise else 0
-    return _pack(a, b), 0, key | shift << 32, record.threshold
+    return word, 0, key | shift << 32, record.threshold
 
 
 def _pack(a: int, b: int) -> int:
@@ -152,15 +96,6 @@ def unpack_coefficients(word: int) -> tuple[int, int]:
     """Return A and B of an AB word."""
     low, high = word & 0x3FFFF, word >> 32 & 0x3FFFF
     return low - ((low & 0x20000) << 1), high - ((high & 0x20000) << 1)
-
-
-def _ceil_log2(x: Fraction) -> int:
-    return -_floor_log2(1 / x)
-
-
-def _floor_log2(x: Fraction) -> int:
-    estimate = x.numerator.bit_length() - x.denominator.bit_length()
-    return estimate if pow2(estimate) <= x else estimate - 1
 
 
 def _exponent_sum(names: list[str], state: State) -> int:
@@ -208,32 +143,93 @@ def _power(arguments: list[str], step: Step, state: State, images: int) -> int:
 def _bias_shift(arguments: list[str], step: Step, state: State, images: int) -> int:
     name, fraction = arguments
     record = step.records[name]
-    shift = _record(record, state)[2] >> 32
+    _, shift = record_numbers(record, state)
     return min(max(shift - int(fraction) - state.exponents[record.out], -_SHIFT_LIMIT), _SHIFT_LIMIT)
 
 
 def _record_word(arguments: list[str], step: Step, state: State, images: int) -> int:
-    return _record(step.records[arguments[0]], state)[0]
+    return record_numbers(step.records[arguments[0]], state)[0]
 
 
 def _hyper(arguments: list[str], step: Step, state: State, images: int) -> int:
-    return _rounded(_factor(Term(arguments[0], ()), state) * (1 << int(arguments[1])))
+    return _rounded(factor_value(arguments[0], state) * (1 << int(arguments[1])))
+
+
+def _from_nothing(arguments: list[str], step: Step) -> Inputs:
+    return Inputs()
+
+
+def _from_images(arguments: list[str], step: Step) -> Inputs:
+    return Inputs(images=True)
+
+
+def _from_exponents(arguments: list[str], step: Step) -> Inputs:
+    return Inputs(sums=(tuple(arguments[1:]),))
+
+
+def _from_record(arguments: list[str], step: Step) -> Inputs:
+    return record_inputs(step.records[arguments[0]])
+
+
+def _from_record_and_unit(arguments: list[str], step: Step) -> Inputs:
+    record = step.records[arguments[0]]
+    inputs = record_inputs(record)
+    return Inputs((*inputs.sums, (f"+{record.out}",)), inputs.rate)
+
+
+def _from_rate(arguments: list[str], step: Step) -> Inputs:
+    return Inputs(rate=is_rate(arguments[0]))
 
 
 _SCALARS = {
-    "constant": _constant,  # VALUE
-    "reciprocal": _reciprocal,  # PIXELS: 2^k / (images * pixels), k = 30 + floor(log2) of the divisor
-    "reciprocal_shift": _reciprocal_shift,  # PIXELS FRACTION: shift that leaves FRACTION bits of a product with it
-    "unbiased": _unbiased,  # PIXELS WEIGHT: weight of the biased variance in the running one, 16 fraction bits
-    "epsilon": _epsilon,  # EPSILON -x -x: in units of VAR
-    "shift": _shift,  # BASE +name -name ...: base plus exponents
-    "power": _power,  # BASE +name -name ...: two to it, an 18-bit coefficient
-    "bias_shift": _bias_shift,  # RECORD FRACTION: from FRACTION bits to the record's D
-    "record": _record_word,  # RECORD: its AB word
-    "hyper": _hyper,  # NAME FRACTION: lr, momentum or weight_decay
+    "constant": (_constant, _from_nothing),  # VALUE
+    # PIXELS: 2^k / (images * pixels), k = 30 + floor(log2) of the divisor
+    "reciprocal": (_reciprocal, _from_images),
+    # PIXELS FRACTION: shift that leaves FRACTION bits of a product with it
+    "reciprocal_shift": (_reciprocal_shift, _from_images),
+    # PIXELS WEIGHT: weight of the biased variance in the running one, 16 fraction bits
+    "unbiased": (_unbiased, _from_images),
+    "epsilon": (_epsilon, _from_exponents),  # EPSILON -x -x: in units of VAR
+    "shift": (_shift, _from_exponents),  # BASE +name -name ...: base plus exponents
+    "power": (_power, _from_exponents),  # BASE +name -name ...: two to it, an 18-bit coefficient
+    "bias_shift": (_bias_shift, _from_record_and_unit),  # RECORD FRACTION: from FRACTION bits to the record's D
+    "record": (_record_word, _from_record),  # RECORD: its AB word
+    "hyper": (_hyper, _from_rate),  # NAME FRACTION: lr, momentum or weight_decay
 }
+"""Kind to the function that works a word out, and the one that says from what."""
 
 
-def _scalar(specification: str, step: Step, state: State, images: int) -> int:
+def scalar(specification: str, step: Step, state: State, images: int) -> int:
+    """Return the signed 64-bit word of a specification."""
     kind, *arguments = specification.split()
-    return _SCALARS[kind](arguments, step, state, images)
+    return _SCALARS[kind][0](arguments, step, state, images)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a record or scalar is worked out from, besides constants and the hyper-parameters: equal inputs, equal word.
+
+    Attributes:
+        sums: sums of exponents, each of names with a sign in front.
+        rate: the learning rate of the iteration.
+        images: the images of the mini-batch.
+    """
+
+    sums: tuple[tuple[str, ...], ...] = ()
+    rate: bool = False
+    images: bool = False
+
+
+def record_inputs(record: Record) -> Inputs:
+    """Return from what `record_numbers` follows."""
+    if record.fixed_shift is not None:
+        return Inputs()
+    terms = [term for term in (record.a, record.b) if term]
+    sums = tuple((*(f"+{name}" for name in term.exponents), f"-{record.out}") for term in terms)
+    return Inputs(sums, any(is_rate(term.factor) for term in terms))
+
+
+def scalar_inputs(specification: str, step: Step) -> Inputs:
+    """Return from what `scalar` follows."""
+    kind, *arguments = specification.split()
+    return _SCALARS[kind][1](arguments, step)

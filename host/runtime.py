@@ -9,16 +9,20 @@ import numpy as np
 
 from algo import scaling
 from algo.arithmetic import noise_key
+from algo.delayed_scaling import DelayedScaling
 from algo.loss import cross_entropy
 from host.board import Board, BoardError
-from host.host_table import HostTable
+from host.host_table import WORDS_ARRAY_CALLS, HostTable
 from host.input_buffer import InputBuffer, with_following
 from hw.compile import CLEAR
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.program import Program
 
-LOSS_ARRAY_CALLS = 20
+LOSS_ARRAY_CALLS = 83
 """numpy calls of one cross-entropy, for the model of the processor's time."""
+
+TRANSFER_ARRAY_CALLS = 16
+"""numpy calls that bring five regions (tables both ways, image list, logits, their gradient) into or out of their layout."""
 
 
 @dataclass
@@ -29,6 +33,7 @@ class ProcessorWork:
     array_calls: int = 0
     elements: int = 0
     records: int = 0
+    exponents: int = 0
     copied_bytes: int = 0
     streamed_bytes: int = 0
 
@@ -104,7 +109,8 @@ class Runtime:
         self._timeout_s = timeout_s
         self._before_segment = before_segment
         self._table = HostTable(program.step, program.table)
-        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST)
+        self._scaling = DelayedScaling(program.step)
+        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST, program.step.fold)
         self._load()
 
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
@@ -182,9 +188,10 @@ class Runtime:
         counters["backward"], activity["backward"] = self._run("backward", None, work)
         words = self.read(HOST_TABLE)
         maxima = {**self._table.maxima(words), step.logits_grad: loss.maximum}
-        self.state = scaling.advance(step, state, maxima)
+        self.state = self._scaling.advance(state, maxima)
         work.register_accesses = self.board.register_accesses - accesses
-        work.array_calls += LOSS_ARRAY_CALLS
+        work.array_calls += LOSS_ARRAY_CALLS + TRANSFER_ARRAY_CALLS
+        work.exponents = len(state.exponents)
         work.elements = loss.gradient.size
         work.copied_bytes += words.nbytes + self.program.memory[step.logits].size
         return Iteration(state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work)
@@ -193,8 +200,11 @@ class Runtime:
         """Write the tables of an iteration and point the core to its images."""
         words = self._table.words(self.state, len(images))
         self._write(HOST_TABLE, words)
-        work.copied_bytes += words.nbytes + self._input.use(images)
-        work.records += self._table.computed
+        copied = self._input.use(images)
+        work.copied_bytes += words.nbytes + copied.size
+        work.array_calls += copied.array_calls
+        work.array_calls += WORDS_ARRAY_CALLS
+        work.records += self._table.worked_out
 
     def _run(self, name: str, following: np.ndarray | None, work: ProcessorWork) -> tuple[dict[str, int], dict[str, int]]:
         if self._before_segment is not None:

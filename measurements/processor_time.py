@@ -5,8 +5,9 @@ exponents and the tables the core stands still; the next mini-batch is streamed 
 
 Register accesses were measured by a PYNQ-Z1 user: 150 to 200 ms for a double Python loop of 5600 MMIO.write calls
 (discuss.pynq.io thread 389), which is 27 to 36 us each. The other costs are those of this project's own code, timed on
-a desktop processor (x86, CPython 3.11, numpy 2.4, digits network) and multiplied by 15, an assumed ratio between it
-and a 650 MHz Cortex-A9: 6.9 us per record, 3.0 us per numpy call, 0.021 us per logit.
+a desktop processor (x86, CPython 3.11, numpy 2.4, digits network, mean of 60 iterations) and multiplied by 15, an assumed
+ratio between it and a 650 MHz Cortex-A9: 5.3 us per record or scalar worked out (27 of 133 per iteration; the others'
+inputs have not changed), 1.2 us per exponent, 1.2 us per numpy call, 0.085 us per logit.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ class ProcessorModel:
 
     Attributes:
         register_access_s: one control register read or written (30 us, thread 389).
-        array_call_s: one numpy call on a small array (15 * 3.0 us).
-        element_s: one logit of the loss, all its table look-ups and sums together (15 * 0.021 us).
-        record_s: one run-time record, scalar or maximum worked out in Python, exponents included (15 * 6.9 us).
+        array_call_s: one numpy call on a small array (15 * 1.2 us).
+        element_s: one logit of the loss, all its table look-ups and sums together (15 * 0.085 us).
+        record_s: one run-time record or scalar worked out in Python (15 * 5.3 us).
+        exponent_s: one exponent of the next iteration from its maximum, with its floors (15 * 1.2 us).
         copy_bytes_per_s: memory copy with cache flush (assumed 200 MB/s).
     """
 
     register_access_s: float = 30e-6
-    array_call_s: float = 45e-6
-    element_s: float = 0.3e-6
-    record_s: float = 100e-6
+    array_call_s: float = 18e-6
+    element_s: float = 1.3e-6
+    record_s: float = 80e-6
+    exponent_s: float = 18e-6
     copy_bytes_per_s: float = 200e6
 
     def __post_init__(self):
@@ -44,9 +47,10 @@ class ProcessorWork:
 
     Attributes:
         register_accesses: control registers read and written while the core stands still.
-        array_calls: numpy calls, of the loss above all.
+        array_calls: numpy calls: of the loss, of noise keys and unchanged words, of transfers.
         elements: logits of the mini-batch.
-        records: records, maxima and scalar blocks worked out.
+        records: records and scalars worked out, because their inputs changed.
+        exponents: exponents of the next iteration.
         copied_bytes: tables and logits copied while the core stands still.
         streamed_bytes: next mini-batch, copied while the core runs.
     """
@@ -56,6 +60,7 @@ class ProcessorWork:
     elements: int = 0
     records: int = 0
     copied_bytes: int = 0
+    exponents: int = 0
     streamed_bytes: int = 0
 
 
@@ -85,6 +90,7 @@ def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
         + work.records * model.record_s
         + work.copied_bytes / model.copy_bytes_per_s
     )
+        + work.exponents * model.exponent_s
     return ProcessorTime(serial, work.streamed_bytes / model.copy_bytes_per_s)
 
 

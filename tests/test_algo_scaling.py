@@ -11,8 +11,9 @@ from algo_networks import PreActivation, build
 
 from algo import scaling
 from algo.arithmetic import noise_key
+from algo.delayed_scaling import RATE_BITS
 from algo.export import build_step
-from algo.scaling import RATE_BITS, State, advance, records, scalars, settle, unpack_coefficients
+from algo.scaling import State, advance, records, scalars, settle, unpack_coefficients
 from algo.sgd import Sgd
 from algo.step import Record, Term
 

@@ -1,0 +1,169 @@
+"""The state of a training run outside the tensors, and how it moves from one iteration to the next. No torch.
+
+Delayed scaling: the maximum that the core collected in an iteration gives a tensor's exponent in the next one. Two floors
+keep it in the range of the arithmetic: coefficients fit 17 bits, and the learning rate keeps its leading bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from algo.arithmetic import next_exponent, pow2
+from algo.sgd import Sgd
+from algo.step import Step
+
+RATE_BITS = 10
+"""The learning rate reaches the weight update with at least this many significant bits."""
+
+_COEFFICIENT_BITS = 16
+"""Coefficients are kept at most 2^16 in magnitude by raising the exponent of the result."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What an iteration depends on besides tensors.
+
+    Attributes:
+        seed: of noise.
+        iteration: training iterations executed so far; keys the noise of the next one.
+        exponents: name to exponent.
+        sgd: hyper-parameters.
+    """
+
+    seed: int
+    iteration: int
+    exponents: dict[str, int]
+    sgd: Sgd
+
+    def to_json(self) -> dict:
+        """Return plain data; `from_json` is the inverse."""
+        return {
+            "seed": self.seed, "iteration": self.iteration, "exponents": dict(self.exponents), "sgd": self.sgd.to_json(),
+        }
+
+    @staticmethod
+    def from_json(data: dict) -> State:
+        """Rebuild a state. Raises KeyError, TypeError or ValueError where the data is not one."""
+        exponents = {str(name): int(value) for name, value in data["exponents"].items()}
+        return State(int(data["seed"]), int(data["iteration"]), exponents, Sgd.from_json(data["sgd"]))
+
+
+def factor_value(factor: str, state: State) -> Fraction:
+    """Return what the factor of a algo.step.Term stands for in the iteration to come."""
+    if factor == "one":
+        return Fraction(1)
+    if factor == "lr":
+        return state.sgd.rate(state.iteration)
+    if factor == "neg_lr":
+        return -state.sgd.rate(state.iteration)
+    if factor == "momentum":
+        return state.sgd.momentum
+    if factor == "weight_decay":
+        return state.sgd.weight_decay
+    return Fraction(factor)
+
+
+def is_rate(factor: str) -> bool:
+    """Whether a factor may differ between iterations of a run."""
+    return factor in ("lr", "neg_lr")
+
+
+class DelayedScaling:
+    """Delayed scaling of a step, with what its floors need of the factors kept between calls.
+
+    Args:
+        step: the training step.
+
+    Attributes:
+        names: exponents that maxima drive.
+    """
+
+    def __init__(self, step: Step):
+        self._step = step
+        self.names = (*step.maxima, step.logits_grad)
+        self._floors = _floors(step, frozenset(self.names))
+        self._sgd: Sgd | None = None
+        self._rate: Fraction | None = None
+        self._logarithms: dict[str, tuple[int, int] | None] = {}
+
+    def advance(self, state: State, maxima: dict[str, int]) -> State:
+        """Return the state after an executed iteration.
+
+        Args:
+            maxima: for every name in `names`, max |result| before saturation.
+        """
+        now, limits = state.exponents, self._step.limits
+        following = dict(now)
+        for name in self.names:
+            following[name] = next_exponent(now[name], int(maxima[name]), limits.get(name, 127))
+        for name, leader in self._step.followers.items():
+            following[name] = now[leader]
+        return self.settle(replace(state, iteration=state.iteration + 1, exponents=following))
+
+    def settle(self, state: State) -> State:
+        """Return the state with exponents raised where a coefficient would not fit or would lose the learning rate."""
+        exponents = dict(state.exponents)
+        self._follow_rate(state)
+        for floor in self._floors:
+            logarithms = self._logarithms[floor.factor]
+            if logarithms is None:
+                continue
+            needed = floor.constant + logarithms[floor.logarithm]
+            for name in floor.terms:
+                needed += exponents[name]
+            if needed > exponents[floor.name]:
+                exponents[floor.name] = needed
+        return replace(state, exponents=exponents)
+
+    def _follow_rate(self, state: State) -> None:
+        """Bring the logarithms of the factors up to date."""
+        rate = state.sgd.rate(state.iteration)
+        if state.sgd is not self._sgd:
+            self._logarithms = {}
+        elif rate == self._rate:
+            return
+        self._sgd, self._rate = state.sgd, rate
+        for floor in self._floors:
+            if floor.factor not in self._logarithms or is_rate(floor.factor):
+                self._logarithms[floor.factor] = _logarithms(factor_value(floor.factor, state))
+
+
+@dataclass(frozen=True)
+class _Floor:
+    """exponents[name] >= constant + logarithm of the factor + sum of exponents[terms]; none while the factor is zero.
+
+    The logarithm is entry `logarithm` of `_logarithms`.
+    """
+
+    name: str
+    terms: tuple[str, ...]
+    factor: str
+    logarithm: int
+    constant: int
+
+
+def _floors(step: Step, delayed: frozenset[str]) -> list[_Floor]:
+    """Return the floors in the order of their application: a later one sees what earlier ones have raised."""
+    floors = []
+    for record in step.records.values():
+        bits = _COEFFICIENT_BITS if record.fixed_shift is None else _COEFFICIENT_BITS - record.fixed_shift
+        for term in filter(None, (record.a, record.b)):
+            if record.out in delayed:
+                floors.append(_Floor(record.out, term.exponents, term.factor, 0, -bits))
+            if term.factor == "neg_lr":
+                (name,) = term.exponents
+                floors.append(_Floor(name, (record.out,), term.factor, 1, RATE_BITS - _COEFFICIENT_BITS))
+    return floors
+
+
+def _logarithms(factor: Fraction) -> tuple[int, int] | None:
+    """Return log2 |factor| rounded up, and its negative rounded up; None for zero."""
+    if not factor:
+        return None
+    return _ceil_log2(abs(factor)), _ceil_log2(1 / abs(factor))
+
+
+def _ceil_log2(x: Fraction) -> int:
+    estimate = x.numerator.bit_length() - x.denominator.bit_length()
+    return estimate + 1 if pow2(estimate) < x else estimate

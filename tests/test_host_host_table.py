@@ -1,0 +1,79 @@
+"""The host table keeps words whose inputs did not change, and holds what a fresh computation gives, bit for bit."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from algo_networks import PreActivation, build
+
+from algo import scaling
+from algo.export import export
+from algo.sgd import Sgd
+from host.host_table import HostTable
+from hw.compile_table import table_layout
+
+
+@pytest.fixture(scope="module")
+def exported():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(-127, 128, (8, 3, 6, 6), np.int8), rng.integers(0, 4, 8)
+    return export(build(PreActivation), images, labels, -7, 8, Sgd(lr="1/10", weight_decay="1/1000", warmup=2, steps=40), 3)
+
+
+def drift(state, rng):
+    """Return a state as an iteration may leave it: some exponents moved, the iteration counted."""
+    exponents = {name: value + rng.choice((-1, 0, 0, 0, 0, 2)) for name, value in state.exponents.items()}
+    return replace(state, iteration=state.iteration + 1, exponents=exponents)
+
+
+def fresh(step, layout, state, images):
+    """Return the words by the definition, all worked out anew."""
+    words = np.zeros(layout.words, np.int64)
+    for kind, values in (("records", scaling.records(step, state)), ("scalars", scaling.scalars(step, state, images))):
+        for name, row in values.items():
+            at = getattr(layout, kind)[name]
+            words[at : at + len(row)] = row
+    return words
+
+
+def test_words_equal_a_fresh_computation_whatever_changed(exported):
+    step, state, rng = exported.step, exported.state, random.Random(4)
+    layout = table_layout(step)
+    table = HostTable(step, layout)
+    worked_out = []
+    for i in range(60):
+        images = rng.choice((8, 8, 8, 3))
+        assert np.array_equal(table.words(state, images), fresh(step, layout, state, images)), f"iteration {i}"
+        worked_out.append(table.worked_out)
+        moved = drift(state, rng) if i % 3 else replace(state, iteration=state.iteration + 1)
+        state = scaling.settle(step, replace(moved, seed=i // 20, sgd=Sgd(lr="1/7", steps=90) if i == 30 else moved.sgd))
+    assert worked_out[0] == len(step.records) + len({word for block in step.scalars.values() for word in block})
+    assert min(worked_out) < worked_out[0] / 4
+
+
+def test_nothing_is_worked_out_twice(exported):
+    step, state = exported.step, replace(exported.state, sgd=Sgd(lr=Fraction(1, 10)))
+    table = HostTable(step, table_layout(step))
+    for images, expected in ((8, True), (8, False), (5, True), (5, False)):
+        table.words(state, images)
+        assert bool(table.worked_out) == expected
+
+
+def test_a_refused_state_leaves_no_old_words(exported):
+    step, state = exported.step, exported.state
+    layout = table_layout(step)
+    table = HostTable(step, layout)
+    table.words(state, 8)
+    with pytest.raises(ValueError, match="does not fit 17 bits"):
+        table.words(replace(state, exponents={**state.exponents, "conv1": -60, "conv0": 9}), 8)
+    assert np.array_equal(table.words(state, 8), fresh(step, layout, state, 8))
+
+
+def test_maxima_are_read_from_their_places(exported):
+    layout = table_layout(exported.step)
+    maxima = HostTable(exported.step, layout).maxima(np.arange(layout.words))
+    assert maxima == layout.maxima
