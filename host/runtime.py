@@ -110,7 +110,7 @@ class Runtime:
         self._before_segment = before_segment
         self._table = HostTable(program.step, program.table)
         self._scaling = DelayedScaling(program.step)
-        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST, program.step.fold)
+        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST)
         self._load()
 
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
@@ -200,9 +200,7 @@ class Runtime:
         """Write the tables of an iteration and point the core to its images."""
         words = self._table.words(self.state, len(images))
         self._write(HOST_TABLE, words)
-        copied = self._input.use(images)
-        work.copied_bytes += words.nbytes + copied.size
-        work.array_calls += copied.array_calls
+        work.copied_bytes += words.nbytes + self._input.use(images)
         work.array_calls += WORDS_ARRAY_CALLS
         work.records += self._table.worked_out
 
