@@ -59,8 +59,8 @@ class ProcessorWork:
     array_calls: int = 0
     elements: int = 0
     records: int = 0
-    copied_bytes: int = 0
     exponents: int = 0
+    copied_bytes: int = 0
     streamed_bytes: int = 0
 
 
@@ -88,9 +88,9 @@ def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
         + work.array_calls * model.array_call_s
         + work.elements * model.element_s
         + work.records * model.record_s
+        + work.exponents * model.exponent_s
         + work.copied_bytes / model.copy_bytes_per_s
     )
-        + work.exponents * model.exponent_s
     return ProcessorTime(serial, work.streamed_bytes / model.copy_bytes_per_s)
 
 
