@@ -8,6 +8,7 @@ import torch
 from algo import products, scaling
 from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, noise16, saturate, to_operand
 from algo.coefficient_programs import run_program
+from algo.input_fold import fold_images
 from algo.loss import Loss, cross_entropy
 from algo.scaling import State
 from algo.step import Coefficient, Compute, Pass, Step, Update
@@ -26,6 +27,7 @@ class Emulator:
         step: what is computed.
         state: exponents and iteration; `train_step` replaces it.
         values: tensor name to int64 torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last.
+            The input is held folded where the step says so; weights always have the module's shape.
         tables: channel table name to int64 numpy array (channels, entries).
         maxima: name to max |result| before saturation, of this iteration.
     """
@@ -127,11 +129,11 @@ class Emulator:
         return correct / len(images)
 
     def _begin(self, images: np.ndarray) -> None:
-        shape = self.step.tensors[self.step.input].shape
+        shape = self.step.image_shape
         if images.dtype != np.int8 or images.shape[1:] != shape or not 1 <= len(images) <= self.step.batch:
             needed = f"int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch}"
             raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
-        self.values[self.step.input] = torch.tensor(images.astype(np.int64), device=self.device)
+        self.values[self.step.input] = torch.tensor(fold_images(images, self.step.fold).astype(np.int64), device=self.device)
         self._records = scaling.records(self.step, self.state)
         self._scalars = scaling.scalars(self.step, self.state, len(images))
 
@@ -206,7 +208,7 @@ class Emulator:
 
     def _update(self, node: Update) -> None:
         product, weight, values = node.product, node.weight, self.values
-        acc = products.compute(product, values[product.a], values[product.b])
+        acc = products.compute(product, values[product.a], values[product.b]).view(self.step.weights[weight].shape)
         w, m = values[f"{weight}.master"], values[f"{weight}.momentum"]
         t = saturate(self._wide(node.record_t, to_operand(acc, node.su), w), WIDE_MAX)
         m = self._wide(node.record_m, m, t)

@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from algo.calibrate import calibrate, first_tensors, set_running_statistics
-from algo.fuse import fuse
+from algo.fuse import fold_input, fuse
 from algo.gradients import lower_backward
 from algo.graph import ExportError, read_layers
 from algo.lower import Lowering, lower_forward
@@ -84,7 +84,8 @@ def lower(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> L
     if batch < 1 or len(input_shape) != 3 or min(input_shape) < 1:
         raise ExportError(f"batch is {batch} and input shape {tuple(input_shape)}; a positive number and (c, h, w) are needed")
     input_name, ops, logits = fuse(read_layers(module, tuple(input_shape), batch))
-    lowering = Lowering(batch, input_name, tuple(input_shape), ops, logits)
+    fold, ops = fold_input(input_name, ops)
+    lowering = Lowering(batch, input_name, tuple(input_shape), ops, logits, fold)
     lower_forward(lowering)
     if not lowering.weights:
         raise ExportError(f"{type(module).__name__} has no convolution or linear layer; there is nothing to train")

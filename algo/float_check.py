@@ -96,7 +96,8 @@ class _Check:
         found = {}
         if op.layer.kind == "conv":
             name = weight_name(op)
-            found["weight"] = torch.as_tensor(np.ldexp(self.before[name].astype(np.float64), self.exponents[name]))
+            stored = self.before[name].reshape(self.lowering.weights[name].stored_shape)
+            found["weight"] = torch.as_tensor(np.ldexp(stored.astype(np.float64), self.exponents[name]))
         entries = {"gamma": "GAMMA", "beta": "BETA"} if op.layer.kind == "bn" else {"bias": "BIAS"} if has_bias(op) else {}
         for key, entry in entries.items():
             found[key] = self._entry(self.before, op, entry, PARAMETER_FRACTION)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from algo.graph import Layer
+from algo.step import InputFold
+
+_FOLD_IMAGE_CHANNELS, _FOLDED_CHANNELS = 4, 512
+"""Most channels of images that are folded, and of folded images, which take that many bytes per pixel in DDR."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,25 @@ def fuse(layers: list[Layer]) -> tuple[str, list[Op], str]:
             ops[index] = replace(ops[index], **change)
             tensor_of[layer.name] = ops[index].out
     return layers[0].name, ops, tensor_of[layers[-1].name]
+
+
+def fold_input(input_name: str, ops: list[Op]) -> tuple[InputFold | None, list[Op]]:
+    """Return how images are folded, and the ops, the first convolution being 1x1 over the folded channels.
+
+    Images are folded where all that reads them is one convolution (or linear layer) with more than one tap, and they have few
+    channels; otherwise the ops come back as they are, with None.
+    """
+    reading = [index for index, op in enumerate(ops) for name in op.inputs if name == input_name]
+    if len(reading) != 1:
+        return None, ops
+    op = ops[reading[0]]
+    layer = op.layer
+    (c, _, _), taps = layer.in_shape, layer.kernel[0] * layer.kernel[1]
+    if op.x != input_name or layer.kind != "conv" or taps == 1 or c > _FOLD_IMAGE_CHANNELS or c * taps > _FOLDED_CHANNELS:
+        return None, ops
+    fold = InputFold(layer.in_shape, layer.kernel, layer.stride, layer.pad)
+    folded = replace(op, layer=replace(layer, in_shape=fold.shape, kernel=(1, 1), stride=1, pad=(0, 0)))
+    return fold, [folded if other is op else other for other in ops]
 
 
 def _find(ops: list[Op], tensor: str, condition) -> int | None:

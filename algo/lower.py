@@ -6,7 +6,7 @@ from algo.arithmetic import BN_SHIFT
 from algo.coefficient_programs import BIAS_ENTRIES, BIAS_PERSISTENT, BN_ENTRIES, BN_PERSISTENT, PARAMETER_FRACTION, PROGRAMS
 from algo.fuse import Op
 from algo.graph import Layer, average_factor
-from algo.step import ChannelTable, Coefficient, Compute, Pass, Product, Record, Step, Tensor, Term, Update, Weight
+from algo.step import ChannelTable, Coefficient, Compute, InputFold, Pass, Product, Record, Step, Tensor, Term, Update, Weight
 
 _OPERAND_LIMIT = (1 << 24) - 1
 
@@ -18,11 +18,15 @@ class Lowering:
         batch: images in a full mini-batch.
         input, logits, logits_grad: tensor names.
         ops: forward ops in order.
+        fold: how images become the input tensor, or None.
         gradients: op's result to the tensor that holds its gradient before the ReLU.
     """
 
-    def __init__(self, batch: int, input_name: str, input_shape: tuple[int, int, int], ops: list[Op], logits: str):
-        self.batch, self.input, self.ops, self.logits = batch, input_name, ops, logits
+    def __init__(
+        self, batch: int, input_name: str, input_shape: tuple[int, int, int], ops: list[Op], logits: str,
+        fold: InputFold | None = None,
+    ):
+        self.batch, self.input, self.ops, self.logits, self.fold = batch, input_name, ops, logits, fold
         self.tensors: dict[str, Tensor] = {}
         self.weights: dict[str, Weight] = {}
         self.tables: dict[str, ChannelTable] = {}
@@ -34,7 +38,7 @@ class Lowering:
         self.limits: dict[str, int] = {}
         self.followers: dict[str, str] = {}
         self.gradients: dict[str, str] = {}
-        self.tensor(input_name, "activation", input_shape)
+        self.tensor(input_name, "activation", fold.shape if fold else input_shape)
         self.logits_grad = self.tensor(f"{logits}.loss_grad", "gradient", ops[-1].layer.shape)
         self.statistics = {op.x: op.out for op in reversed(ops) if op.layer.kind == "bn"}
         """Tensor to the batch norm whose sums the pass that makes it gathers: the first of those that read it."""
@@ -63,7 +67,7 @@ class Lowering:
             batch=self.batch, input=self.input, logits=self.logits, logits_grad=self.logits_grad, tensors=self.tensors,
             weights=self.weights, tables=self.tables, records=self.records, scalars=self.scalars, maxima=tuple(self.maxima),
             programs=self.programs, segments={name: tuple(nodes) for name, nodes in self.segments.items()},
-            limits=self.limits, followers=self.followers,
+            limits=self.limits, followers=self.followers, fold=self.fold,
         )
 
 
@@ -130,14 +134,21 @@ def _declare(lowering: Lowering, op: Op) -> None:
         lowering.tensor(index_name(op), "index", layer.shape)
         lowering.record(index_name(op), index_name(op), a=Term("one", ()))
     if layer.kind == "conv":
-        weight = weight_name(op)
-        lowering.weights[weight] = Weight(weight, (layer.shape[0], layer.in_shape[0], *layer.kernel))
+        lowering.weights[weight_name(op)] = _weight(lowering, op)
     if layer.kind == "bn":
         lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], BN_ENTRIES, BN_PERSISTENT)
         lowering.followers[f"{table_name(op)}.running"] = op.x
     if has_bias(op):
         lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], BIAS_ENTRIES, BIAS_PERSISTENT)
     lowering.record(name, name, **_terms(op))
+
+
+def _weight(lowering: Lowering, op: Op) -> Weight:
+    """The weights of a convolution, in the module's shape also where the layer is folded."""
+    k, c, kernel, folded = op.layer.shape[0], op.layer.in_shape[0], op.layer.kernel, False
+    if lowering.fold and op.x == lowering.input:
+        c, kernel, folded = lowering.fold.image_shape[0], lowering.fold.kernel, True
+    return Weight(weight_name(op), (k, c, *kernel), folded)
 
 
 def _terms(op: Op) -> dict:

@@ -28,10 +28,43 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Weight:
-    """A weight tensor (k, c, kh, kw): int8 `name`, and 24-bit `name.master` and `name.momentum`."""
+    """A weight tensor (k, c, kh, kw): int8 `name`, and 24-bit `name.master` and `name.momentum`.
+
+    folded: its product reads folded images (Step.fold), so products and memory take the same numbers, in the same
+    order, as (k, c * kh * kw, 1, 1).
+    """
 
     name: str
     shape: tuple[int, int, int, int]
+    folded: bool = False
+
+    @property
+    def stored_shape(self) -> tuple[int, int, int, int]:
+        """Shape in which products and the core's memory hold the weights."""
+        k, c, kh, kw = self.shape
+        return (k, c * kh * kw, 1, 1) if self.folded else self.shape
+
+
+@dataclass(frozen=True)
+class InputFold:
+    """The window of the first convolution, whose taps the processor folds into channels (algo.input_fold).
+
+    Attributes:
+        image_shape: (c, h, w) of the images as they are given.
+        kernel: (kh, kw); stride; pad: (pad_y, pad_x), zeros on both sides.
+    """
+
+    image_shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: int
+    pad: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c * kh * kw, oh, ow) of a folded image; folded channel (c * kh + ky) * kw + kx."""
+        (c, *size), (kh, kw) = self.image_shape, self.kernel
+        oh, ow = ((s + 2 * p - k) // self.stride + 1 for s, p, k in zip(size, self.pad, self.kernel, strict=True))
+        return c * kh * kw, oh, ow
 
 
 @dataclass(frozen=True)
@@ -203,6 +236,7 @@ class Step:
         maxima: names, one word each; tensor name of the exponent they drive.
         limits: exponent name to the limit of its delayed scaling, where it is not 127.
         followers: exponent name to the exponent whose value of this iteration it takes for the next one.
+        fold: how images become the tensor `input`; None where it holds them as they are.
         scalars: block name to the specifications of its words, see algo.scaling.
         programs: name to 32-bit scalar instructions (isa.SCALAR_FIELDS).
     """
@@ -221,6 +255,12 @@ class Step:
     segments: dict[str, tuple[Compute | Update | Coefficient, ...]]
     limits: dict[str, int] = field(default_factory=dict)
     followers: dict[str, str] = field(default_factory=dict)
+    fold: InputFold | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of the images as they are given, before any fold."""
+        return self.fold.image_shape if self.fold else self.tensors[self.input].shape
 
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""
@@ -242,6 +282,7 @@ class Step:
         data["programs"] = {k: tuple(v) for k, v in data["programs"].items()}
         data["maxima"] = tuple(data["maxima"])
         data["segments"] = {k: tuple(_node(n) for n in v) for k, v in data["segments"].items()}
+        data["fold"] = InputFold(**_tuples(data["fold"])) if data.get("fold") else None
         return Step(**data)
 
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from algo.input_fold import array_calls, fold_images
+from algo.step import InputFold
 from host.board import Board
 from hw import layout
 from hw.memory_map import MemoryMap
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The processor's work of putting images into DDR: bytes written, folding them included, and numpy calls of the fold."""
+
+    size: int
+    array_calls: int = 0
 
 
 class InputBuffer:
@@ -19,38 +30,46 @@ class InputBuffer:
         memory: the program's memory map.
         tensor: name of the input region, (2 * batch, c, h, w).
         image_list: name of the image list's region, (1 + batch,) words.
+        fold: how images become what the region holds; None where it holds them as they are.
+
+    Attributes:
+        batch: images of a half.
+        image_shape: (c, h, w) that `fill` takes.
     """
 
-    def __init__(self, board: Board, memory: MemoryMap, tensor: str, image_list: str):
+    def __init__(self, board: Board, memory: MemoryMap, tensor: str, image_list: str, fold: InputFold | None = None):
         self._board = board
         self._memory = memory
         self._input = memory[tensor]
         self._list = memory[image_list]
         self._half = 0
         self._waiting: tuple[int, np.ndarray] | None = None
+        self._fold = fold
         self.batch = self._input.shape[0] // 2
+        self.image_shape = fold.image_shape if fold else self._input.shape[1:]
 
-    def fill(self, images: np.ndarray) -> int:
-        """Copy int8 images (n, c, h, w), n from 1 to batch, into the half that is not in use; return the bytes.
+    def fill(self, images: np.ndarray) -> Copied:
+        """Fold int8 images (n, c, h, w), n from 1 to batch, and copy them into the half that is not in use.
 
         Raises:
             ValueError: shape or type is not the program's.
         """
-        if images.dtype != np.int8 or not 1 <= len(images) <= self.batch or images.shape[1:] != self._input.shape[1:]:
+        if images.dtype != np.int8 or not 1 <= len(images) <= self.batch or images.shape[1:] != self.image_shape:
             raise ValueError(
                 f"a mini-batch of {images.dtype} {tuple(images.shape)}; the program takes int8 (1 to {self.batch}, "
-                f"{', '.join(map(str, self._input.shape[1:]))})"
+                f"{', '.join(map(str, self.image_shape))})"
             )
         half = 1 - self._half
-        data = layout.activations_to_ddr(images, self._memory.g)
+        folded = fold_images(images, self._fold)
+        data = layout.activations_to_ddr(folded, self._memory.g)
         image_bytes = self._input.size // self._input.shape[0]
         self._board.write(self._input.offset + half * self.batch * image_bytes, data)
         self._waiting = (half, images)
-        return data.size
+        return Copied(data.size + (folded.size if self._fold else 0), array_calls(self._fold))
 
-    def use(self, images: np.ndarray) -> int:
-        """Make the image list point to a mini-batch, copying it first if `fill` has not; return the bytes copied."""
-        copied = 0
+    def use(self, images: np.ndarray) -> Copied:
+        """Make the image list point to a mini-batch, copying it first if `fill` has not; return what was copied."""
+        copied = Copied(0)
         if self._waiting is None or self._waiting[1] is not images:
             copied = self.fill(images)
         self._half, self._waiting = self._waiting[0], None
@@ -59,7 +78,7 @@ class InputBuffer:
         words[1 : 1 + len(images)] = self._half * self.batch + np.arange(len(images))
         data = layout.words_to_ddr(words)
         self._board.write(self._list.offset, data)
-        return copied + data.size
+        return Copied(copied.size + data.size, copied.array_calls)
 
 
 def with_following(batches: Iterable) -> Iterator[tuple]:

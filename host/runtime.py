@@ -14,7 +14,7 @@ from algo.loss import cross_entropy
 from host.board import Board, BoardError
 from host.host_table import WORDS_ARRAY_CALLS, HostTable
 from host.input_buffer import InputBuffer, with_following
-from hw.compile import CLEAR
+from hw.compile import CLEAR, weight_shapes
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.program import Program
 
@@ -36,6 +36,7 @@ class ProcessorWork:
     exponents: int = 0
     copied_bytes: int = 0
     streamed_bytes: int = 0
+    streamed_array_calls: int = 0
 
 
 @dataclass
@@ -110,7 +111,7 @@ class Runtime:
         self._before_segment = before_segment
         self._table = HostTable(program.step, program.table)
         self._scaling = DelayedScaling(program.step)
-        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST)
+        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST, program.step.fold)
         self._load()
 
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
@@ -150,20 +151,19 @@ class Runtime:
         return Evaluation(loss / len(images), correct, len(images))
 
     def read(self, name: str) -> np.ndarray:
-        """Return the logical array that region `name` holds on the board."""
+        """Return the array that region `name` holds on the board: images and weights that are folded, as folded."""
         region = self.program.memory[name]
         return self.program.memory.decode(name, self.board.read(region.offset, region.size))
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return what training changes: int8 and master weights, momenta, persistent entries of channel tables.
 
-        Names are `weight`, `weight.master`, `weight.momentum` and `table.entry`.
+        All in the module's shapes. Names are `weight`, `weight.master`, `weight.momentum` and `table.entry`.
         """
         step = self.program.step
         found = {}
-        for weight in step.weights:
-            for name in (weight, f"{weight}.master", f"{weight}.momentum"):
-                found[name] = self.read(name)
+        for name, shape in weight_shapes(step).items():
+            found[name] = self.read(name).reshape(shape)
         for table in step.tables.values():
             if table.persistent:
                 words = self.read(table.name)
@@ -200,7 +200,9 @@ class Runtime:
         """Write the tables of an iteration and point the core to its images."""
         words = self._table.words(self.state, len(images))
         self._write(HOST_TABLE, words)
-        work.copied_bytes += words.nbytes + self._input.use(images)
+        copied = self._input.use(images)
+        work.copied_bytes += words.nbytes + copied.size
+        work.array_calls += copied.array_calls
         work.array_calls += WORDS_ARRAY_CALLS
         work.records += self._table.worked_out
 
@@ -210,7 +212,9 @@ class Runtime:
         segment = self.program.segments[name]
         self.board.start(segment.address, segment.count)
         if following is not None:
-            work.streamed_bytes += self._input.fill(following)
+            copied = self._input.fill(following)
+            work.streamed_bytes += copied.size
+            work.streamed_array_calls += copied.array_calls
         counters = self.board.wait(self._timeout_s)
         work.array_calls += 1
         return counters, self.board.activity()

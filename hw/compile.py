@@ -46,8 +46,8 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
 
     Args:
         tensors: initial logical arrays by region: a weight's int8 `name`, its `name.master` and `name.momentum`
-            (k, c, kh, kw), a channel table's (channels, entries) int64. What is missing starts as zeros.
-        state: kept in the program for the runtime to start from.
+            (k, c, kh, kw), a channel table's (channels, entries) int64. What is missing starts as zeros. The program holds
+            folded weights (algo.step.Weight) as its memory does, (k, c * kh * kw, 1, 1).
         state: kept in the program for the runtime to start from.
 
     Raises:
@@ -57,12 +57,14 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
     memory = MemoryMap(config.g)
     host = table_layout(step)
     initial = _place(step, memory, host)
+    shapes = weight_shapes(step)
     for name, array in tensors.items():
         if name not in memory.regions:
             raise CompileError(f"initial tensor {name!r} is not in the step")
-        if tuple(array.shape) != memory[name].shape:
-            raise CompileError(f"initial tensor {name} has shape {tuple(array.shape)}, but the step says {memory[name].shape}")
-        initial[name] = np.asarray(array)
+        shape = shapes.get(name, memory[name].shape)
+        if tuple(array.shape) != shape:
+            raise CompileError(f"initial tensor {name} has shape {tuple(array.shape)}, but the step says {shape}")
+        initial[name] = np.asarray(array).reshape(memory[name].shape)
     users = segment_users(step)
     code = {CLEAR: clear_segment(config, memory)}
     for name, nodes in step.segments.items():
@@ -97,9 +99,9 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
     for name, table in step.tables.items():
         memory.add(name, "table", (table.channels, len(table.entries)), pitches[name])
     for name, weight in step.weights.items():
-        memory.add(name, "weight", weight.shape)
-        memory.add(f"{name}.master", "wide", weight.shape)
-        memory.add(f"{name}.momentum", "wide", weight.shape)
+        memory.add(name, "weight", weight.stored_shape)
+        memory.add(f"{name}.master", "wide", weight.stored_shape)
+        memory.add(f"{name}.momentum", "wide", weight.stored_shape)
     kinds = {"activation": "activation", "gradient": "activation", "mask": "mask", "index": "index"}
     for name, tensor in step.tensors.items():
         if tensor.role not in kinds:
@@ -107,6 +109,11 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
         images = SLOTS_PER_IMAGE * step.batch if name == step.input else step.batch
         memory.add(name, kinds[tensor.role], (images, *tensor.shape))
     return initial
+
+
+def weight_shapes(step: Step) -> dict[str, tuple[int, int, int, int]]:
+    """Return (k, c, kh, kw), as the module has it, of every region that holds weights, masters or momenta."""
+    return {f"{name}{kind}": weight.shape for name, weight in step.weights.items() for kind in ("", ".master", ".momentum")}
 
 
 def table_pitches(step: Step) -> dict[str, int]:

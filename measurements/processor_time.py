@@ -52,7 +52,8 @@ class ProcessorWork:
         records: records and scalars worked out, because their inputs changed.
         exponents: exponents of the next iteration.
         copied_bytes: tables and logits copied while the core stands still.
-        streamed_bytes: next mini-batch, copied while the core runs.
+        streamed_bytes: next mini-batch, folded and copied while the core runs.
+        streamed_array_calls: numpy calls of folding it.
     """
 
     register_accesses: int = 0
@@ -62,6 +63,7 @@ class ProcessorWork:
     exponents: int = 0
     copied_bytes: int = 0
     streamed_bytes: int = 0
+    streamed_array_calls: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
         + work.exponents * model.exponent_s
         + work.copied_bytes / model.copy_bytes_per_s
     )
-    return ProcessorTime(serial, work.streamed_bytes / model.copy_bytes_per_s)
+    overlapped = work.streamed_bytes / model.copy_bytes_per_s + work.streamed_array_calls * model.array_call_s
+    return ProcessorTime(serial, overlapped)
 
 
 def iteration_time_s(cycles: int, clk_hz: int, processor: ProcessorTime) -> float:

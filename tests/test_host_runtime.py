@@ -11,10 +11,11 @@ from host import board_golden
 from host.board import BoardError, open_board
 from host.check import Mismatch
 from host.checked_run import CheckedRun
-from host.input_buffer import with_following
+from host.input_buffer import Copied, InputBuffer, with_following
 from host.runtime import Runtime
 from hw import golden, isa
 from hw.compile import compile_step
+from hw.compile_table import IMAGE_LIST
 from hw.config import load_config
 
 TINY = load_config("tiny")
@@ -117,6 +118,30 @@ def test_the_next_mini_batch_is_written_while_the_core_runs(digits, monkeypatch)
         if name == "write" and inside[0] <= arguments[0] < inside[1]:
             (overlapped if running else alone).append(arguments[0] - region.offset)
     assert alone == [region.size // 2] and overlapped == [0]
+
+
+def test_folding_images_is_counted_as_the_processors_work(digits):
+    """The first mini-batch is folded while the core stands still, the second beside the running core."""
+    with opened(digits, "golden") as board:
+        runtime = Runtime(board, digits.program, digits.exported.state)
+        first, second = (iteration.processor for iteration in runtime.train(digits.batches(BATCH, BATCH - 1)))
+        fed = InputBuffer(board, digits.program.memory, digits.exported.step.input, IMAGE_LIST, digits.exported.step.fold)
+        images = digits.data.train[:2]
+        assert fed.fill(images) == Copied(2 * 64 * 12 + 2 * 64 * 9, 2 + 9)
+        assert fed.use(images).array_calls == 0
+    written, folded = 64 * 12, 64 * 9  # bytes per image: 9 channels of int8, in 3 groups of 4 lanes in DDR
+    assert (first.streamed_bytes, first.streamed_array_calls) == ((BATCH - 1) * (written + folded), 2 + 9)
+    assert (second.streamed_bytes, second.streamed_array_calls) == (0, 0)
+    assert first.copied_bytes - second.copied_bytes == BATCH * (written + folded)
+    assert first.array_calls - second.array_calls == 2 + 9
+
+
+def test_weights_are_read_back_in_the_modules_shape(digits):
+    with opened(digits, "golden") as board:
+        found = Runtime(board, digits.program, digits.exported.state).tensors()
+    for name in ("conv.weight", "conv.weight.master", "conv.weight.momentum"):
+        np.testing.assert_array_equal(found[name], digits.exported.tensors[name])
+        assert found[name].shape[1:] == (1, 3, 3)
 
 
 def test_an_interruption_stops_the_board(digits, monkeypatch):

@@ -86,12 +86,13 @@ def test_residual_network_with_partial_batches():
     train_both(ResNet(2, (5, 7), 10), (2, 6, 6), 5, (5, 3, 1, 5))
 
 
-def test_pools_biases_and_large_kernels():
+@pytest.mark.parametrize("channels", [3, 5], ids=["folded images", "5x5 on the array"])
+def test_pools_biases_and_large_kernels(channels):
     """Batch norm behind a convolution with bias: one pass reads one channel table and sums into another."""
     train_both(nn.Sequential(
-        nn.Conv2d(3, 6, 5, 2, 2), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(6, 9, 3, 1, 1), nn.ReLU(),
+        nn.Conv2d(channels, 6, 5, 2, 2), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(6, 9, 3, 1, 1), nn.ReLU(),
         nn.AvgPool2d(2), nn.Flatten(), nn.Linear(9 * 2 * 2, 10),
-    ), (3, 14, 14), 5, (5, 2))
+    ), (channels, 14, 14), 5, (5, 2))
 
 
 def test_images_larger_than_an_accumulator_bank():
