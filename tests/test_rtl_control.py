@@ -132,7 +132,7 @@ async def segment_ends(dut):
 
 @cocotb.test()
 async def first_error_wins(dut):
-    """An error, also of the last instruction, stops the core, waits for the bursts under way, and keeps code, engine and instruction."""
+    """An error, also of the last instruction, stops the core, waits for bursts under way, and keeps code, engine, instruction."""
     bench = await Bench(dut).begin()
     for code, engine in ((3, 0), (1, 5), (6, 1)):
         await bench.write(REG["CTRL"], 1)
