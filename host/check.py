@@ -17,6 +17,10 @@ class Mismatch(RuntimeError):
     """Two executors disagree; the message names tensor, index and iteration, and the instruction where known."""
 
 
+class CounterMismatch(Mismatch):
+    """The tensors agree, but the core's counters do not show what its instructions say; the message names segment and counter."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """The first element in which two sets of tensors differ.

@@ -1,4 +1,9 @@
-"""A training run compared with a reference after every iteration; a difference is traced to its instruction."""
+"""A training run compared with a reference after every iteration; a difference is traced to its instruction.
+
+Compared are weights, momenta, statistics and exponents with the reference, and the core's counters with those predicted
+from the instructions: all of them exactly, but for cycles and stalls. Cycles are predicted for the simulated board's memory
+without random stalls; how far off they are is kept, and is an error only where the caller sets a limit.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,8 @@ import numpy as np
 from algo import scaling
 from host.board import Board, BoardError
 from host.board_golden import Driver as GoldenBoard
-from host.check import Culprit, Mismatch, bisect, first_difference
+from host.check import CounterMismatch, Culprit, Mismatch, bisect, first_difference
+from host.predictions import Predictions
 from host.runtime import Iteration, Runtime
 from hw.program import Program
 from hw.state import CoreState
@@ -42,9 +48,12 @@ class CheckedRun:
         timeout_s: of a segment.
         inspect: keep a snapshot of every segment's start, to bisect a difference; by default where the board has
             memories to show and is not the golden board itself.
+        cycles_limit: relative error of the predicted cycles above which a segment is a mismatch; None for no limit.
 
     Attributes:
         runtime: the runtime under check.
+        cycles_error: largest relative error of a segment's predicted cycles so far, in magnitude; None on a board without
+            a clock.
     """
 
     def __init__(
@@ -55,11 +64,15 @@ class CheckedRun:
         reference: Reference,
         timeout_s: float | None = None,
         inspect: bool | None = None,
+        cycles_limit: float | None = None,
     ):
         self._reference = reference
         self._before: dict[str, CoreState] = {}
         own = hasattr(board, "snapshot") and not isinstance(board, GoldenBoard)
         self._inspect = own if inspect is None else inspect
+        self._predictions = Predictions(program, board.config)
+        self._cycles_limit = cycles_limit
+        self.cycles_error: float | None = None
         self.runtime = Runtime(board, program, state, timeout_s, self._note)
 
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
@@ -67,6 +80,7 @@ class CheckedRun:
 
         Raises:
             Mismatch: tensor, index, iteration and, where the board can be inspected, the first differing instruction.
+            CounterMismatch: iteration, segment and counter.
         """
         pairs = _Remembered(batches)
         for iteration in self.runtime.train(pairs):
@@ -85,6 +99,24 @@ class CheckedRun:
         difference = first_difference(found, expected)
         if difference is not None:
             raise Mismatch(f"iteration {iteration.number}: {difference}; {self._explain()}")
+        for segment, counters in iteration.counters.items():
+            self._count(iteration, segment, counters)
+
+    def _count(self, iteration: Iteration, segment: str, counters: dict[str, int]) -> None:
+        """Compare a segment's counters with their predictions."""
+        difference = self._predictions.difference(segment, iteration.images, counters)
+        if difference is not None:
+            raise CounterMismatch(f"iteration {iteration.number}: {difference}")
+        error = self._predictions.cycles_error(segment, iteration.images, counters)
+        if error is None:
+            return
+        self.cycles_error = max(self.cycles_error or 0.0, abs(error))
+        if self._cycles_limit is not None and abs(error) > self._cycles_limit:
+            predicted = self._predictions.cycles(segment, iteration.images)
+            raise CounterMismatch(
+                f"iteration {iteration.number}: segment {segment} took {counters['cycles']} cycles, predicted {predicted}: "
+                f"{100 * abs(error):.2f} % off, at most {100 * self._cycles_limit:g} % are allowed"
+            )
 
     def _expected(self) -> dict[str, np.ndarray]:
         """Return the reference's tensors by the names of Runtime.tensors."""

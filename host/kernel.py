@@ -1,4 +1,4 @@
-"""Runs one product on a board: is it exact, and what share of the array's peak does it reach."""
+"""Runs one product on a board: is it exact, does it count what was predicted, what share of the array's peak is reached."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from host.board import Board
 from host.check import Difference, first_difference
+from host.predictions import Predictions
 from host.runtime import check_identity
 from hw.compile import CLEAR
 from hw.compile_kernel import SEGMENT, Kernel
@@ -21,6 +22,8 @@ class KernelRun:
         activity: signal activity of the segment.
         macs: n k c oh ow r r.
         peak_share: macs / (cycles G G); None on a board without a clock.
+        counter_difference: the first counter that is not as predicted, in words; None when all but the timing ones are.
+        predicted_cycles: with the simulated board's memory and no random stalls.
     """
 
     difference: Difference | None
@@ -28,6 +31,8 @@ class KernelRun:
     activity: dict[str, int]
     macs: int
     peak_share: float | None
+    counter_difference: str | None
+    predicted_cycles: int
 
     @property
     def exact(self) -> bool:
@@ -50,10 +55,13 @@ def run_kernel(board: Board, kernel: Kernel, timeout_s: float | None = None) -> 
     region = program.memory[kernel.result]
     result = program.memory.decode(kernel.result, board.read(region.offset, region.size))
     cycles, g = counters["cycles"], board.config.g
+    predictions = Predictions(program, board.config)
     return KernelRun(
         difference=first_difference({kernel.result: result}, {kernel.result: kernel.expected}),
         counters=counters,
         activity=board.activity(),
         macs=kernel.macs,
         peak_share=kernel.macs / (cycles * g * g) if cycles else None,
+        counter_difference=predictions.difference(SEGMENT, kernel.images, counters),
+        predicted_cycles=predictions.cycles(SEGMENT, kernel.images),
     )

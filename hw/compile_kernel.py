@@ -32,7 +32,7 @@ RESULT_STD = 40
 
 @dataclass(frozen=True)
 class Kernel:
-    """A product to run: program (segments "clear", then "kernel"), region of the result, what it must hold.
+    """A product to run: program (segments "clear", then "kernel"), region of the result, what it must hold, images.
 
     macs counts n k c oh ow r r, padding included: the definition of the share of peak.
     """
@@ -41,6 +41,7 @@ class Kernel:
     result: str
     expected: np.ndarray
     macs: int
+    images: int
 
 
 def compile_kernel(
@@ -74,7 +75,7 @@ def compile_kernel(
     program = assemble(config, memory, host, code, initial)
     sums = reference(product, operands[product.a].astype(np.int64), operands[product.b].astype(np.int64))
     expected = (((sums >> su << 16 >> shift) + 0x8000) >> 16).clip(-127, 127).astype(np.int8)
-    return Kernel(program, RESULT, expected, n * k * c * oh * ow * r * r)
+    return Kernel(program, RESULT, expected, n * k * c * oh * ow * r * r, n)
 
 
 def _product(kind: str, n: int, c: int, k: int, h: int, w: int, r: int, stride: int, pad: int) -> Product:

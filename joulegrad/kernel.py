@@ -9,7 +9,9 @@ def run(settings: KernelSettings) -> dict:
     """Run the product on the board and compare it with an independent reference, element by element.
 
     Returns:
-        JSON data: settings, macs, exact, cycles and peak_share (null on a board without a clock), counters.
+        JSON data: settings, macs, exact, cycles and peak_share (null on a board without a clock), predicted_cycles
+        (of the simulated board without random stalls), counters, counters_exact: whether all but the timing ones are as
+        predicted.
     """
     from host.board import open_board
     from host.kernel import run_kernel
@@ -34,7 +36,10 @@ def run(settings: KernelSettings) -> dict:
         "difference": None if done.exact else str(done.difference),
         "macs": done.macs,
         "cycles": cycles,
+        "predicted_cycles": done.predicted_cycles,
         "time_s": cycles / clk_hz if cycles else None,
         "peak_share": done.peak_share,
+        "counters_exact": done.counter_difference is None,
+        "counter_difference": done.counter_difference,
         "counters": done.counters,
     }

@@ -32,10 +32,11 @@ def show_kernel(result: dict, screen: Screen) -> None:
     screen.out.print(f"{result['kernel']} on {result['board']} ({result['config']}): {shape}", markup=False)
     screen.out.print(f"  exact       {'yes' if result['exact'] else 'NO'}")
     screen.out.print(f"  macs        {result['macs']:,}")
+    screen.out.print(f"  counters    {'as predicted' if result['counters_exact'] else 'NOT as predicted'}")
     if result["cycles"] is None:
         screen.out.print("  cycles      none: this board has no clock")
         return
-    screen.out.print(f"  cycles      {result['cycles']:,}")
+    screen.out.print(f"  cycles      {result['cycles']:,}, predicted {result['predicted_cycles']:,}")
     screen.out.print(f"  peak share  {100 * result['peak_share']:.1f} %")
     screen.out.print(_losses("cycles of the array", result["counters"]))
 
@@ -68,6 +69,9 @@ def show_bench(result: dict, screen: Screen) -> None:
         out.print(f"  test accuracy   {100 * result['accuracy']:.2f} % of {result['test_images']} held-out images")
     if result["bit_exact"]:
         out.print("  bit exact       yes, after every iteration, against the PyTorch emulator")
+        error = result["cycles_predicted_error"]
+        cycles = "" if error is None else f"; predicted cycles at most {100 * error:.2f} % off"
+        out.print(f"  counters        exactly as predicted{cycles}")
     if result["cycles_per_iteration"] is None:
         out.print("  cycles, joules  none: this board has no clock")
     else:

@@ -107,6 +107,8 @@ def test_settle_keeps_coefficients_in_range_and_the_learning_rate_precise():
     _, b = unpack_coefficients(words[f"{weight}.w"][0])
     assert abs(b) >= 1 << RATE_BITS
     assert settled.exponents["conv1"] == 3 - 16
+    for exponent, floored in ((-14, -13), (-13, -13), (-12, -12)):
+        assert settle(STEP, _state(conv1=exponent, conv0=3)).exponents["conv1"] == floored
     assert settle(STEP, settled) == settled
 
 

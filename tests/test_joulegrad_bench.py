@@ -48,6 +48,7 @@ def test_a_checked_run_and_its_folder(tmp_path):
     assert code == 0, err
     data = json.loads(out)
     assert data["schema"] == 1 and data["bit_exact"] is True
+    assert data["counters_exact"] is True and data["cycles_predicted_error"] is None
     assert data["iterations_drawn"] == data["iterations_executed"] == 2
     assert data["test_images"] == 8 and 0 <= data["accuracy"] <= 1 and data["loss"] > 0
     assert data["cycles_per_iteration"] is None and data["array_peak_share"] is None
@@ -83,6 +84,24 @@ def test_a_difference_is_named_and_fails(tmp_path, monkeypatch):
         assert word in data["error"]
     assert "Traceback" not in err
     assert read_record(tmp_path / "run")["status"] == "failed"
+
+
+def test_a_wrong_counter_is_named_and_fails(tmp_path, monkeypatch):
+    from host.board_golden import Driver
+
+    true = Driver.wait
+
+    def wait(self, timeout_s=None):
+        counters = true(self, timeout_s)
+        return counters | {"acc_reads": counters["acc_reads"] + 1}
+
+    monkeypatch.setattr(Driver, "wait", wait)
+    code, out, err = invoke(*GOLDEN, "--steps", "2", "--check", "--out", str(tmp_path / "run"))
+    assert code == errors.FAILED and "Traceback" not in err
+    data = json.loads(out)
+    assert data["counters_exact"] is False
+    for word in ("iteration 0", "acc_reads", "segment forward", "predicted"):
+        assert word in data["error"]
 
 
 def test_energies_of_a_board_with_a_clock(tmp_path, monkeypatch):
@@ -151,7 +170,8 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     assert read_record(tmp_path / "run")["status"] == "failed"
 
 
-def test_ctrl_c_leaves_a_readable_aborted_folder(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, errors.INTERRUPTED), (signal.SIGTERM, errors.TERMINATED)])
+def test_ctrl_c_and_sigterm_leave_a_readable_aborted_folder(tmp_path, number, code):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "joulegrad.cli", *GOLDEN, "--steps", "5000", "--out", str(out)]
     process = subprocess.Popen(
@@ -164,9 +184,9 @@ def test_ctrl_c_leaves_a_readable_aborted_folder(tmp_path):
         if lines.is_file() and lines.read_text().count("\n") >= 2:
             break
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     text, err = process.communicate(timeout=60)
-    assert process.returncode == errors.INTERRUPTED, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
     assert "aborted" in json.loads(text)["error"] and str(out) in json.loads(text)["error"]
     record = read_record(out)

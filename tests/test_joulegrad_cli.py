@@ -79,6 +79,7 @@ def test_kernel_writes_one_json_object(kind):
     assert data["macs"] == 1 * 3 * 5 * 3 * 2 * 9
     assert data["cycles"] is None and data["peak_share"] is None
     assert data["counters"]["macs_int8"] > 0
+    assert data["counters_exact"] is True and data["predicted_cycles"] > 0
 
 
 def test_kernel_for_people():
@@ -120,6 +121,14 @@ def test_mistakes_are_one_sentence(arguments, code, words):
     outcome = invoke(*arguments, "--json")
     assert refused(outcome, code, *words) == sentence
     assert json.loads(outcome[1]) == {"schema": 1, "error": sentence.removeprefix("joulegrad: "), "run_dir": None}
+
+
+def test_a_wrong_counter_of_a_product_is_said(monkeypatch):
+    true = kernel.run
+    wrong = {"counters_exact": False, "counter_difference": "counter vectors of segment kernel is 3, predicted 4"}
+    monkeypatch.setattr(kernel, "run", lambda settings: true(settings) | wrong)
+    outcome = invoke("kernel", "forward", *SMALL, "--json")
+    refused(outcome, errors.FAILED, "counter vectors of segment kernel is 3, predicted 4")
 
 
 USAGE = [["kernel", "sideways"], ["kernel", "forward", "--n", "many"], ["bench", "letters"], ["no"]]

@@ -1,0 +1,54 @@
+"""The counters that a program's segments must show, and their cycles: worked out once per segment and number of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hw import isa
+from hw.config import Config
+from hw.predict import predict_counters
+from hw.predict_cycles import predict_cycles
+from hw.program import Program
+
+
+class Predictions:
+    """What hw.predict and hw.predict_cycles say of a program; nothing of it depends on data.
+
+    Args:
+        program: with the segments.
+        config: of the core.
+    """
+
+    def __init__(self, program: Program, config: Config):
+        self._program = program
+        self._config = config
+        self._counters: dict[tuple[str, int], dict[str, int]] = {}
+        self._cycles: dict[tuple[str, int], int] = {}
+
+    def counters(self, segment: str, images: int) -> dict[str, int]:
+        """Return all counters of a segment but those of isa.TIMING_COUNTERS."""
+        key = segment, images
+        if key not in self._counters:
+            self._counters[key] = predict_counters(self._program, segment, images, self._config)
+        return self._counters[key]
+
+    def cycles(self, segment: str, images: int) -> int:
+        """Return the cycles of a segment with the simulated board's memory and no random stalls."""
+        key = segment, images
+        if key not in self._cycles:
+            self._cycles[key] = predict_cycles(self._program, segment, images, self._config)
+        return self._cycles[key]
+
+    def difference(self, segment: str, images: int, found: Mapping[str, int]) -> str | None:
+        """Return in words which counter first differs from its prediction, None when all but the timing ones are equal."""
+        expected = self.counters(segment, images)
+        for name in (name for name in isa.COUNTER_NAMES if name in expected):
+            if found.get(name) != expected[name]:
+                return f"counter {name} of segment {segment} is {found.get(name)}, predicted {expected[name]}"
+        return None
+
+    def cycles_error(self, segment: str, images: int, found: Mapping[str, int]) -> float | None:
+        """Return predicted over counted cycles less one, None where the board counts no cycles."""
+        if not found["cycles"]:
+            return None
+        return self.cycles(segment, images) / found["cycles"] - 1

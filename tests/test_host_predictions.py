@@ -1,0 +1,76 @@
+"""Counters and cycles of a run against their predictions: exact ones, the error of cycles, and what a difference says."""
+
+from __future__ import annotations
+
+import pytest
+
+from algo.emulator import Emulator
+from algo.train import export_digits
+from host import predictions
+from host.board import open_board
+from host.check import CounterMismatch
+from host.checked_run import CheckedRun
+from host.kernel import run_kernel
+from hw.compile import compile_step
+from hw.compile_kernel import compile_kernel
+from hw.config import load_config
+
+TINY = load_config("tiny")
+BATCH = 3
+
+
+@pytest.fixture(scope="module")
+def digits():
+    exported, data = export_digits(seed=2, steps=8, batch=BATCH)
+    return exported, data, compile_step(exported.step, TINY, exported.tensors)
+
+
+def checked(digits, board, **options):
+    """Return a checked run, and the iterations of two full mini-batches and a smaller one."""
+    exported, data, program = digits
+    run = CheckedRun(
+        board, program, exported.state, Emulator(exported.step, exported.tensors, exported.state), inspect=False, **options
+    )
+    sizes = (BATCH, BATCH, BATCH - 1)
+    return run, run.train((data.train[:size], data.train_labels[:size]) for size in sizes)
+
+
+def test_predictions_are_made_once_per_segment_and_number_of_images(digits, monkeypatch):
+    made = []
+    true = predictions.predict_counters
+    monkeypatch.setattr(predictions, "predict_counters", lambda *arguments: made.append(arguments[1:3]) or true(*arguments))
+    with open_board("golden", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
+        run, iterations = checked(digits, board)
+        assert len(list(iterations)) == 3
+    assert made == [(segment, size) for size in (BATCH, BATCH - 1) for segment in ("forward", "backward")]
+    assert run.cycles_error is None
+
+
+def test_a_counter_that_differs_is_named_with_its_segment(digits, monkeypatch):
+    with open_board("golden", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
+        run, iterations = checked(digits, board)
+        next(iterations)
+        true = board.wait
+        monkeypatch.setattr(board, "wait", lambda timeout_s=None: true() | {"vectors": 1})
+        with pytest.raises(CounterMismatch, match=r"iteration 1: counter vectors of segment forward is 1, predicted \d+"):
+            next(iterations)
+
+
+def test_cycles_of_the_rtl_are_near_their_prediction_and_a_limit_is_enforced(digits):
+    with open_board("sim", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
+        run, iterations = checked(digits, board)
+        next(iterations)
+        assert 0 < run.cycles_error < 0.1
+        _, iterations = checked(digits, board, cycles_limit=run.cycles_error / 2)
+        with pytest.raises(CounterMismatch, match=r"segment \w+ took \d+ cycles, predicted \d+: \d\.\d\d % off, at most"):
+            next(iterations)
+
+
+def test_a_kernel_knows_its_predictions(monkeypatch):
+    kernel = compile_kernel("forward", 2, 8, 8, 6, 6, 3, 1, 1, TINY)
+    with open_board("golden", TINY, ddr_bytes=1 << 18) as board:
+        done = run_kernel(board, kernel)
+        assert done.counter_difference is None and done.predicted_cycles > 0
+        true = board.wait
+        monkeypatch.setattr(board, "wait", lambda timeout_s=None: true() | {"macs_int8": 1})
+        assert "counter macs_int8 of segment kernel is 1, predicted" in run_kernel(board, kernel).counter_difference
