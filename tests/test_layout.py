@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOW = ["algo", "hw", "host", "measurements", "joulegrad"]
 FILES = [path for folder in FLOW for path in sorted((ROOT / folder).glob("*.py"))]
-TORCH_FREE = {"arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd"}
+TORCH_FREE = {
+    "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd",
+}
 
 
 def imported(tree: ast.AST):
