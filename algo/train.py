@@ -1,6 +1,6 @@
 """The training loop on the PyTorch emulator, and the settings of the digits benchmark that every board shares.
 
-    python -m algo.train --seed 0 --steps 60
+    python -m algo.train --seed 0 --steps 100
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from algo.loss import Loss
 from algo.models import digits_network
 from algo.sgd import Sgd
 
-DIGITS_STEPS, DIGITS_BATCH = 60, 32
+DIGITS_STEPS, DIGITS_BATCH = 100, 32
 
 
 def digits_sgd(steps: int = DIGITS_STEPS) -> Sgd:
     """Return the hyper-parameters of the digits benchmark for a number of iterations."""
-    return Sgd(lr=Fraction(1, 5), momentum=Fraction(4, 5), warmup=min(5, steps // 4), steps=steps)
+    return Sgd(lr=Fraction(1, 10), momentum=Fraction(9, 10), warmup=min(5, steps // 4), steps=steps)
 
 
 def export_digits(seed: int, steps: int = DIGITS_STEPS, batch: int = DIGITS_BATCH) -> tuple[Exported, Images]:
