@@ -18,6 +18,10 @@ SHIFT_MAX = 47
 BN_SHIFT = 12
 
 
+class OutOfRange(ValueError):
+    """A run-time number of the training step does not fit its format; the message says which and what it means."""
+
+
 def saturate(x, limit: int):
     """Return x clipped to [-limit, limit]: 127 for int8 tensors, 2^23 - 1 for master weights and momentum."""
     return x.clip(-limit, limit)
@@ -115,7 +119,7 @@ def coefficients(a: Fraction, b: Fraction) -> tuple[int, int, int]:
     The shift is the largest up to 47 for which both magnitudes fit 17 bits.
 
     Raises:
-        ValueError: a or b is larger than 2^17 - 1.
+        OutOfRange: a or b is larger than 2^17 - 1.
     """
     largest = max(abs(a), abs(b))
     # At any shift above `fits` the scaled magnitude is at least 2^18.
@@ -124,8 +128,14 @@ def coefficients(a: Fraction, b: Fraction) -> tuple[int, int, int]:
     while shift and _nearest(largest, shift) > COEFFICIENT_MAX:
         shift -= 1
     if _nearest(largest, shift) > COEFFICIENT_MAX:
-        raise ValueError(f"a coefficient of {float(largest)} does not fit 17 bits: its tensor's exponent is too small")
+        found = f"a coefficient of about 2^{_floor_log2(largest)}"
+        raise OutOfRange(f"{found} does not fit 17 bits: its tensor's exponent is too small")
     return _nearest(a, shift), _nearest(b, shift), shift
+
+
+def _floor_log2(x: Fraction) -> int:
+    estimate = x.numerator.bit_length() - x.denominator.bit_length()
+    return estimate if pow2(estimate) <= x else estimate - 1
 
 
 def _nearest(x: Fraction, shift: int) -> int:

@@ -139,7 +139,9 @@ class _Backward:
         if kind == "bn":
             if op.x not in self.needed:
                 self.nodes.append(self._bn_backward(_Contribution("bn", g, op), ""))
-            shifts = {"gamma_shift": f"shift 18 +{g}", "beta_shift": f"shift 24 +{g}"}
+            shifts = {
+                "gamma_shift": f"gradient_shift {_DG_ROOM} 18 +{g}", "beta_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}",
+            }
             self.pending.append(self.lowering.coefficient(f"{op.out}.update", "bn_update", table_name(op), {**_SGD, **shifts}))
         if op.x in self.needed:
             self.contributions[op.x].append(_Contribution(through, g, op))
@@ -153,7 +155,7 @@ class _Backward:
         else:
             self.pending.append(update)
         if has_bias(op):
-            shift = {"gradient_shift": f"shift 24 +{g}"}
+            shift = {"gradient_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}"}
             node = self.lowering.coefficient(f"{op.out}.update", "bias_update", table_name(op), {**_SGD, **shift})
             self.pending.append(node)
 
@@ -192,6 +194,9 @@ class _Backward:
         self.nodes += self.pending
         self.pending.clear()
 
+
+_DG_ROOM, _SUM_ROOM = 24, 38
+"""Bits by which DG, up to 2^38, and a sum of int8, up to 2^24, may be shifted to the left in 64 bits."""
 
 _SGD = {"momentum": "hyper momentum 16", "weight_decay": "hyper weight_decay 24", "lr": "hyper lr 24"}
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from algo.arithmetic import COEFFICIENT_MAX, coefficients, noise_key, pow2
+from algo.arithmetic import COEFFICIENT_MAX, OutOfRange, coefficients, noise_key, pow2
 from algo.delayed_scaling import DelayedScaling, State, factor_value, is_rate
 from algo.step import Record, Step, Term
 
@@ -25,13 +25,14 @@ MASTER_BELOW = 13
 MOMENTUM_LIMIT = 1 << 22
 
 _SHIFT_LIMIT = 62
+_DIVERGED = "training has diverged, a lower learning rate may help"
 
 
 def records(step: Step, state: State) -> dict[str, tuple[int, int, int, int]]:
     """Return every record's four signed 64-bit words: AB, D, shift and key, threshold.
 
     Raises:
-        ValueError: a coefficient does not fit, because a fixed exponent is too small.
+        OutOfRange: a coefficient does not fit, because a fixed exponent is too small.
     """
     return {name: _record(record, state) for name, record in step.records.items()}
 
@@ -41,6 +42,9 @@ def scalars(step: Step, state: State, images: int) -> dict[str, tuple[int, ...]]
 
     Args:
         images: images in this mini-batch, at least 1.
+
+    Raises:
+        OutOfRange: a gradient or a coefficient is larger than the coefficient unit can hold.
     """
     return {
         block: tuple(scalar(specification, step, state, images) for specification in specifications)
@@ -74,11 +78,14 @@ def record_numbers(record: Record, state: State) -> tuple[int, int]:
     """Return the AB word and the shift of a record.
 
     Raises:
-        ValueError: a coefficient does not fit.
+        OutOfRange: a coefficient does not fit.
     """
     if record.fixed_shift is not None:
         return 0, record.fixed_shift
-    a, b, shift = coefficients(_coefficient(record.a, record, state), _coefficient(record.b, record, state))
+    try:
+        a, b, shift = coefficients(_coefficient(record.a, record, state), _coefficient(record.b, record, state))
+    except OutOfRange as error:
+        raise OutOfRange(f"{record.name} in iteration {state.iteration}: {error}; {_DIVERGED}") from None
     return _pack(a, b), shift
 
 
@@ -136,6 +143,16 @@ def _shift(arguments: list[str], step: Step, state: State, images: int) -> int:
     return min(max(amount, -_SHIFT_LIMIT), _SHIFT_LIMIT)
 
 
+def _gradient_shift(arguments: list[str], step: Step, state: State, images: int) -> int:
+    """A shift to the left past the limit would carry bits of a sum out of 64: it is refused, not clamped."""
+    limit, amount = int(arguments[0]), int(arguments[1]) + _exponent_sum(arguments[2:], state)
+    if amount > limit:
+        name, largest = arguments[2][1:], limit - int(arguments[1])
+        found = f"the gradient {name} has exponent {state.exponents[name]} in iteration {state.iteration}"
+        raise OutOfRange(f"{found}, parameter updates take up to {largest}; {_DIVERGED}")
+    return max(amount, -_SHIFT_LIMIT)
+
+
 def _power(arguments: list[str], step: Step, state: State, images: int) -> int:
     return min(_rounded(pow2(int(arguments[0]) + _exponent_sum(arguments[1:], state))), COEFFICIENT_MAX)
 
@@ -167,6 +184,10 @@ def _from_exponents(arguments: list[str], step: Step) -> Inputs:
     return Inputs(sums=(tuple(arguments[1:]),))
 
 
+def _from_gradient(arguments: list[str], step: Step) -> Inputs:
+    return Inputs(sums=(tuple(arguments[2:]),))
+
+
 def _from_record(arguments: list[str], step: Step) -> Inputs:
     return record_inputs(step.records[arguments[0]])
 
@@ -191,6 +212,8 @@ _SCALARS = {
     "unbiased": (_unbiased, _from_images),
     "epsilon": (_epsilon, _from_exponents),  # EPSILON -x -x: in units of VAR
     "shift": (_shift, _from_exponents),  # BASE +name -name ...: base plus exponents
+    # LIMIT BASE +gradient: base plus exponent, at most LIMIT
+    "gradient_shift": (_gradient_shift, _from_gradient),
     "power": (_power, _from_exponents),  # BASE +name -name ...: two to it, an 18-bit coefficient
     "bias_shift": (_bias_shift, _from_record_and_unit),  # RECORD FRACTION: from FRACTION bits to the record's D
     "record": (_record_word, _from_record),  # RECORD: its AB word
@@ -200,7 +223,11 @@ _SCALARS = {
 
 
 def scalar(specification: str, step: Step, state: State, images: int) -> int:
-    """Return the signed 64-bit word of a specification."""
+    """Return the signed 64-bit word of a specification.
+
+    Raises:
+        OutOfRange: see `scalars`.
+    """
     kind, *arguments = specification.split()
     return _SCALARS[kind][0](arguments, step, state, images)
 

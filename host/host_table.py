@@ -73,7 +73,7 @@ class HostTable:
         The array is the table's own: the next call changes it.
 
         Raises:
-            ValueError: a coefficient does not fit.
+            OutOfRange: a coefficient or a gradient does not fit.
         """
         sums, rate = self._sums_of(state), state.sgd.rate(state.iteration)
         changed = self._changed(sums, state.sgd, rate, images)

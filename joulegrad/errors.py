@@ -16,8 +16,10 @@ from joulegrad.screen import Screen
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 KNOWN = {
+    "algo.arithmetic.OutOfRange": FAILED,
     "algo.data.DataError": FAILED,
     "algo.graph.ExportError": USAGE,
+    "algo.loss.LossError": FAILED,
     "host.board.BoardError": FAILED,
     "host.check.Mismatch": FAILED,
     "host.run_folder.RunFolderError": FAILED,
@@ -56,7 +58,7 @@ def exit_code(error: BaseException) -> int | None:
     return None
 
 
-def sentence(error: BaseException) -> str:
+def sentence(error: BaseException | str) -> str:
     """Return the message of a known error as one line."""
     text = " ".join(str(error).split())
     return text or f"{type(error).__name__} without a message"

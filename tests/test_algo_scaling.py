@@ -10,7 +10,7 @@ import pytest
 from algo_networks import PreActivation, build
 
 from algo import scaling
-from algo.arithmetic import noise_key
+from algo.arithmetic import OutOfRange, noise_key
 from algo.delayed_scaling import RATE_BITS
 from algo.export import build_step
 from algo.scaling import State, advance, records, scalars, settle, unpack_coefficients
@@ -100,7 +100,7 @@ def test_advance_scales_late_and_moves_followers():
 def test_settle_keeps_coefficients_in_range_and_the_learning_rate_precise():
     weight = next(iter(STEP.weights))
     state = _state(**{f"{weight}.momentum": -60, "conv1": -40, "conv0": 3})
-    with pytest.raises(ValueError, match="does not fit 17 bits"):
+    with pytest.raises(OutOfRange, match=r"^\S+ in iteration 7: a coefficient of about 2\^\d+ does not fit 17 bits"):
         records(STEP, state)
     settled = settle(STEP, state)
     words = records(STEP, settled)
@@ -146,3 +146,20 @@ def test_zero_learning_rate_gives_records():
     weight = next(iter(STEP.weights))
     _, b = unpack_coefficients(scaling.records(STEP, settle(STEP, state))[f"{weight}.w"][0])
     assert b == 0
+
+
+def test_a_momentum_past_what_the_master_can_take_is_an_error():
+    weight = next(iter(STEP.weights))
+    state = settle(STEP, _state(**{f"{weight}.momentum": 20}))
+    with pytest.raises(OutOfRange, match=rf"{weight}.w in iteration 7: .* training has diverged"):
+        records(STEP, state)
+
+
+@pytest.mark.parametrize(("program", "largest"), [("bn1.update", 6), ("conv0.update", 14)])
+def test_a_gradient_past_what_64_bits_take_is_an_error(program, largest):
+    words = [word for word in STEP.scalars[program] if word.startswith("gradient_shift")]
+    name = words[0].split()[3][1:]
+    shifts = [scaling.scalar(word, STEP, _state(**{name: largest}), 8) for word in words]
+    assert max(shifts) <= {"bn1.update": 30, "conv0.update": 38}[program]
+    with pytest.raises(OutOfRange, match=f"the gradient {name} has exponent {largest + 1} .* up to {largest}; training"):
+        scalars(STEP, _state(**{name: largest + 1}), 8)
