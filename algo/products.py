@@ -1,4 +1,7 @@
-"""The array's products in PyTorch, exact: unfolded matrix products in float64, every sum an integer far below 2^53."""
+"""The array's products in PyTorch, exact: unfolded matrix products in float64, every sum an integer far below 2^53.
+
+float64 has no reduced-precision mode on GPUs, and exact sums do not depend on their order, so CPU and GPU give the same bits.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +65,10 @@ def _sum_backward(product: Product, g: torch.Tensor, _: None) -> torch.Tensor:
 
 
 def _max_forward(product: Product, x: torch.Tensor, _: None) -> torch.Tensor:
-    """Values inside the image are at least 1 after the offset of 128, so padding, 0, never wins."""
-    columns = _columns(product, x + 128).long().view(len(x), product.in_shape[0], _taps(product), -1)
+    """Values inside the image are at least 1 after an offset of 129, so padding, 0, is told from a value of -128."""
+    columns = _columns(product, x + 129).long().view(len(x), product.in_shape[0], _taps(product), -1)
     tap = torch.arange(_taps(product), device=x.device).view(1, 1, -1, 1)
-    packed = torch.where(columns > 0, columns << 8 | (255 - tap), 0)
+    packed = torch.where(columns > 0, (columns - 1) << 8 | (255 - tap), 0)
     return packed.amax(2).view(len(x), *product.out_shape)
 
 

@@ -72,3 +72,11 @@ def test_pools(kernel, stride, pad):
     np.testing.assert_array_equal(_run("sum_backward", g, None, *geometry), spread)
     np.testing.assert_array_equal(_run("max_forward", x, None, *geometry), best)
     np.testing.assert_array_equal(_run("max_backward", g, index, *geometry), routed)
+
+
+def test_the_lowest_value_wins_over_padding():
+    x = np.full((N, C, H, W), -128)
+    packed = _run("max_forward", x, None, (2, 2), 2, (1, 1), (H // 2 + 1, W // 2 + 1), C)
+    assert (packed >> 8 == 0).all()
+    assert (255 - (packed[:, :, 0, 0] & 255) == 3).all(), "only the last tap of the first window lies inside"
+    assert (255 - (packed[:, :, 1, 1] & 255) == 0).all()
