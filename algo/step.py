@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-PRODUCTS = ("forward", "grad_input", "grad_weight", "sum_forward", "sum_backward", "max_forward", "max_backward")
-
 
 @dataclass(frozen=True)
 class Tensor:

@@ -65,8 +65,7 @@ def show_bench(result: dict, screen: Screen) -> None:
     executed = result["iterations_executed"]
     out.print(f"{result['benchmark']} on {result['board']} ({result['config']}), {executed} iterations", markup=False)
     out.print(f"  loss            {result['loss']:.4f} nats (last mini-batch)")
-    if result["accuracy"] is not None:
-        out.print(f"  test accuracy   {100 * result['accuracy']:.2f} % of {result['test_images']} held-out images")
+    out.print(f"  test accuracy   {100 * result['accuracy']:.2f} % of {result['test_images']} held-out images")
     if result["bit_exact"]:
         out.print("  bit exact       yes, after every iteration, against the PyTorch emulator")
         error = result["cycles_predicted_error"]

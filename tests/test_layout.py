@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FLOW = ["algo", "hw", "host", "measurements", "joulegrad"]
 FILES = [path for folder in FLOW for path in sorted((ROOT / folder).glob("*.py"))]
 TORCH_FREE = {
-    "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd",
+    "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd", "data",
 }
 
 
