@@ -210,8 +210,8 @@ class Emulator:
         product, weight, values = node.product, node.weight, self.values
         acc = products.compute(product, values[product.a], values[product.b]).view(self.step.weights[weight].shape)
         w, m = values[f"{weight}.master"], values[f"{weight}.momentum"]
-        t = saturate(self._wide(node.record_t, to_operand(acc, node.su), w), WIDE_MAX)
-        m = self._wide(node.record_m, m, t)
+        t = saturate(self._wide(node.record_t, m, w), WIDE_MAX)
+        m = self._wide(node.record_m, to_operand(acc, node.su), t)
         self._raise(node.maximum, m)
         m = saturate(m, WIDE_MAX)
         w = saturate(self._wide(node.record_w, w, m), WIDE_MAX)

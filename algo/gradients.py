@@ -160,14 +160,15 @@ class _Backward:
             self.pending.append(node)
 
     def _update(self, op: Op, g: str) -> Update:
+        """The weight update. Weight decay shares a pass, and so a shift, with momentum: beside the gradient's sums, whose
+        coefficient may be 2^16 times larger, it would round to nothing."""
         lowering, weight, layer = self.lowering, weight_name(op), op.layer
         master, momentum, next_ = f"{weight}.master", f"{weight}.momentum", f"{weight}.next"
         shift = operand_shift(lowering.batch * layer.shape[1] * layer.shape[2])
+        # The first record of a result is the one that calibration starts its exponent from.
+        lowering.record(f"{weight}.m", momentum, a=Term(scaled_by(shift), (op.x, g)), b=Term("one", (momentum,)))
         lowering.record(
-            f"{weight}.t", momentum, a=Term(scaled_by(shift), (op.x, g)), b=Term("weight_decay", (master,))
-        )
-        lowering.record(
-            f"{weight}.m", momentum, a=Term("momentum", (f"{momentum}.previous",)), b=Term("one", (momentum,))
+            f"{weight}.t", momentum, a=Term("momentum", (f"{momentum}.previous",)), b=Term("weight_decay", (master,))
         )
         lowering.record(f"{weight}.w", master, a=Term("one", (master,)), b=Term("neg_lr", (momentum,)))
         lowering.record(f"{weight}.w8", next_, a=Term("one", (master,)))

@@ -196,7 +196,7 @@ class Compute:
 class Update:
     """grad_weight and the weight update, on 24-bit values, nearest rounding, saturated to +-(2^23 - 1):
 
-    t = A acc + B w (`record_t`), m = A m + B t (`record_m`, maximum `maximum`), w = A w + B m (`record_w`),
+    t = A m + B w (`record_t`), m = A acc + B t (`record_m`, maximum `maximum`), w = A w + B m (`record_w`),
     w8 = A w saturated to int8 (`record_w8`, maximum `maximum_w8`, "" for none). su: right shift of acc.
     """
 

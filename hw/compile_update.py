@@ -57,10 +57,10 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     segment.load_words("U", u_m.base, momentum.offset + at, WIDE * rows)
     segment.load_words("U", u_w.base, master.offset + at, WIDE * rows)
     wide_v = {"v_src": 2, "dst_wide": 1}
-    _emit(segment, tables, node.record_t, rows, **wide_v, u_src=3, acc_clear=1, u_base=row, su=node.su,
-          v_base=v_w.base, dst=DST["V"], o_base=v_t.base)
-    _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), u_src=2,
-          u_base=u_m.base, v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
+    _emit(segment, tables, node.record_t, rows, **wide_v, u_src=2, u_base=u_m.base, v_base=v_w.base,
+          dst=DST["V"], o_base=v_t.base)
+    _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), u_src=3, acc_clear=1,
+          u_base=row, su=node.su, v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
     _emit(segment, tables, node.record_w, rows, **wide_v, u_src=2, u_base=u_w.base, v_base=v_t.base,
           dst=DST["U"], o_base=u_w.base)
     _emit(segment, tables, node.record_w8, rows, **_maximum(tables, node.maximum_w8), u_src=2, u_base=u_w.base,

@@ -10,6 +10,7 @@ import torch
 from algo_networks import Pooled, PreActivation, build
 from torch import nn
 
+from algo import scaling
 from algo.coefficient_programs import PARAMETER_FRACTION, RUNNING_MEAN_FRACTION, RUNNING_VARIANCE_FRACTION
 from algo.data import random_images
 from algo.emulator import Emulator
@@ -128,3 +129,16 @@ def test_a_gradient_of_zeros_changes_nothing_and_the_next_one_arrives(kind):
     beside.iterate(images, labels)
     for name, now in beside.present().items():
         assert (now != before[name]).any(), name
+
+
+def test_weight_decay_keeps_its_precision_beside_large_gradients():
+    beside = _Beside(Pooled, Sgd(lr=Fraction(1, 10), weight_decay=Fraction(1, 2000)))
+    for at in (0, 12, 24):
+        state = beside.emulator.state
+        for name, (word, _, shift_key, _) in scaling.records(beside.emulator.step, state).items():
+            weight = name.removesuffix(".t")
+            if weight in beside.emulator.step.weights:
+                _, decay = scaling.unpack_coefficients(word)
+                exponent = state.exponents[f"{weight}.master"] - state.exponents[f"{weight}.momentum"]
+                assert decay / 2 ** (shift_key >> 32) == pytest.approx(2.0**exponent / 2000, rel=0.01), (at, name)
+        beside.iterate(beside.data.train[at : at + 12], beside.data.train_labels[at : at + 12])
