@@ -61,6 +61,13 @@ def test_a_segment_copies_and_counts(board):
     }
 
 
+def test_what_was_read_stays_as_it_was(board):
+    board.write(0x100, bytes(range(64)))
+    read = board.read(0x100, 64)
+    board.write(0x100, bytes(64))
+    assert read.tolist() == list(range(64))
+
+
 def test_a_second_segment_starts_from_fresh_counters(board):
     count = put(board, copy_through_u(16))
     for _ in range(2):
