@@ -66,8 +66,11 @@ class Memory:
 
 @dataclass
 class _Engine:
+    """An engine's instructions: waiting, under way (`free_at`, `busy` cycles in all, or a stream), and not yet seen as done."""
+
     queue: deque = field(default_factory=deque)
     free_at: float = 0.0
+    busy: float = 1.0
     finishing: deque = field(default_factory=deque)
     stream: isa.Instruction | None = None
     remaining: float = 0.0
@@ -146,6 +149,17 @@ def _cycles(f: isa.Instruction, n: int, config: Config, programs: np.ndarray) ->
     words = programs[f["pc"] : f["pc"] + f["length"]]
     names = [scalar_ops.decode(int(word) & 0xFFFFFFFF)[0] for word in words]
     return COEFFICIENT_CYCLES + f["ch_count"] * sum(SCALAR_CYCLES.get(name, 1) for name in names)
+
+
+def _words_read(f: isa.Instruction, memory: str) -> int:
+    """Return the words of U or V that a vector instruction reads for a vector."""
+    source = {"U": f["u_src"], "V": f["v_src"]}.get(memory, 0)
+    return {1: 1, 2: 4}.get(source, 0)
+
+
+def _words_written(f: isa.Instruction, memory: str) -> int:
+    """Return the words of U or V that a vector instruction writes for a vector."""
+    return (4 if f["dst_wide"] else 1) if memory == {2: "U", 3: "V"}.get(f["dst"]) else 0
 
 
 class _Simulation:
@@ -239,18 +253,29 @@ class _Simulation:
                 engine.stream, engine.remaining = f, cost
                 engine.peak = min(_peak(f, self.config), self.memory.bytes_per_cycle)
             else:
-                engine.free_at = self.now + cost
+                engine.free_at, engine.busy = self.now + cost, cost
                 engine.finishing.append((engine.free_at, f))
         return started
 
     def _rates(self) -> list[float]:
-        """Bytes per cycle of every engine: each streaming one gets its peak, or what is left, evenly."""
-        streams = [e for e in self.engines if e.stream is not None]
-        left, shares = self.memory.bytes_per_cycle, {}
-        for i, engine in enumerate(sorted(streams, key=lambda e: e.peak)):
-            shares[id(engine)] = min(engine.peak, left / (len(streams) - i))
-            left -= shares[id(engine)]
-        return [shares.get(id(e), 0.0) for e in self.engines]
+        """Bytes per cycle of every engine: each streaming one gets what it can move, or what is left, evenly."""
+        peaks = sorted((self._open(e), number) for number, e in enumerate(self.engines) if e.stream is not None)
+        left, rates = self.memory.bytes_per_cycle, [0.0] * len(self.engines)
+        for i, (peak, number) in enumerate(peaks):
+            rates[number] = min(peak, left / (len(peaks) - i))
+            left -= rates[number]
+        return rates
+
+    def _open(self, engine: _Engine) -> float:
+        """Return the bytes per cycle that a transfer can move while the vector unit goes first at its scratchpad."""
+        vector = self.engines[isa.ENGINES.index("vector")]
+        if vector.free_at <= self.now:
+            return engine.peak
+        f = vector.finishing[-1][1]
+        name = isa.MEMORIES[engine.stream["mem"]].name
+        words = _words_written(f, name) if engine.stream.op == "load" else _words_read(f, name)
+        taken = min(words * f["n_img"] * f["img_px"] / vector.busy, 1.0)
+        return min(engine.peak, self.config.g * (1 - taken)) if words else engine.peak
 
     def _next(self) -> float:
         times = [e.finishing[0][0] for e in self.engines if e.finishing]
