@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from host import board_sim
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
+from host.core_driver import DONE
 from host.run_folder import read_record
 from hw import isa
 from hw.config import load_config
@@ -146,3 +148,39 @@ def test_ctrl_c_ends_the_process_and_marks_the_run(tmp_path):
     assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in errors
     record = read_record(tmp_path / "run")
     assert (record["status"], record["iterations"]) == ("aborted", 1)
+
+
+class SlowCore:
+    """A core that works in slices of 100 cycles and completes an instruction every `each` of them, `count` in all."""
+
+    def __init__(self, each, count):
+        self.each, self.count, self.cycles = each, count, 0
+
+    def run(self, cycles):
+        self.cycles += min(cycles, 100)
+        return self.cycles >= self.each * self.count
+
+    def write_register(self, address, value):
+        pass
+
+    def read_register(self, address):
+        if address == isa.REGISTERS["STATUS"][0]:
+            return DONE
+        return 0 if address % 8 else self.cycles // self.each
+
+    def close(self):
+        pass
+
+    reset = close
+
+
+@pytest.mark.parametrize(("each", "hangs"), [(900, False), (2100, True)])
+def test_a_core_hangs_when_no_instruction_is_completed_in_as_many_cycles(monkeypatch, each, hangs):
+    monkeypatch.setattr(board_sim, "SimulatedCore", lambda config, settings: SlowCore(each, 12))
+    with open_board("sim", CONFIG, hang_cycles=1000) as board:
+        board.start(0, 12)
+        if hangs:
+            with pytest.raises(BoardTimeout, match="completed 0 of 12 instructions"):
+                board.wait(20)
+        else:
+            assert board.wait(20)["instructions"] == 12

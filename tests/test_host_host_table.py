@@ -77,3 +77,11 @@ def test_maxima_are_read_from_their_places(exported):
     layout = table_layout(exported.step)
     maxima = HostTable(exported.step, layout).maxima(np.arange(layout.words))
     assert maxima == layout.maxima
+
+
+def test_a_threshold_reaches_its_record(exported):
+    name, record = next(iter(exported.step.records.items()))
+    step = replace(exported.step, records=exported.step.records | {name: replace(record, threshold=5)})
+    layout = table_layout(step)
+    assert np.array_equal(HostTable(step, layout).words(exported.state, 8), fresh(step, layout, exported.state, 8))
+    assert HostTable(step, layout).words(exported.state, 8)[layout.records[name] + 3] == 5
