@@ -65,3 +65,10 @@ def test_a_wrong_result_is_named(golden):
     expected[1, 2, 3, 4] ^= 1
     object.__setattr__(kernel, "expected", expected)
     assert np.array_equal(run_kernel(golden, kernel).difference.index, (1, 2, 3, 4))
+
+
+def test_what_the_accumulators_held_before_does_not_matter():
+    kernel = compile_kernel("grad_weight", 2, 5, 6, 6, 5, 3, 1, 1, TINY)
+    with open_board("golden", TINY, ddr_bytes=1 << 18) as board:
+        board.state.acc[:] = 1 << 20
+        assert run_kernel(board, kernel).exact
