@@ -26,6 +26,9 @@ RESULT = "result"
 OPERAND_STD = sqrt((127 * 128) / 3)
 """Standard deviation of uniform integers from -127 to 127."""
 
+LARGEST_BYTES = 1 << 26
+"""Of DDR for operands and result: what a simulated board has; the reference needs eight times as much memory."""
+
 RESULT_STD = 40
 """Standard deviation aimed at for the int8 result: few saturate and few are zero."""
 
@@ -57,18 +60,20 @@ def compile_kernel(
     if not n < config.list_words:
         raise CompileError(f"a batch of {n} images and its count do not fit the image list of {config.list_words} words")
     shapes = {"x": (n, c, h, w), "weight": (k, c, r, r), "g": (n, k, oh, ow)}
+    result_shape = {"forward": shapes["g"], "grad_input": shapes["x"], "grad_weight": shapes["weight"]}[kind]
+    memory = MemoryMap(config.g)
+    memory.add(HOST_TABLE, "words", (4,))
+    memory.add(IMAGE_LIST, "words", (1 + n,))
+    for name in (product.a, product.b):
+        memory.add(name, "weight" if name == "weight" else "activation", shapes[name])
+    memory.add(RESULT, "weight" if kind == "grad_weight" else "activation", result_shape)
+    if memory.size > LARGEST_BYTES:
+        raise CompileError(f"operands and result take {memory.size} bytes of DDR; {LARGEST_BYTES} are the most for one product")
     rng = np.random.default_rng(seed)
     operands = {name: rng.integers(-127, 128, shapes[name], np.int8) for name in (product.a, product.b)}
     terms = {"forward": c * r * r, "grad_input": k * r * r, "grad_weight": n * oh * ow}[kind]
     su = max(0, (terms * 127 * 127).bit_length() - 24)
     shift = max(0, round(log2(OPERAND_STD**2 * sqrt(terms) / RESULT_STD)) - su)
-    result_shape = {"forward": shapes["g"], "grad_input": shapes["x"], "grad_weight": shapes["weight"]}[kind]
-    memory = MemoryMap(config.g)
-    memory.add(HOST_TABLE, "words", (4,))
-    memory.add(IMAGE_LIST, "words", (1 + n,))
-    for name in operands:
-        memory.add(name, "weight" if name == "weight" else "activation", shapes[name])
-    memory.add(RESULT, "weight" if kind == "grad_weight" else "activation", result_shape)
     initial = {HOST_TABLE: np.array([1, 0, shift << 32, 0], np.int64), IMAGE_LIST: np.array([n, *range(n)], np.int64), **operands}
     host = TableLayout({"requantise": 0}, {}, {}, 4)
     code = {CLEAR: clear_segment(config, memory), SEGMENT: _segment(product, n, su, config, memory, host)}

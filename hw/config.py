@@ -11,6 +11,11 @@ from pathlib import Path
 from hw import isa
 
 CONFIGS = Path(__file__).parent / "configs"
+LEAST = 4
+"""Words of the smallest memory: the RTL has no zero-bit addresses, and compares more than one of their bits."""
+
+MOST = {"acc_rows": 1 << 15, "block_words": 1 << 8, "clk_hz": 10_000_000_000}
+"""Largest values where it is not 2^16 words, all that the instructions' 16-bit addresses reach."""
 
 
 class ConfigError(ValueError):
@@ -62,8 +67,13 @@ class Config:
             raise ConfigError(f"configuration {self.name}: axi_bits is {self.axi_bits}; it is 32 or 64 and at most 8 g")
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if entry.name.endswith(("_words", "_rows")) and value & (value - 1):
-                raise ConfigError(f"configuration {self.name}: {entry.name} is {value}, not a power of two")
+            if entry.name.endswith(("_words", "_rows")):
+                most = MOST.get(entry.name, 1 << 16)
+                if value & (value - 1) or not LEAST <= value <= most:
+                    allowed = f"a power of two from {LEAST} to {most}"
+                    raise ConfigError(f"configuration {self.name}: {entry.name} is {value}, not {allowed}")
+        if self.clk_hz > MOST["clk_hz"]:
+            raise ConfigError(f"configuration {self.name}: clk_hz is {self.clk_hz}; it is at most {MOST['clk_hz']}")
 
     @property
     def beat_bytes(self) -> int:
@@ -97,8 +107,10 @@ def load_config(name: str) -> Config:
         known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.json")))
         raise ConfigError(f"no configuration {name!r}: known are {known}, or a path to a .json file")
     try:
-        entries = json.loads(path.read_text())
-    except ValueError as error:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {error}") from None
     if not isinstance(entries, dict):
         raise ConfigError(f"{path} holds a {type(entries).__name__}, not an object of sizes")

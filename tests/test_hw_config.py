@@ -1,0 +1,59 @@
+"""Configurations that cannot be built are refused with the entry, what was found and what would be right."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hw.config import CONFIGS, ConfigError, load_config
+
+TINY = json.loads((CONFIGS / "tiny.json").read_text())
+
+
+def stored(tmp_path, text: str | bytes):
+    path = tmp_path / "own.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_a_file_of_ones_own_is_named_after_the_file(tmp_path):
+    config = load_config(stored(tmp_path, json.dumps(TINY)))
+    assert config.name == "own" and config.config_hash == load_config("tiny").config_hash
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "words"),
+    [
+        ("g", 5, "g is 5; the array's side is 4, 8, 16 or 32"),
+        ("a_words", "1024", "a_words is '1024', not a positive integer"),
+        ("a_words", -4, "a_words is -4, not a positive integer"),
+        ("a_words", 1000, "a_words is 1000, not a power of two from 4 to 65536"),
+        ("a_words", 1 << 40, "not a power of two from 4 to 65536"),
+        ("mask_words", 2, "mask_words is 2, not a power of two from 4"),
+        ("acc_rows", 1 << 16, "not a power of two from 4 to 32768"),
+        ("block_words", 512, "not a power of two from 4 to 256"),
+        ("clk_hz", 1e8, "clk_hz is 100000000.0, not a positive integer"),
+        ("clk_hz", 10**30, "it is at most 10000000000"),
+        ("axi_bits", 64, "axi_bits is 64; it is 32 or 64 and at most 8 g"),
+    ],
+)
+def test_sizes_that_cannot_be(tmp_path, entry, value, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(stored(tmp_path, json.dumps({**TINY, entry: value})))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "holds a list, not an object of sizes"),
+        (json.dumps({k: v for k, v in TINY.items() if k != "g"}), "missing entries .'g'."),
+        (json.dumps({**TINY, "h": 1}), "unknown entries .'h'."),
+    ],
+)
+def test_files_that_are_none(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load_config(stored(tmp_path, text))
