@@ -17,6 +17,7 @@ bench: $(VENV)/.run
 	$(VENV)/bin/joulegrad bench digits $(BENCH_ARGS)
 
 test: $(VENV)/.test
+	@case '$(CURDIR)' in *' '*) echo "the RTL tests need a checkout path without spaces (make bench does not): $(CURDIR)" >&2; exit 1;; esac
 	$(PY) -m pytest -n 2 $(TEST_ARGS)
 
 lint: $(VENV)/.test

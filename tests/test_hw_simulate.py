@@ -1,8 +1,10 @@
 """The simulated core is built once per set of sources and sizes, and says in one sentence why it cannot be built."""
 
 import dataclasses
+import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from hw import simulate, verilator
 from hw.config import load_config
-from hw.simulated_core import MemorySettings
+from hw.simulated_core import MemorySettings, SimulatedCore
 
 ROOT = Path(__file__).parents[1]
 TINY = load_config("tiny")
@@ -96,3 +98,65 @@ def test_a_file_list_with_a_hole_is_refused(tmp_path):
     (tmp_path / "files.f").write_text("// comment\nrtl/nothing.sv\n")
     with pytest.raises(verilator.ToolError, match="names files that are not there: .*nothing.sv"):
         simulate.rtl_files(tmp_path / "files.f")
+
+
+FAKE = """#!/bin/sh
+for argument in "$@"; do
+  case $argument in
+    "-fPIC "*|"OPT_FAST"*) ;;
+    *" "*) echo "%Error: a space in $argument" >&2; exit 2 ;;
+  esac
+  [ "$previous" = --Mdir ] && folder=$argument
+  previous=$argument
+done
+echo library > "$folder/libcore.so"
+"""
+
+
+def fake_tool(folder: Path, text: str) -> verilator.Verilator:
+    """A tool that has Verilator's options."""
+    executable = folder / "verilator"
+    executable.write_text(text)
+    executable.chmod(0o755)
+    return verilator.Verilator(executable, None, "fake", ())
+
+
+def test_make_sees_no_space_of_any_folder(tmp_path, monkeypatch):
+    here = tmp_path / "a checkout in Köln"
+    (here / "sim").mkdir(parents=True)
+    (here / "sim" / "core_sim.cpp").write_text("")
+    monkeypatch.setattr(simulate, "SIM", here / "sim")
+    target = here / "build" / "tiny"
+    target.parent.mkdir()
+    simulate._build(TINY, fake_tool(tmp_path, FAKE), target)
+    assert (target / "libcore.so").read_text() == "library\n"
+    assert [path.name for path in target.parent.iterdir()] == ["tiny"]
+
+
+def test_a_build_that_is_ended_ends_what_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate, "BUILD_TIMEOUT_S", 1)
+    tool = fake_tool(tmp_path, f"#!/bin/sh\nsleep 60 &\necho $! > '{tmp_path}/pid'\nwait\n")
+    with pytest.raises(verilator.ToolError, match="tiny took more than 1 s"):
+        simulate._build(TINY, tool, tmp_path / "tiny")
+    status = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    deadline_s = time.monotonic() + 10
+    while status.exists() and status.read_text().split()[2] != "Z" and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert not status.exists() or status.read_text().split()[2] == "Z"
+
+
+def test_a_broken_compiler_and_an_unwritable_folder_are_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(verilator.ToolError, match="tiny failed: .*file.* cannot be written: "):
+        simulate.build(TINY, tmp_path / "file" / "build")
+    (tmp_path / "g++").write_text("#!/bin/sh\necho no licence >&2\nexit 3\n")
+    (tmp_path / "g++").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(verilator.ToolError, match=r"g\+\+ --version fails with exit code 3: no licence"):
+        simulate.build(TINY, tmp_path / "build")
+
+
+def test_a_damaged_library_is_one_sentence(tmp_path):
+    (tmp_path / "libcore.so").write_text("cut short")
+    with pytest.raises(verilator.ToolError, match="libcore.so cannot be loaded: .*delete its folder"):
+        SimulatedCore(TINY, library=tmp_path / "libcore.so")
