@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -158,8 +159,18 @@ def boards(as_json: JsonOption = False) -> None:
 
 
 def main() -> None:
-    """Entry point of the command `joulegrad`."""
-    app()
+    """Entry point of the command `joulegrad`. With --json an option that does not parse is an object, too."""
+    if "--json" not in sys.argv:
+        app()
+        return
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        Screen(as_json=True).fail(errors.sentence(error.format_message()))
+        code = error.exit_code
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """User mistakes and broken surroundings as one sentence: the errors that are known, and what becomes of them.
 
-Errors are known by qualified name, so that nothing heavy is imported to recognise them. What is not in the table is
-a fault of this software and keeps its traceback.
+Errors are known by qualified name, so that nothing heavy is imported to recognise them. What is not in the table, and
+no error of the operating system (a full disk behind standard output), is a fault of this software and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -99,8 +99,10 @@ def reported(screen: Screen) -> Iterator[None]:
             raise
         screen.fail(f"this command needs {error.name}, which is not installed: pip install 'joulegrad[{extra}]'")
         raise Exit(FAILED) from None
+    except BrokenPipeError:  # who reads the output has closed it and wants no message
+        raise
     except Exception as error:
-        code = exit_code(error)
+        code = FAILED if isinstance(error, OSError) else exit_code(error)
         if code is None:
             raise
         screen.fail(sentence(error))

@@ -33,9 +33,9 @@ class Screen:
 
     def result(self, data: dict) -> None:
         """Write the command's one JSON object, where it is asked for."""
+        self._said = True  # also where it fails half-way: a second object would not mend the first
         if self.json:
             print(json.dumps(data, indent=1, allow_nan=False), flush=True)
-        self._said = True
 
     def fail(self, message: str) -> None:
         """Say why the command fails; with `json` also as the JSON object, if none has been written."""

@@ -107,6 +107,7 @@ def test_a_wrong_product_is_said_with_its_place(monkeypatch):
         (["kernel", "forward", *SMALL, "--r", "9", "--pad", "1"], 2, ("--r 9", "5 x 4")),
         (["kernel", "forward", *SMALL, "--seed", "-1"], 2, ("--seed -1",)),
         (["kernel", "forward", *SMALL, "--n", "5000"], 2, ("5000", "image list")),
+        (["kernel", "forward", *SMALL, "--h", "9000", "--w", "9000"], 2, ("bytes of DDR", "67108864")),
         (["kernel", "forward", *SMALL, "--stalls", "0.1"], 2, ("--stalls", "golden")),
         (["kernel", "forward", *SMALL, "--stalls", "2"], 2, ("--stalls 2", "0.95")),
         (["bench", "digits", "--steps", "0"], 2, ("--steps 0", "at least 1")),
@@ -139,6 +140,30 @@ def test_usage_errors_have_exit_code_2_and_no_traceback(arguments):
     done = run(*arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr and done.stdout == ""
+    done = run(*arguments, "--json")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    data = json.loads(done.stdout)
+    assert data["schema"] == 1 and data["error"] and data["run_dir"] is None
+    assert f"joulegrad: {data['error']}" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["people", "json"])
+def test_a_full_disk_behind_standard_output_is_one_sentence(options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "joulegrad.cli", "kernel", "forward", *SMALL, *options]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert done.returncode == errors.FAILED
+    assert "Traceback" not in done.stderr and "No space left" in done.stderr
+
+
+def test_a_reader_that_has_gone_gets_no_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "joulegrad.cli", "kernel", "forward", *SMALL, "--json"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    os.close(write)
+    assert done.returncode == errors.FAILED and done.stderr == ""
 
 
 def test_a_missing_tool_is_one_sentence(monkeypatch):
