@@ -32,8 +32,8 @@ synthesis: $(VENV)/.test
 
 # A venv sees the system's packages only where torch is among them.
 $(PY):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "joulegrad needs Python 3.10 or newer, $(PYTHON) is older: set PYTHON" >&2; exit 1; }
-	$(PYTHON) -m venv $$($(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("torch") else "")') $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "joulegrad needs Python 3.10 or newer, and $(PYTHON) is none: set PYTHON" >&2; exit 1; }
+	$(PYTHON) -m venv $$($(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("torch") else "")') $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: setup.cfg pyproject.toml constraints.txt | $(PY)
 	$(PY) -c 'import torch' 2>/dev/null || $(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch

@@ -53,9 +53,13 @@ def export(
     Raises:
         ExportError: something in the network, its parameters or the images is not supported.
     """
-    if images.dtype != np.int8 or images.ndim != 4 or len(images) != len(labels) or not len(images):
-        found = f"{images.dtype} {images.shape} with {len(labels)} labels"
-        raise ExportError(f"images are {found}; int8 (n, c, h, w) and n labels are needed")
+    if not isinstance(images, np.ndarray) or images.dtype != np.int8 or images.ndim != 4:
+        found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
+        raise ExportError(f"images are {found}; a numpy array of int8 (n, c, h, w) is needed")
+    if len(images) != len(labels) or not len(images):
+        raise ExportError(f"there are {len(images)} images and {len(labels)} labels; as many of both are needed, at least one")
+    if not isinstance(exponent, int):
+        raise ExportError(f"the exponent of the images is {exponent!r}; an integer is needed, value = q * 2^exponent")
     step = build_step(module, images.shape[1:], batch)
     modules = dict(module.named_modules())
     tensors, exponents = first_tensors(step, modules)

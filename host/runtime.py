@@ -132,8 +132,13 @@ class Runtime:
         """Return loss and accuracy over a data set, with the running statistics of batch norm.
 
         Args:
-            images: int8 (n, c, h, w); labels: (n,).
+            images: int8 (n, c, h, w), n from 1; labels: (n,).
+
+        Raises:
+            ValueError: no images, or as many labels as images are not there.
         """
+        if not len(images) or len(images) != len(labels):
+            raise ValueError(f"{len(images)} images and {len(labels)} labels; as many of both are needed, at least one")
         batch = self._input.batch
         batches = [(images[i : i + batch], labels[i : i + batch]) for i in range(0, len(images), batch)]
         loss = correct = 0

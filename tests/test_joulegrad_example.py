@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from torch import nn
 
 import joulegrad
 
@@ -39,3 +41,39 @@ def test_importing_joulegrad_is_light():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ImportError):
         from joulegrad import nothing_of_that_name  # noqa: F401
+
+
+def network(middle: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(2, 4, 3), middle, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+IMAGES, LABELS = np.ones((4, 2, 5, 5), np.int8), np.arange(4) % 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"module": network(nn.SiLU())}, "1 is a SiLU; supported are Conv2d"),
+        ({"module": network(nn.Conv2d(4, 4, 3, groups=2))}, "1 has groups 2"),
+        ({"images": IMAGES.tolist()}, "images are a list; a numpy array of int8"),
+        ({"images": IMAGES.astype(np.float32)}, r"images are float32 \(4, 2, 5, 5\); a numpy array of int8"),
+        ({"labels": LABELS[:3]}, "4 images and 3 labels"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "0 images and 0 labels"),
+        ({"exponent": -0.5}, "exponent of the images is -0.5; an integer"),
+        ({"batch": 30_000}, "sums 270000 products in grad_weight; 133144"),
+    ],
+)
+def test_a_network_or_images_that_cannot_be_are_one_sentence(change, words):
+    asked = {"module": network(nn.ReLU()), "images": IMAGES, "labels": LABELS, "exponent": -5, "batch": 4} | change
+    with pytest.raises(ValueError, match=words):
+        joulegrad.export(**asked, sgd=joulegrad.Sgd())
+
+
+def test_an_evaluation_of_nothing_is_refused():
+    config = joulegrad.load_config("tiny")
+    exported = joulegrad.export(network(nn.ReLU()), IMAGES, LABELS, -5, batch=4, sgd=joulegrad.Sgd())
+    program = joulegrad.compile_step(exported.step, config, exported.tensors, exported.state)
+    with joulegrad.open_board("golden", config) as board:
+        run = joulegrad.Runtime(board, program, exported.state)
+        with pytest.raises(ValueError, match="0 images and 0 labels"):
+            run.evaluate(IMAGES[:0], LABELS[:0])
