@@ -1,5 +1,6 @@
 """hw/rtl/control.sv and counters.sv: registers over cocotbext-axi, the life of a segment, exact counters."""
 
+import itertools
 import random
 
 import cocotb
@@ -167,6 +168,21 @@ async def soft_reset(dut):
     await bench.write(REG["CTRL"], 1)
     dut.finished_i.value = 1
     assert await bench.until_idle() == DONE
+
+
+@cocotb.test()
+async def soft_reset_leaves_nothing_behind(dut):
+    """Whenever it comes, also while the counters settle: neither done nor error nor interrupt."""
+    bench = await Bench(dut).begin()
+    await bench.write(REG["IRQ_ENABLE"], 1)
+    for code, delay in itertools.product((0, 3), range(50)):
+        await bench.write(REG["CTRL"], 1)
+        dut.finished_i.value, dut.error_i.value = 1, code
+        await ClockCycles(dut.clk_i, 1 + delay)
+        await bench.write(REG["CTRL"], 2)
+        assert await bench.until_idle() == 0, f"after {delay} cycles"
+        assert not dut.irq_o.value
+        dut.finished_i.value = dut.error_i.value = 0
 
 
 @cocotb.test()

@@ -5,7 +5,8 @@
 //
 // clear_o empties engines, queues and tokens. On an error the first code, engine and
 // instruction are kept, stop_o keeps the engines from starting more, and bursts under way end before the
-// error is shown. Read-only and unknown addresses take writes without effect and answer OKAY; SEG_* may
+// error is shown. A start while busy has no effect; a soft reset ends what runs and leaves neither done nor
+// error. Read-only and unknown addresses take writes without effect and answer OKAY; SEG_* may
 // be written while the core is busy, BASE_* not. One access at a time, 2 cycles each.
 // Golden function: hw/isa.py REGISTERS, host drivers.
 
@@ -60,7 +61,7 @@ module control import joulegrad_pkg::*; #(
   logic [3:0]  code_q;
   logic [2:0]  engine_q;
   logic [31:0] error_index_q, seg_addr_q, seg_count_q, base_lo_q, base_hi_q;
-  logic        write, read, write_control, start, soft_reset;
+  logic        write, read, write_control, start, soft_reset, ending;
   logic [31:0] rdata, mask;
   logic [9:0]  waddr, raddr, counter_offset;  // of whole words
   logic        unused_addr;
@@ -83,6 +84,8 @@ module control import joulegrad_pkg::*; #(
   assign write_control = write && waddr == RegCtrl && s_axi_wstrb_i[0];
   assign soft_reset    = write_control && s_axi_wdata_i[1];
   assign start         = write_control && s_axi_wdata_i[0] && !soft_reset && state_q == StRest;
+
+  assign ending        = soft_q || soft_reset;
 
   assign counter_offset = raddr - RegCounters;
   assign counter_o      = counter_offset[7:3];
@@ -177,7 +180,7 @@ module control import joulegrad_pkg::*; #(
         StDiscard: state_q <= StSettle;
         default: if (settled_i) begin
           state_q <= StRest;
-          if (soft_q) begin
+          if (ending) begin
             code_q   <= ErrorNone;
             engine_q <= '0;
           end else begin
@@ -199,7 +202,7 @@ module control import joulegrad_pkg::*; #(
   // The interrupt stands from the end of a segment until it is cleared.
   always_ff @(posedge clk_i) begin
     if (!rst_ni) pending_q <= 1'b0;
-    else if (state_q == StSettle && settled_i && !soft_q) pending_q <= 1'b1;
+    else if (state_q == StSettle && settled_i && !ending) pending_q <= 1'b1;
     else if (start || soft_reset || (write_control && s_axi_wdata_i[2])) pending_q <= 1'b0;
   end
 
