@@ -9,26 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from hw import isa
-from hw.state import CoreError, CoreState
+from hw.state import CoreError, CoreState, check_instruction
 
 SLOT_COUNTERS = ("slots_forward", "slots_grad_input", "slots_grad_weight", "slots_pool")
 """Counter of an instruction's slots, by its field `product`."""
 
 ADDRESS_MASK = 0xFFFF
-_NOT_WITH_OS = ("scatter", "select", "acc_max", "transpose", "hold_weights", "use_blocks")
-
-
-def check_modes(instruction: isa.Instruction) -> None:
-    """Raise CoreError("malformed") for a combination of mode bits that has no meaning."""
-    if instruction["os"]:
-        wrong = [name for name in _NOT_WITH_OS if instruction[name]]
-        if wrong:
-            raise CoreError("malformed", f"array: os with {', '.join(wrong)} set, which output-stationary passes do not take")
-    if instruction["select"] and not (instruction["scatter"] and instruction["hold_weights"]):
-        raise CoreError("malformed", "array: select without scatter and hold_weights, but indices are stored for the plain side")
-    taps = instruction["n_ky"] * instruction["n_kx"]
-    if (instruction["select"] or instruction["acc_max"]) and taps > 256:
-        raise CoreError("malformed", f"array: maximum over {taps} taps, but an index has 8 bits, for 256 taps at most")
 
 
 def executed_passes(instruction: isa.Instruction, block_list: np.ndarray) -> np.ndarray:
@@ -99,7 +85,7 @@ def execute_array(state: CoreState, instruction: isa.Instruction) -> None:
     Raises:
         CoreError: mode bits that exclude each other, or an address past the end of a memory.
     """
-    check_modes(instruction)
+    check_instruction("array", instruction)
     images = state.images(instruction)
     if instruction["os"]:
         _output_stationary(state, instruction, images)

@@ -8,7 +8,7 @@ import numpy as np
 
 from algo import scalar_ops
 from hw import isa
-from hw.state import CoreError, CoreState
+from hw.state import CoreError, CoreState, check_instruction
 
 
 @dataclass
@@ -41,7 +41,8 @@ def execute_coefficient(state: CoreState, instruction: isa.Instruction) -> None:
     Raises:
         CoreError: malformed (also a scalar operation that does not exist), bad_address (a word outside P or C).
     """
-    _check(state, instruction)
+    check_instruction("coefficient", instruction)
+    _check_program(state, instruction)
     count = instruction["ch_count"]
     words = state.mem["P"][instruction["pc"] : instruction["pc"] + instruction["length"]]
     program = [int(word) & 0xFFFFFFFF for word in words]
@@ -59,13 +60,7 @@ def execute_coefficient(state: CoreState, instruction: isa.Instruction) -> None:
     state.counters["table_writes"] += count * sum(op == "stc" for op, *_ in operations)
 
 
-def _check(state: CoreState, instruction: isa.Instruction) -> None:
-    try:
-        isa.check(instruction)
-    except isa.MalformedInstruction as error:
-        raise CoreError("malformed", str(error)) from None
-    if instruction.op != "coefficient":
-        raise CoreError("malformed", f"the coefficient unit was given an instruction for {instruction.op}")
+def _check_program(state: CoreState, instruction: isa.Instruction) -> None:
     last = instruction["pc"] + instruction["length"]
     if last > state.config.program_words:
         message = f"scalar program of words {instruction['pc']} to {last - 1} of P, which has {state.config.program_words}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hw import isa
-from hw.state import CoreError, CoreState
+from hw.state import CoreError, CoreState, check_instruction
 
 IMAGE_MASK = 0xFFFF
 """An image number is the low 16 bits of its word in the image list."""
@@ -20,7 +20,8 @@ def execute_load(state: CoreState, instruction: isa.Instruction) -> None:
         CoreError: malformed; bad_address (an address that is no multiple of the word, a list entry or words past
             the end of their memory); read_error (an address that no memory answers to).
     """
-    memory = _memory("load", instruction)
+    check_instruction("load", instruction)
+    memory = isa.MEMORIES[instruction["mem"]]
     target = state.mem[memory.name]
     row_bytes = state.config.word_bytes(memory)
     for first, last, addr in runs(state, instruction, memory):
@@ -40,7 +41,8 @@ def execute_store(state: CoreState, instruction: isa.Instruction) -> None:
     Raises:
         CoreError: malformed, bad_address, or write_error (an address that no memory answers to).
     """
-    memory = _memory("store", instruction)
+    check_instruction("store", instruction)
+    memory = isa.MEMORIES[instruction["mem"]]
     source = state.mem[memory.name]
     row_bytes = state.config.word_bytes(memory)
     for first, last, addr in runs(state, instruction, memory):
@@ -73,16 +75,6 @@ def runs(state: CoreState, instruction: isa.Instruction, memory: isa.Memory) -> 
                 raise CoreError("bad_address", message)
             yield first, last, addr
             first = last
-
-
-def _memory(op: str, instruction: isa.Instruction) -> isa.Memory:
-    try:
-        isa.check(instruction)
-    except isa.MalformedInstruction as error:
-        raise CoreError("malformed", str(error)) from None
-    if instruction.op != op:
-        raise CoreError("malformed", f"the {op} engine was given an instruction for {instruction.op}")
-    return isa.MEMORIES[instruction["mem"]]
 
 
 def _listed(state: CoreState, word: int) -> int:

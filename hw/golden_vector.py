@@ -6,7 +6,7 @@ import numpy as np
 
 from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, noise16, saturate, to_operand
 from hw import isa
-from hw.state import CoreState
+from hw.state import CoreState, check_instruction
 
 INT32_MAX = (1 << 31) - 1
 ACC_SOURCES = (3, 4, 5)
@@ -19,7 +19,11 @@ def execute_vector(state: CoreState, instruction: isa.Instruction) -> None:
     Args:
         state: memories, accumulators and counters; changed in place.
         instruction: of the vector engine.
+
+    Raises:
+        CoreError: malformed.
     """
+    check_instruction("vector", instruction)
     n, px = state.images(instruction), instruction["img_px"]
     a, b, d, record = _coefficients(state, instruction)
     u, v = _operand_u(state, instruction, n * px), _operand_v(state, instruction, n * px)

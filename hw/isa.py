@@ -149,6 +149,26 @@ FIELDS = {
 
 
 @dataclass(frozen=True)
+class Rule:
+    """A mode bit of an instruction that has a meaning only without, or only together with, other mode bits."""
+
+    op: str
+    mode: str
+    without: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+RULES = (
+    Rule("array", "os", without=("scatter", "select", "acc_max", "transpose", "hold_weights", "use_blocks")),
+    Rule("array", "select", needs=("scatter", "hold_weights")),  # indices are stored for the plain side
+    Rule("vector", "sums", without=("dst_wide",)),  # the sums are of an int8 result
+)
+INDEXED = ("select", "acc_max")
+MAX_INDEXED_TAPS = 256
+"""Kernel taps of an array instruction with one of INDEXED at most: a tap's index has 8 bits."""
+
+
+@dataclass(frozen=True)
 class Memory:
     """An on-chip memory; `wide` words are G bytes, others 8 bytes. `depth` names its configuration entry."""
 
@@ -187,13 +207,13 @@ REGISTERS = {
     "ID": (0x00, "identity: 'JGC1'"),
     "VERSION": (0x04, "version of this interface"),
     "CONFIG_HASH": (0x08, "hash of the configuration"),
-    "CTRL": (0x0C, "write: bit 0 start, bit 1 soft reset, bit 2 clear interrupt"),
+    "CTRL": (0x0C, "write: bit 0 start (without effect while busy), bit 1 soft reset, bit 2 clear interrupt"),
     "STATUS": (0x10, "bit 0 busy, bit 1 done, bit 2 error, bits 7:4 error code, bits 10:8 engine"),
-    "ERROR_INDEX": (0x14, "instruction fetched last when the error was raised"),
+    "ERROR_INDEX": (0x14, "instruction decoded last when the error was raised; all ones when there was none"),
     "SEG_ADDR": (0x18, "segment: byte offset from BASE"),
     "SEG_COUNT": (0x1C, "segment: instructions"),
     "BASE_LO": (0x20, "DDR base address, low half"),
-    "BASE_HI": (0x24, "DDR base address, high half"),
+    "BASE_HI": (0x24, "DDR base address, high half; kept, but without effect while the masters have 32 address bits"),
     "IRQ_ENABLE": (0x28, "bit 0: raise irq when done or in error"),
     "COUNTERS": (0x80, "64-bit counters in the order of COUNTERS, low half first"),
 }
@@ -317,6 +337,23 @@ def check(instruction: Instruction) -> None:
         number = instruction["mem"]
         if number >= len(MEMORIES) or not getattr(MEMORIES[number], op):
             raise MalformedInstruction(f"{op} does not reach memory {number}")
+    _check_modes(instruction)
+
+
+def _check_modes(instruction: Instruction) -> None:
+    """Raise MalformedInstruction for mode bits that have no meaning together."""
+    for rule in RULES:
+        if instruction.op != rule.op or not instruction[rule.mode]:
+            continue
+        wrong = [name for name in rule.without if instruction[name]]
+        if wrong:
+            raise MalformedInstruction(f"{rule.op} has {rule.mode} with {', '.join(wrong)}, which exclude each other")
+        missing = [name for name in rule.needs if not instruction[name]]
+        if missing:
+            raise MalformedInstruction(f"{rule.op} has {rule.mode} without {', '.join(missing)}, which it needs")
+    taps = instruction["n_ky"] * instruction["n_kx"]
+    if any(instruction[name] for name in INDEXED) and taps > MAX_INDEXED_TAPS:
+        raise MalformedInstruction(f"{instruction.op} has an index over {taps} taps, but 8 bits tell {MAX_INDEXED_TAPS} apart")
 
 
 def _struct(name: str, fields: tuple[Field, ...]) -> str:
@@ -347,10 +384,29 @@ def _malformed() -> str:
         if op in ("load", "store"):
             reached = sum(getattr(memory, op) << i for i, memory in enumerate(MEMORIES))
             terms.append(f"((16'h{reached:04x} >> {start['mem']}) & 16'd1) == 16'd0")
+        for rule in RULES:
+            if rule.op == op:
+                clashes = [start[name] for name in rule.without] + [f"!{start[name]}" for name in rule.needs]
+                terms.append(f"({start[rule.mode]} && ({' || '.join(clashes)}))")
+        if op == "array":
+            indexed = " || ".join(start[name] for name in INDEXED)
+            terms.append(f"(({indexed}) && 10'({start['n_ky']}) * 10'({start['n_kx']}) > 10'd{MAX_INDEXED_TAPS})")
         body = " ||\n               ".join(terms)
         lines.append(f"      4'd{number + 1}: return {body};")
     lines += ["      default: return 1'b1;", "    endcase", "  endfunction", ""]
     return "\n".join(lines)
+
+
+_IMAGES_OF = """\
+  // Images an instruction runs for, of `count` in the mini-batch: CoreState.images() of hw/state.py.
+  function automatic logic [11:0] images_of(input logic clip, input logic [11:0] n_img, input logic [11:0] slot,
+                                            input logic [15:0] count);
+    logic signed [16:0] left;
+    left = signed'({1'b0, count}) - signed'({5'd0, slot});
+    if (!clip || left >= signed'({5'd0, n_img})) return n_img;
+    return left < 0 ? 12'd0 : left[11:0];
+  endfunction
+"""
 
 
 def package() -> str:
@@ -381,6 +437,7 @@ def package() -> str:
         out.append(_struct(f"{name}_instr_t", FIELDS[name]))
     out.append(_struct("header_t", HEADER))
     out.append(_malformed())
+    out.append(_IMAGES_OF)
     out.append("endpackage")
     return "\n".join(out) + "\n"
 

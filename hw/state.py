@@ -26,6 +26,16 @@ class CoreError(RuntimeError):
         self.engine = engine
 
 
+def check_instruction(op: str, instruction: isa.Instruction) -> None:
+    """Raise CoreError("malformed") for an instruction that the fetch unit would not have handed to engine `op`."""
+    if instruction.op != op:
+        raise CoreError("malformed", f"the {op} engine was given an instruction for {instruction.op}")
+    try:
+        isa.check(instruction)
+    except isa.MalformedInstruction as error:
+        raise CoreError("malformed", str(error)) from None
+
+
 @dataclass
 class CoreState:
     """Memories and counters of a core, and the DDR behind it.

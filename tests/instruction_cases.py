@@ -20,7 +20,17 @@ def random_instruction(source: random.Random, op: str | None = None, wait: int =
     fields.update(wait=wait, signal=signal, spare=0, opcode=isa.ENGINES.index(op) + 1)
     if "mem" in fields:
         fields["mem"] = source.choice([i for i, m in enumerate(isa.MEMORIES) if getattr(m, op)])
+    _agree(op, fields)
     return isa.Instruction(op, fields)
+
+
+def _agree(op: str, fields: dict[str, int]) -> None:
+    """Change what keeps the mode bits from having a meaning together."""
+    for rule in isa.RULES:
+        if rule.op == op and fields[rule.mode]:
+            fields.update(dict.fromkeys(rule.without, 0) | dict.fromkeys(rule.needs, 1))
+    if any(fields.get(name) for name in isa.INDEXED):
+        fields["n_kx"] = min(fields["n_kx"], isa.MAX_INDEXED_TAPS // fields["n_ky"])
 
 
 def malformed_words(source: random.Random) -> list[bytes]:
@@ -35,6 +45,15 @@ def malformed_words(source: random.Random) -> list[bytes]:
         broken += [{f.name: 0} for f in isa.FIELDS[op] if f.positive]
         if "mem" in good.fields:
             broken += [{"mem": i} for i in range(16) if i >= len(isa.MEMORIES) or not getattr(isa.MEMORIES[i], op)]
+        plain = {rule.mode: 0 for rule in isa.RULES if rule.op == op}
+        for rule in isa.RULES:
+            if rule.op == op:
+                kept = dict.fromkeys(rule.without, 0) | dict.fromkeys(rule.needs, 1)
+                wrong = [{name: 1} for name in rule.without] + [{name: 0} for name in rule.needs]
+                broken += [{**plain, **kept, rule.mode: 1, **change} for change in wrong]
+        if op == "array":
+            modes = dict.fromkeys((*plain, *isa.INDEXED), 0) | {"scatter": 1, "hold_weights": 1}
+            broken += [{**modes, name: 1, "n_ky": ky, "n_kx": kx} for name in isa.INDEXED for ky, kx in ((17, 17), (31, 9))]
         packed = [isa.pack(isa.FIELDS[op], {**good.fields, **change}) for change in broken]
         packed += [isa.pack(isa.FIELDS[op], good.fields) | 1 << bit for bit in (width, source.randrange(width, 512), 511)]
         words += [word.to_bytes(isa.INSTRUCTION_BYTES, "little") for word in packed]

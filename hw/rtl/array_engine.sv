@@ -58,7 +58,6 @@ module array_engine import joulegrad_pkg::*; #(
   array_instr_t       instr_q;
   logic [11:0]        images_q;
   logic               busy_q, start_q, start;
-  logic [15:0]        images_left;
 
   logic               passes_busy, pass_valid, pass_ready, pass_taken, pass_load;
   logic [9:0]         pass_tap;
@@ -77,7 +76,6 @@ module array_engine import joulegrad_pkg::*; #(
   assign start         = start_valid_i && start_ready_o;
   assign start_ready_o = !busy_q;
   assign idle_o        = !busy_q;
-  assign images_left   = image_count_i > 16'(instr_i.slot) ? image_count_i - 16'(instr_i.slot) : '0;
   assign pipeline_busy = address_q.acc || address_q.last || operand_q.acc || operand_q.last || array_busy || acc_busy_i;
   assign done_o        = busy_q && !start_q && !passes_busy && !slots_busy && !pipeline_busy;
 
@@ -95,7 +93,7 @@ module array_engine import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     if (start) begin
       instr_q  <= instr_i;
-      images_q <= instr_i.clip && images_left < 16'(instr_i.n_img) ? images_left[11:0] : instr_i.n_img;
+      images_q <= images_of(instr_i.clip, instr_i.n_img, instr_i.slot, image_count_i);
     end
   end
 

@@ -59,11 +59,10 @@ module transfer_addresses
   logic [9:0]  n_grp_q, grp_left_q;
   logic [15:0] run_q, word_q;
   logic [31:0] addr_q, img_stride_q, grp_stride_q, img_addr;
-  logic [16:0] available, depth;
+  logic [16:0] depth;
   logic        narrow, list_error, img_valid, img_ready, run_taken;
 
   assign start_ready_o = state_q == Idle;
-  assign available     = 17'(image_count_i) - 17'(slot_q);
   assign empty_o       = state_q == Prepare && n_img_q == '0 && !flush_i;
 
   always_comb begin
@@ -157,11 +156,7 @@ module transfer_addresses
           grp_stride_q <= instr_i.grp_stride;
         end
       end
-      Count: begin
-        // A slot behind the last image leaves a negative number of them.
-        if (clip_q && available[16]) n_img_q <= '0;
-        else if (clip_q && available < 17'(n_img_q)) n_img_q <= available[11:0];
-      end
+      Count: n_img_q <= images_of(clip_q, n_img_q, slot_q, image_count_i);
       Prepare: img_left_q <= n_img_q;
       default: begin
         if (img_valid && img_ready) begin

@@ -44,10 +44,9 @@ module vector_sequencer
 
   state_e             state_q;
   vector_instr_t      instr_q;
-  logic [11:0]        images_d, images_q;
+  logic [11:0]        images_q;
   logic [15:0]        px_q;
   logic [1:0]         word_q, word_issued_q;
-  logic signed [16:0] left_of_count;
   logic [12:1]        stage_q;         // 11 and 12: sums and maximum take the last vector
   logic               wide, issue, last_word, image_last, quiet, flushes;
 
@@ -55,15 +54,6 @@ module vector_sequencer
   assign start_ready_o = state_q == Idle;
   assign start_o       = start_valid_i && start_ready_o;
   assign instr_o       = instr_q;
-
-  // Images: n_img, or what the mini-batch has from `slot` on.
-  assign left_of_count = signed'({1'b0, image_count_i}) - signed'({5'd0, instr_i.slot});
-  always_comb begin
-    images_d = instr_i.n_img;
-    if (instr_i.clip && left_of_count < signed'({5'd0, instr_i.n_img})) begin
-      images_d = left_of_count < 0 ? '0 : left_of_count[11:0];
-    end
-  end
 
   assign wide       = instr_q.u_src == 3'd2 || instr_q.v_src == 2'd2 || instr_q.dst_wide;
   assign issue      = state_q == Run;
@@ -101,7 +91,7 @@ module vector_sequencer
   always_ff @(posedge clk_i) begin
     if (start_o) begin
       instr_q  <= instr_i;
-      images_q <= images_d;
+      images_q <= images_of(instr_i.clip, instr_i.n_img, instr_i.slot, image_count_i);
       px_q     <= instr_i.img_px;
       word_q   <= '0;
       u_addr_o <= instr_i.u_base;
