@@ -10,7 +10,9 @@ from hw.golden import run_segment
 from hw.state import CoreState
 
 DDR_BYTES = 1 << 16
-CODE, OPERAND, WEIGHTS, TABLE, LIST, RESULT, SUMS = 0x0, 0x1000, 0x2000, 0x2800, 0x2C00, 0x4000, 0x6000
+CODE, OPERAND, WEIGHTS, TABLE, LIST, RESULT, SUMS, PROGRAM = (
+    0x0, 0x1000, 0x2000, 0x2800, 0x2C00, 0x4000, 0x6000, 0x7000,
+)  # fmt: skip
 SIDE = 8
 
 
@@ -34,6 +36,18 @@ def transfer(op: str, mem: str, addr: int, words: int, **fields: int) -> isa.Ins
 def clear_accumulators(cfg: Config, **fields: int) -> isa.Instruction:
     """Return the vector instruction that leaves zero in every accumulator row, whatever was there."""
     return instruction("vector", u_src=3, acc_clear=1, n_img=1, img_px=2 * cfg.acc_rows, **fields)
+
+
+def endless(op: str) -> isa.Instruction:
+    """Return an instruction of the array, vector or coefficient unit that takes more than a million cycles.
+
+    The coefficient unit's waits for a load of 1000 scalar instructions.
+    """
+    if op == "array":
+        return instruction("array", n_kb=1, n_red=1, n_ky=1, n_kx=1, n_img=1000, n_y=1000, n_x=1000, stride=1, h=1, w=1)
+    if op == "vector":
+        return instruction("vector", u_src=1, n_img=1000, img_px=60000)
+    return instruction("coefficient", length=1000, ch_count=4095, wait=engines("load"))
 
 
 def one_tile(cfg: Config) -> list[isa.Instruction]:

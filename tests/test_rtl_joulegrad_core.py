@@ -1,5 +1,6 @@
 """The whole core against the golden interpreter, through registers and two memories' ports: a tile, errors, soft reset."""
 
+import dataclasses
 import random
 
 import cocotb
@@ -12,9 +13,11 @@ from core_programs import (
     CODE,
     DDR_BYTES,
     OPERAND,
+    PROGRAM,
     RESULT,
     clear_accumulators,
     ddr_of,
+    endless,
     engines,
     golden_after,
     instruction,
@@ -22,18 +25,21 @@ from core_programs import (
     transfer,
 )
 
+from algo import scalar_ops
 from hw import isa
 from hw.config import load_config
 
 BASE = 0x3AC5_0000
-CONFIG = load_config("tiny")
+LIST_WORDS = 256
+CONFIG = dataclasses.replace(load_config("tiny"), list_words=LIST_WORDS)
+"""Another length than the modules' own default: the core must hand its sizes on."""
 REG = {name: address for name, (address, _) in isa.REGISTERS.items()}
 BUSY, DONE, ERROR = 1, 2, 4
 EXACT = [name for name in isa.COUNTER_NAMES if name not in isa.TIMING_COUNTERS]
 
 
 def test_joulegrad_core(run_rtl):
-    run_rtl("core_bench", "test_rtl_joulegrad_core")
+    run_rtl("core_bench", "test_rtl_joulegrad_core", {"ListWords": LIST_WORDS})
 
 
 class CodeAndData(StripedRegion):
@@ -198,6 +204,38 @@ async def accumulator_conflict(dut):
     program = [array, clear_accumulators(CONFIG)]
     board = await Board(dut, ddr_of(words(program))).begin()
     assert await board.run(len(program)) == ERROR | isa.ERRORS.index("acc_conflict") << 4 | 1 << 8
+
+
+@cocotb.test()
+@cocotb.parametrize(op=["load", "store"])
+async def past_the_image_list(dut, op):
+    """A slot behind the end of the list is an error of the engine that reads it."""
+    mem = {"load": "A", "store": "O"}[op]
+    beyond = transfer(op, mem, RESULT, 1, use_list=1, slot=LIST_WORDS - 1)
+    board = await Board(dut, ddr_of(words([beyond]))).begin()
+    number = isa.ENGINES.index(op)
+    assert await board.run(1) == ERROR | isa.ERRORS.index("bad_address") << 4 | number << 8
+
+
+@cocotb.test()
+@cocotb.parametrize(op=["array", "vector", "coefficient"])
+async def error_while_an_engine_works(dut, op):
+    """An error, or a soft reset, ends an instruction that would go on for a million cycles; the core is free at once."""
+    good = one_tile(CONFIG)
+    golden = golden_after(CONFIG, ddr_of(words(good)), len(good))
+    begin = [transfer("load", "P", PROGRAM, 1000, signal=engines(op) if op == "coefficient" else 0), endless(op)]
+    board = await Board(dut, ddr_of([*words(begin), bytes(64)])).begin()
+    board.ddr[PROGRAM : PROGRAM + 8000].view("<u8")[:] = scalar_ops.encode("sqrt", 1, 1)
+    await board.start(3)
+    assert await board.finish(40) == ERROR | isa.ERRORS.index("malformed") << 4 | 5 << 8
+    await board.start(2)
+    await ClockCycles(dut.clk_i, 5000)
+    assert await board.read("STATUS") == BUSY
+    await board.write("CTRL", 2)
+    assert await board.finish(4) == 0
+    board.ddr[:] = ddr_of(words(good))
+    assert await board.run(len(good)) == DONE
+    np.testing.assert_array_equal(board.ddr, golden.ddr)
 
 
 @cocotb.test()

@@ -122,6 +122,20 @@ async def read_error(dut, offset):
 
 
 @cocotb.test(timeout_time=150, timeout_unit="us")
+async def eight_bursts_outstanding(dut):
+    """A memory that gives no data for 400 cycles is asked for eight bursts on each port, and no more."""
+    bench = Bench(dut, seed=7)
+    for port in range(2):
+        cocotb.start_soon(steady_reads(dut, port, bench.state.ddr.tobytes(), BASE, 400, bench.config.beat_bytes))
+    await bench.start()
+    await bench.issue(isa.Instruction("load", {"mem": isa.MEMORY_NUMBER["A"], "n_img": 1, "n_grp": 1, "run": 900}))
+    await ClockCycles(dut.clk_i, 300)
+    assert [len(seen) for seen in bench.bursts] == [8, 8]
+    await bench.until_idle()
+    assert bench.done == 1 and bench.moved == 900
+
+
+@cocotb.test(timeout_time=150, timeout_unit="us")
 async def stop_lets_bursts_end(dut):
     bench = Bench(dut, seed=6)
     regions = attach_read(dut, bench.state.ddr, BASE, share=0.5)

@@ -1,5 +1,7 @@
 """hw/rtl/store_engine.sv must equal hw/golden_memory.py, whatever the memory's timing, and keep the AXI3 rules."""
 
+from collections.abc import Sequence
+
 import cocotb
 import numpy as np
 import pytest
@@ -115,6 +117,23 @@ async def write_error(dut, offset):
 
 
 @cocotb.test(timeout_time=150, timeout_unit="us")
+async def eight_bursts_outstanding(dut):
+    """A memory that gives no responses gets eight bursts on a port, and no more; the next one for it waits."""
+    bench, held = Bench(dut, seed=7), [True]
+    for port in range(2):
+        cocotb.start_soon(steady_writes(dut, port, held))
+    await bench.start()
+    fields = {"mem": isa.MEMORY_NUMBER["U"], "n_img": 1, "n_grp": 1, "run": 200}
+    for addr in (0, 0x4000):
+        await bench.issue(isa.Instruction("store", {**fields, "addr": addr}))
+    await ClockCycles(dut.clk_i, 600)
+    assert max(map(len, bench.bursts)) == 8
+    held[0] = False
+    await bench.until_idle()
+    assert bench.done == 2
+
+
+@cocotb.test(timeout_time=150, timeout_unit="us")
 async def stop_lets_bursts_end(dut):
     bench = Bench(dut, seed=6)
     regions = attach_write(dut, bench.state.ddr, BASE, share=0.5)
@@ -150,8 +169,8 @@ async def throughput(dut, run):
     assert words / (cycles - 20) >= {16: 0.8, 200: 0.9}[run], f"{words} words in {cycles} cycles"
 
 
-async def steady_writes(dut, port: int):
-    """Take everything at once and respond to a burst in the cycle after its last beat."""
+async def steady_writes(dut, port: int, held: Sequence[bool] = (False,)):
+    """Take everything at once and respond to a burst in the cycle after its last beat, but not while held[0]."""
     driven = ("awready", "wready", "bvalid", "bresp", "bid")
     awready, wready, bvalid, bresp, bid = (getattr(dut, f"m{port}_axi_{name}") for name in driven)
     wvalid, wlast, bready = (getattr(dut, f"m{port}_axi_{n}") for n in ("wvalid", "wlast", "bready"))
@@ -162,4 +181,4 @@ async def steady_writes(dut, port: int):
         ended, answered = bool(wvalid.value and wlast.value), bool(bvalid.value and bready.value)
         await RisingEdge(dut.clk_i)
         owed += ended - answered
-        bvalid.value = int(owed > 0)
+        bvalid.value = int(owed > 0 and not held[0])

@@ -5,7 +5,7 @@
 // Two stages. Decode: the instruction from P, operands from the registers or from the result of this cycle, and the
 // read request of ldc and lds. Execute: 1 cycle, shi, shr and mul 2, div and sqrt as their modules say, stc until the
 // grant. A load of the word that is being stored waits for one cycle; programs follow each other without a gap
-// from channel to channel. Golden: hw/golden_coefficient.py execute_coefficient().
+// from channel to channel. An error elsewhere ends it by rst_ni. Golden: hw/golden_coefficient.py execute_coefficient().
 
 module coefficient_engine
   import joulegrad_pkg::*;

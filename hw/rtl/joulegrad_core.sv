@@ -417,7 +417,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
 
   store_engine #(
     .G(G), .AxiBits(AxiBits), .VectorWords(VectorWords), .MaskWords(MaskWords),
-    .TableWords(TableWords)
+    .TableWords(TableWords), .ListWords(ListWords)
   ) u_store (
     .clk_i,
     .rst_ni          (dma_rst_n),

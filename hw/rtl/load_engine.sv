@@ -2,7 +2,7 @@
 //
 //   mem[dst + k] = DDR[base + addr + image * img_stride + j * grp_stride + k word bytes],  k < run
 //
-// Runs are cut at 128-byte stripes into bursts of at most 16 beats; stripe address[7] chooses the master. At most
+// Runs are cut into bursts of at most 16 beats within 128-byte stripes; stripe address[7] chooses the master. At most
 // 8 bursts are outstanding on each; their words are written in whichever order they arrive. Up to 4 instructions
 // are under way; done_o comes in order, when all words are in the memory. Peak: one word per cycle, or 2 AxiBits
 // per cycle. A run that overlaps words of an earlier instruction waits for its end, and nothing starts while the

@@ -2,7 +2,7 @@
 //
 //   DDR[base + addr + image * img_stride + j * grp_stride + k word bytes] = mem[src + k],  k < run
 //
-// Runs are cut at 128-byte stripes into bursts of at most 16 beats; stripe address[7] chooses the master. At most
+// Runs are cut into bursts of at most 16 beats within 128-byte stripes; stripe address[7] chooses the master. At most
 // 8 bursts are outstanding on each. Up to 4 instructions are under way; done_o comes in order, when the last write
 // response of the instruction is in. Peak: one word per cycle, or 2 AxiBits per cycle.
 // Golden: hw/golden_memory.py execute_store().
@@ -12,14 +12,10 @@ module store_engine
 #(
   parameter  int unsigned G            = 4,
   parameter  int unsigned AxiBits      = 32,
-  parameter  int unsigned AWords       = 1024,
-  parameter  int unsigned WWords       = 512,
   parameter  int unsigned VectorWords  = 256,
   parameter  int unsigned MaskWords    = 64,
   parameter  int unsigned TableWords   = 1024,
-  parameter  int unsigned ProgramWords = 1024,
   parameter  int unsigned ListWords    = 512,
-  parameter  int unsigned BlockWords   = 16,
   localparam int unsigned MemBits      = G * 8 > 64 ? G * 8 : 64
 ) (
   input  logic               clk_i,
@@ -142,14 +138,10 @@ module store_engine
 
   transfer_addresses #(
     .G(G),
-    .AWords(AWords),
-    .WWords(WWords),
     .VectorWords(VectorWords),
     .MaskWords(MaskWords),
     .TableWords(TableWords),
-    .ProgramWords(ProgramWords),
-    .ListWords(ListWords),
-    .BlockWords(BlockWords)
+    .ListWords(ListWords)
   ) u_addresses (
     .clk_i,
     .rst_ni,

@@ -72,14 +72,10 @@ module store_engine_bench
   store_engine #(
     .G(G),
     .AxiBits(AxiBits),
-    .AWords(1024),
-    .WWords(512),
     .VectorWords(256),
     .MaskWords(64),
     .TableWords(1024),
-    .ProgramWords(1024),
-    .ListWords(512),
-    .BlockWords(16)
+    .ListWords(512)
   ) u_store (
     .clk_i,
     .rst_ni,
