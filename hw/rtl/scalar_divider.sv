@@ -30,7 +30,8 @@ module scalar_divider (
   assign second_bit  = second >= divisor_q;
   assign second_rest = second_bit ? second - divisor_q : second;
   assign skipped     = {rest_q[47:0], bits_q[63:48]};
-  assign skips       = left_q >= 7'd16 && rest_q[63:48] == '0 && skipped < divisor_q;
+  // With 16 bits to come the remainder is made of 48: its upper 16 are zero and may be shifted out.
+  assign skips       = left_q >= 7'd16 && skipped < divisor_q;
   assign done_o      = busy_q && left_q == '0;
   assign quotient_o  = negative_q ? -bits_q : bits_q;
 
