@@ -12,7 +12,7 @@ Within 1 % of the RTL for products and for training steps of 32 images; weight u
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 
@@ -23,6 +23,7 @@ from hw import isa
 from hw.config import Config
 from hw.predict import follow_small_loads
 from hw.program import Program
+from hw.read_ports import OUTSTANDING, PORTS, STRIPE_BYTES, ReadPorts, bursts_of
 
 QUEUE_DEPTH = 8
 UNDER_WAY = 4
@@ -30,9 +31,6 @@ UNDER_WAY = 4
 
 FETCHED_AHEAD = 5
 """Instructions that have been asked for when one is handed to its engine."""
-
-PORTS, STRIPE_BYTES, OUTSTANDING = 2, 128, 8
-"""Memory ports, the bytes that go to one before the other's turn, and the bursts under way on each."""
 
 LONG_RUN = 8 * STRIPE_BYTES
 """Runs from this length on keep both ports busy, whatever their addresses."""
@@ -43,8 +41,11 @@ ARRAY_CYCLES = 13
 VECTOR_CYCLES = 16
 """Cycles of a vector instruction besides its elements and tables."""
 
-TRANSFER_TAIL = {"load": 7, "store": 11}
-"""Cycles of a transfer besides its bytes and the memory's latency."""
+STORE_TAIL = 11
+"""Cycles of a store besides its bytes and the memory's latency."""
+
+LOAD_TAIL = 3
+"""Cycles from a load's last byte until it is done."""
 
 AFTER_LIST = 4
 """Cycles from the end of a load of the image list, which no other load overlaps, until the next one is under way."""
@@ -81,50 +82,53 @@ def predict_cycles(program: Program, segment: str, images: int, config: Config, 
     """Return the cycles of a segment for a mini-batch of so many images."""
     instructions, memory = program.instructions(segment), memory or Memory()
     ddr, programs = program.image(), {"P": np.zeros(config.program_words, np.uint64)}
-    costs = []
+    costs, images_of = [], []
     for f in instructions:
         if f.op == "load":
             follow_small_loads(f, ddr, programs)
         n = min(max(images - f["slot"], 0), f["n_img"]) if f["clip"] else f["n_img"]
-        costs.append(_bytes(f, n, config, memory) if f.op in ("load", "store") else _cycles(f, n, config, programs["P"]))
-    return _Simulation(instructions, costs, config, memory).run()
+        images_of.append(n)
+        costs.append(_bytes(f, n, config, memory) if f.op == "store" else _cycles(f, n, config, programs["P"]))
+    return _Simulation(instructions, images_of, costs, config, memory).run()
 
 
 def _bytes(f: isa.Instruction, n: int, config: Config, memory: Memory) -> float:
-    """Return the bytes of a transfer, or those that it could move in its time where short runs do not fill both ports."""
+    """Return the bytes of a store, or those that it could move in its time where short runs do not fill both ports."""
     run = f["run"] * config.word_bytes(isa.MEMORIES[f["mem"]])
     if run >= LONG_RUN:
         return n * f["n_grp"] * run
-    starts = (f["addr"] + i * f["img_stride"] + j * f["grp_stride"] for i in range(n) for j in range(f["n_grp"]))
-    round_trip = memory.latency + TRANSFER_TAIL[f.op]
-    return _peak(f, config) * _transfer_cycles(starts, run, config, _peak(f, config), round_trip)
+    round_trip = memory.latency + STORE_TAIL
+    return _peak(f, config) * _store_cycles(_runs(f, n, config), config, _peak(f, config), round_trip)
 
 
-def _transfer_cycles(starts: Iterable[int], run: int, config: Config, peak: float, round_trip: int) -> float:
-    """Return the cycles from a transfer's first byte to its last.
+def _runs(f: isa.Instruction, n: int, config: Config) -> Iterator[tuple[int, int]]:
+    """Yield (first byte, bytes) of every run of a transfer."""
+    size = f["run"] * config.word_bytes(isa.MEMORIES[f["mem"]])
+    for i in range(n):
+        for j in range(f["n_grp"]):
+            yield f["addr"] + i * f["img_stride"] + j * f["grp_stride"], size
 
-    A burst ends at the end of its stripe, which also chooses its port. It follows its predecessor by a cycle at least,
-    begins when the port is free and, from the ninth on, a round trip after the one eight before has ended.
+
+def _store_cycles(runs: Iterable[tuple[int, int]], config: Config, peak: float, round_trip: int) -> float:
+    """Return the cycles from a store's first byte to its last.
+
+    A burst follows its predecessor by a cycle at least, begins when the port is free and, from the ninth on, a round
+    trip after the one eight before has ended.
 
     Args:
-        starts: address of every run.
-        run: bytes of each.
-        peak: bytes per cycle at which words enter or leave the scratchpad.
-        round_trip: cycles from a burst's request to its first byte.
+        runs: (first byte, bytes) of every run.
+        peak: bytes per cycle at which words leave the scratchpad.
+        round_trip: cycles from a burst's request to its response.
     """
     beat = config.axi_bits // 8
     free, ends = [0.0] * PORTS, [deque([-inf] * OUTSTANDING, OUTSTANDING) for _ in range(PORTS)]
     asked, words = -1.0, 0.0
-    for start in starts:
-        at = start
-        while at < start + run:
-            end = min((at // STRIPE_BYTES + 1) * STRIPE_BYTES, start + run)
-            port = at // STRIPE_BYTES % PORTS
+    for start, run in runs:
+        for port, size in bursts_of(start, run):
             asked = max(asked + 1, ends[port][0] + round_trip)
-            words = max(words, asked) + (end - at) / peak
-            free[port] = max(max(asked, free[port]) + -(-(end - at) // beat), words)
+            words = max(words, asked) + size / peak
+            free[port] = max(max(asked, free[port]) + -(-size // beat), words)
             ends[port].append(free[port])
-            at = end
     return max(free)
 
 
@@ -134,6 +138,9 @@ def _peak(f: isa.Instruction, config: Config) -> float:
 
 
 def _cycles(f: isa.Instruction, n: int, config: Config, programs: np.ndarray) -> float:
+    """Return the cycles that an instruction keeps its engine; a load keeps none, its bursts do."""
+    if f.op == "load":
+        return 0.0
     if f.op == "array":
         passes = f["n_kb"] * f["n_red"] * f["n_ky"] * f["n_kx"]
         slots = max(n * f["n_y"] * f["n_x"], 1)
@@ -163,28 +170,35 @@ def _words_written(f: isa.Instruction, memory: str) -> int:
 
 
 class _Simulation:
-    def __init__(self, instructions: list[isa.Instruction], costs: list[float], config: Config, memory: Memory):
-        self.instructions, self.costs, self.config, self.memory = instructions, costs, config, memory
+    def __init__(
+        self, instructions: list[isa.Instruction], images: list[int], costs: list[float], config: Config, memory: Memory,
+    ):
+        self.instructions, self.images, self.costs, self.config, self.memory = instructions, images, costs, config, memory
         self.engines = [_Engine() for _ in isa.ENGINES]
+        self.load, self.store, self.vector = (self.engines[isa.ENGINES.index(name)] for name in ("load", "store", "vector"))
         self.tokens = [[0] * len(isa.ENGINES) for _ in isa.ENGINES]
-        self.fetched, self.fetch_at = 0, memory.latency + 4.0 + 512 / config.axi_bits
-        self.fetch_beats = 512 // config.axi_bits
-        self.fetch_bursts: deque[float] = deque()
-        self.turns: deque[float] = deque()
-        self.arrivals: deque[float] = deque()
+        self.reads = ReadPorts(config, memory.latency)
+        self.loading: deque[int] = deque()
+        self.fetch_beats = 8 * isa.INSTRUCTION_BYTES // config.axi_bits
+        self.handed, self.hand_at = 0, 0.0
+        self.asks: deque[float] = deque([0.0] * min(FETCHED_AHEAD, len(instructions)))
         self.now = 0.0
 
     def run(self) -> int:
         while True:
             self._finish()
-            self._fetch()
-            self._ask()
+            self._hand_over()
+            while self.asks and self.asks[0] <= self.now:
+                self.asks.popleft()
+                self.reads.fetch(self.now)
+            self.reads.ask(self.now)
             while self._start():
-                pass
-            following = self._next()
+                self.reads.ask(self.now)
+            ports, store = self._rates()
+            following = self._next(ports, store)
             if following == inf:
                 return round(self.now) + 6
-            self._advance(following)
+            self._advance(following, ports, store)
 
     def _finish(self) -> None:
         for number, engine in enumerate(self.engines):
@@ -193,53 +207,21 @@ class _Simulation:
                 for taker in range(len(isa.ENGINES)):
                     self.tokens[number][taker] += f["signal"] >> taker & 1
 
-    def _fetch(self) -> None:
-        while self.fetched < len(self.instructions) and self.fetch_at <= self.now:
-            f = self.instructions[self.fetched]
-            queue = self.engines[isa.ENGINES.index(f.op)].queue
+    def _hand_over(self) -> None:
+        while self.handed < self.reads.fetched and self.hand_at <= self.now:
+            queue = self.engines[isa.ENGINES.index(self.instructions[self.handed].op)].queue
             if len(queue) >= QUEUE_DEPTH:
                 return
-            queue.append(self.fetched)
-            self.fetched += 1
-            if self.fetched + FETCHED_AHEAD <= len(self.instructions):
-                self.fetch_bursts.append(self.now + self.fetch_beats)
-            self.fetch_at = self.now + self.fetch_beats + 2
-            if self.fetched >= FETCHED_AHEAD and self.fetched < len(self.instructions):
-                self.fetch_at = max(self.fetch_at, self.arrivals.popleft())
-
-    def _queued_cycles(self) -> float:
-        """Return how long a fetch waits behind the bursts that a load has under way."""
-        load = self.engines[isa.ENGINES.index("load")]
-        if load.stream is None:
-            return 0.0
-        asked = load.remaining
-        for number in load.queue:
-            if self.instructions[number]["wait"]:
-                break
-            asked += self.costs[number]
-        # What was asked for in the last `latency` cycles has left the stream already and is still to come.
-        return min(asked, max(PORTS * OUTSTANDING * STRIPE_BYTES - self.memory.latency * load.peak, 0)) / load.peak
-
-    def _ask(self) -> None:
-        """Ask for an instruction, which waits behind what a load has asked for and holds up what it asks for after that.
-
-        Stripes take turns, so that neither port runs ahead of the one that fetches.
-        """
-        while self.fetch_bursts and self.fetch_bursts[0] <= self.now:
-            self.fetch_bursts.popleft()
-            turn = self.now + self._queued_cycles()
-            self.turns.append(turn)
-            self.arrivals.append(turn + self.memory.latency + 4 + self.fetch_beats)
-        while self.turns and self.turns[0] <= self.now:
-            self.turns.popleft()
-            load = self.engines[isa.ENGINES.index("load")]
-            if load.stream is not None:
-                load.remaining += self.fetch_beats * load.peak
+            queue.append(self.handed)
+            self.handed += 1
+            if self.handed + FETCHED_AHEAD <= len(self.instructions):
+                self.asks.append(self.now + self.fetch_beats)
+            self.hand_at = self.now + self.fetch_beats + 2
 
     def _start(self) -> bool:
         started = False
         for number, engine in enumerate(self.engines):
-            if not engine.queue or engine.free_at > self.now or engine.stream is not None or len(engine.finishing) >= UNDER_WAY:
+            if not engine.queue or not self._free(engine):
                 continue
             f = self.instructions[engine.queue[0]]
             waits = [s for s in range(len(isa.ENGINES)) if f["wait"] >> s & 1]
@@ -247,52 +229,87 @@ class _Simulation:
                 continue
             for s in waits:
                 self.tokens[s][number] -= 1
-            cost = self.costs[engine.queue.popleft()]
+            self._begin(engine, engine.queue.popleft(), f)
             started = True
-            if f.op in ("load", "store"):
-                engine.stream, engine.remaining = f, cost
-                engine.peak = min(_peak(f, self.config), self.memory.bytes_per_cycle)
-            else:
-                engine.free_at, engine.busy = self.now + cost, cost
-                engine.finishing.append((engine.free_at, f))
         return started
 
-    def _rates(self) -> list[float]:
-        """Bytes per cycle of every engine: each streaming one gets what it can move, or what is left, evenly."""
-        peaks = sorted((self._open(e), number) for number, e in enumerate(self.engines) if e.stream is not None)
-        left, rates = self.memory.bytes_per_cycle, [0.0] * len(self.engines)
-        for i, (peak, number) in enumerate(peaks):
-            rates[number] = min(peak, left / (len(peaks) - i))
-            left -= rates[number]
-        return rates
+    def _free(self, engine: _Engine) -> bool:
+        """Return whether an engine can take its next instruction; nothing is loaded beside the image list."""
+        if engine.free_at > self.now or engine.stream is not None:
+            return False
+        if engine is self.load:
+            alone = any(_is_list(self.instructions[number]) for number in self.loading)
+            return not self.reads.asking and not alone and len(self.loading) + len(engine.finishing) < UNDER_WAY
+        return len(engine.finishing) < UNDER_WAY
 
-    def _open(self, engine: _Engine) -> float:
+    def _begin(self, engine: _Engine, number: int, f: isa.Instruction) -> None:
+        cost = self.costs[number]
+        if f.op == "load":
+            self.reads.load(number, _runs(f, self.images[number], self.config))
+            self.loading.append(number)
+            self._loaded()
+        elif f.op == "store":
+            engine.stream, engine.remaining = f, cost
+            engine.peak = min(_peak(f, self.config), self.memory.bytes_per_cycle)
+        else:
+            engine.free_at, engine.busy = self.now + cost, cost
+            engine.finishing.append((engine.free_at, f))
+
+    def _loaded(self) -> None:
+        """Let the loads that have all their bursts finish, in order."""
+        while self.loading and not self.reads.left[self.loading[0]]:
+            f = self.instructions[self.loading.popleft()]
+            done = self.now + LOAD_TAIL
+            self.load.finishing.append((done, f))
+            if _is_list(f):
+                self.load.free_at = done + AFTER_LIST
+
+    def _rates(self) -> tuple[list[float], float]:
+        """Return bytes per cycle of the read ports and of the store: what they can move, or what the memory has, evenly."""
+        number = self.reads.first_load(self.now)
+        words = 0.0
+        if number is not None:
+            f = self.instructions[number]
+            words = self._open(f, _peak(f, self.config))
+        ports = self.reads.rates(self.now, words)
+        store = self._open(self.store.stream, self.store.peak) if self.store.stream is not None else 0.0
+        read, limit = sum(ports), self.memory.bytes_per_cycle
+        if read + store > limit:
+            share = min(read, max(limit / 2, limit - store))
+            ports, store = [rate * share / read if read else 0.0 for rate in ports], min(store, limit - share)
+        return ports, store
+
+    def _open(self, f: isa.Instruction, peak: float) -> float:
         """Return the bytes per cycle that a transfer can move while the vector unit goes first at its scratchpad."""
-        vector = self.engines[isa.ENGINES.index("vector")]
-        if vector.free_at <= self.now:
-            return engine.peak
-        f = vector.finishing[-1][1]
-        name = isa.MEMORIES[engine.stream["mem"]].name
-        words = _words_written(f, name) if engine.stream.op == "load" else _words_read(f, name)
-        taken = min(words * f["n_img"] * f["img_px"] / vector.busy, 1.0)
-        return min(engine.peak, self.config.g * (1 - taken)) if words else engine.peak
+        if self.vector.free_at <= self.now:
+            return peak
+        vector = self.vector.finishing[-1][1]
+        name = isa.MEMORIES[f["mem"]].name
+        words = _words_written(vector, name) if f.op == "load" else _words_read(vector, name)
+        taken = min(words * vector["n_img"] * vector["img_px"] / self.vector.busy, 1.0)
+        return min(peak, self.config.g * (1 - taken)) if words else peak
 
-    def _next(self) -> float:
+    def _next(self, ports: list[float], store: float) -> float:
         times = [e.finishing[0][0] for e in self.engines if e.finishing]
-        times += [self.now + e.remaining / rate for e, rate in zip(self.engines, self._rates(), strict=True) if rate]
         times += [e.free_at for e in self.engines if e.free_at > self.now]
-        if self.fetched < len(self.instructions) and self.fetch_at > self.now:
-            times.append(self.fetch_at)
-        times += [events[0] for events in (self.fetch_bursts, self.turns) if events]
-        return min(times, default=inf)
+        times.append(self.reads.next_event(self.now, ports))
+        if store:
+            times.append(self.now + self.store.remaining / store)
+        if self.handed < self.reads.fetched and self.hand_at > self.now:
+            times.append(self.hand_at)
+        if self.asks:
+            times.append(self.asks[0])
+        return min(times)
 
-    def _advance(self, following: float) -> None:
-        for engine, rate in zip(self.engines, self._rates(), strict=True):
-            if engine.stream is not None:
-                engine.remaining -= rate * (following - self.now)
-                if engine.remaining <= 1e-6:
-                    done = following + self.memory.latency + TRANSFER_TAIL[engine.stream.op]
-                    engine.finishing.append((done, engine.stream))
-                    is_list = engine.stream.op == "load" and isa.MEMORIES[engine.stream["mem"]].name == "IL"
-                    engine.free_at, engine.stream = done + AFTER_LIST if is_list else following, None
+    def _advance(self, following: float, ports: list[float], store: float) -> None:
+        self.reads.advance(following - self.now, ports)
+        self.store.remaining -= store * (following - self.now)
         self.now = max(following, self.now)
+        if self.store.stream is not None and self.store.remaining <= 1e-6:
+            self.store.finishing.append((self.now + self.memory.latency + STORE_TAIL, self.store.stream))
+            self.store.stream = None
+        self._loaded()
+
+
+def _is_list(f: isa.Instruction) -> bool:
+    return isa.MEMORIES[f["mem"]].name == "IL"

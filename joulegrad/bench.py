@@ -33,9 +33,10 @@ from measurements.virtual_rails import LEVELS_SAID, RailLevels
 
 RUNS = Path("runs")
 SMALLEST_DDR = 1 << 20
-CYCLES_LIMIT = 0.01
-"""Relative error of predicted cycles that --check allows a segment, on the simulated board as z7020 without random stalls.
-Elsewhere the error is reported only: another memory takes other times, and on small arrays fixed times weigh more."""
+CYCLES_LIMIT, CYCLES_LIMIT_FROM = 0.01, 8
+"""Relative error of predicted cycles that --check allows a segment, on the simulated board as z7020 without random stalls and
+with a mini-batch of at least so many images. Elsewhere the error is reported only: another memory takes other times, and with
+few images the weight updates, where transfers and vector unit meet at one scratchpad, set the pace (2 % off at 2 images)."""
 
 
 @dataclass
@@ -133,7 +134,10 @@ def _ddr_bytes(program: Program) -> int:
 def _runner(board, program: Program, exported: Exported, settings: BenchSettings) -> CheckedRun | Runtime:
     if not settings.check:
         return Runtime(board, program, exported.state)
-    limited = settings.board == "sim" and settings.config == "z7020" and not settings.stalls.probability
+    limited = (
+        settings.board == "sim" and settings.config == "z7020" and not settings.stalls.probability
+        and settings.batch_size >= CYCLES_LIMIT_FROM
+    )  # fmt: skip
     return CheckedRun(
         board, program, exported.state, Emulator(exported.step, exported.tensors, exported.state),
         cycles_limit=CYCLES_LIMIT if limited else None,

@@ -11,6 +11,7 @@ from hw.compile_kernel import SEGMENT, compile_kernel
 from hw.config import load_config
 from hw.predict import predict_counters
 from hw.predict_cycles import Memory, predict_cycles
+from hw.read_ports import ReadPorts
 
 TINY, Z7020 = load_config("tiny"), load_config("z7020")
 
@@ -49,3 +50,17 @@ def test_a_slower_memory_takes_longer():
     assert times[0] < times[1] < times[2]
     bytes_moved = sum(kernel.program.memory[name].size for name in ("x", "weight", "result"))
     assert times[2] > bytes_moved / 0.05
+
+
+def test_a_later_load_overtakes_on_the_other_port():
+    """Runs of one stripe at every second stripe use one port; the load behind them streams on the other one meanwhile."""
+    reads, now = ReadPorts(Z7020, 40), 0.0
+    reads.load(0, iter([(0, 128), (256, 128), (512, 128)]))
+    reads.load(1, iter([(128, 128)]))
+    while reads.left[1]:
+        reads.ask(now)
+        rates = reads.rates(now, 16)
+        following = reads.next_event(now, rates)
+        reads.advance(following - now, rates)
+        now = following
+    assert reads.left[0] == 2
