@@ -37,11 +37,11 @@ $(PY):
 
 $(VENV)/.run: setup.cfg pyproject.toml constraints.txt | $(PY)
 	$(PY) -c 'import torch' 2>/dev/null || $(PIP_INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[train,sim]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[train,sim,compare,report]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,parquet,nvml,meters]'
 	@touch $@
 
 clean:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +10,7 @@ from typing import Annotated
 import typer
 
 from joulegrad import errors
+from joulegrad.command import BoardOption, ConfigOption, JsonOption, SeedOption, StallsOption, command
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, KernelSettings, MemoryStalls
 
@@ -25,16 +24,6 @@ bench_app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 
-BoardOption = Annotated[str, typer.Option(
-    "--board", help="'sim' simulates the hardware cycle by cycle; 'golden' computes the same numbers without time or joules.")]
-ConfigOption = Annotated[str, typer.Option(
-    "--config", help="Size of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2), 'tiny' (4 x 4), or a path to a .json file.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same run, bit for bit.")]
-JsonOption = Annotated[bool, typer.Option(
-    "--json", help="Write the result as one JSON object to standard output, all else to standard error.")]
-StallsOption = Annotated[float, typer.Option(
-    "--stalls", help="Probability that the simulated memory stalls a handshake in a cycle, 0 to 0.95; slower, same results.")]
-
 
 class Kernel(str, Enum):
     """The three products of a convolution."""
@@ -42,17 +31,6 @@ class Kernel(str, Enum):
     forward = "forward"
     grad_input = "grad_input"
     grad_weight = "grad_weight"
-
-
-@contextlib.contextmanager
-def _command(as_json: bool) -> Iterator[Screen]:
-    """Give a command its screen; known errors and Ctrl-C end it with one sentence and an exit code."""
-    screen = Screen(as_json)
-    try:
-        with errors.reported(screen):
-            yield screen
-    except errors.Exit as end:
-        raise typer.Exit(end.code) from None
 
 
 @bench_app.command("digits")
@@ -77,7 +55,7 @@ def bench_digits(
 
     Example: joulegrad bench digits --steps 30 --check
     """
-    with _command(as_json) as screen:
+    with command(as_json) as screen:
         from joulegrad.bench import run_bench
         from joulegrad.tables import show_bench
 
@@ -97,7 +75,7 @@ def bench_speed(
 
     Networks: the digits network at batch 32 and ResNet-8 on 32 x 32 images at batch 8.
     """
-    with _command(as_json) as screen:
+    with command(as_json) as screen:
         from joulegrad.speed import run_speed
         from joulegrad.tables import show_speed
 
@@ -128,7 +106,7 @@ def kernel(
 
     Example: joulegrad kernel grad_weight --n 4 --c 64 --k 64 --h 16 --w 16 --r 3 --pad 1
     """
-    with _command(as_json) as screen:
+    with command(as_json) as screen:
         from joulegrad import kernel as one
         from joulegrad.tables import show_kernel
 
@@ -148,7 +126,7 @@ def kernel(
 @app.command("boards")
 def boards(as_json: JsonOption = False) -> None:
     """List the boards that can be used here, and why what is missing is missing."""
-    with _command(as_json) as screen:
+    with command(as_json) as screen:
         from joulegrad.boards import list_boards
         from joulegrad.tables import show_boards
 

