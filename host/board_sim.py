@@ -96,12 +96,15 @@ class Driver(Board):
             self.core.reset()
 
     def activity(self) -> dict[str, int]:
-        """Return the 64-bit activity counters of the RTL, by name, as they stand."""
+        """Return the 64-bit activity counters of the RTL as they stand: those of u_activity by name, `<node>_toggles` of a bus."""
         counters = {}
         for name, array in self._opened().arrays.items():
             scope, _, signal = name.rpartition(".")
-            if scope.rpartition(".")[2] == "u_activity" and array.nbytes <= 8:
-                counters[signal.removesuffix("_q")] = int.from_bytes(array.tobytes(), "little")
+            instance = scope.rpartition(".")[2]
+            if not instance.endswith("activity") or array.nbytes > 8:
+                continue
+            node = instance.removeprefix("u_").removesuffix("activity")
+            counters[node + signal.removesuffix("_q")] = int.from_bytes(array.tobytes(), "little")
         return counters
 
     def snapshot(self) -> CoreState:

@@ -4,6 +4,7 @@ rtl/activity.sv
 rtl/array_passes.sv
 rtl/array_sequencer.sv
 rtl/burst_splitter.sv
+rtl/bus_activity.sv
 rtl/channel_sum.sv
 rtl/control.sv
 rtl/first_error.sv

@@ -182,6 +182,15 @@ module mac_array #(
     .product_valid_i(product_q.mul),
     .product_i      (product)
   );
+
+  bus_activity #(
+    .Width(32 * G)
+  ) u_sum_activity (
+    .clk_i,
+    .rst_ni,
+    .valid_i(acc_valid_o),
+    .value_i(acc_data_o)
+  );
 `endif
 
 endmodule

@@ -294,4 +294,15 @@ module vector_engine
     .maximum_o(maximum)
   );
 
+`ifdef JOULEGRAD_ACTIVITY
+  bus_activity #(
+    .Width(24 * G)
+  ) u_vector_activity (
+    .clk_i,
+    .rst_ni,
+    .valid_i(stage[10]),
+    .value_i(out)
+  );
+`endif
+
 endmodule
