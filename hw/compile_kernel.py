@@ -16,6 +16,7 @@ from hw.compile_update import weight_offset, weight_rows
 from hw.config import Config
 from hw.emit import Segment
 from hw.memory_map import MemoryMap
+from hw.operands import STD, draw
 from hw.program import Program
 from hw.scratchpad import CompileError
 from hw.tiling import plan_grad_weight
@@ -23,9 +24,6 @@ from hw.tiling import plan_grad_weight
 KINDS = ("forward", "grad_input", "grad_weight")
 SEGMENT = "kernel"
 RESULT = "result"
-OPERAND_STD = sqrt((127 * 128) / 3)
-"""Standard deviation of uniform integers from -127 to 127."""
-
 LARGEST_BYTES = 1 << 26
 """Of DDR for operands and result: what a simulated board has; the reference needs eight times as much memory."""
 
@@ -49,8 +47,12 @@ class Kernel:
 
 def compile_kernel(
     kind: str, n: int, c: int, k: int, h: int, w: int, r: int, stride: int, pad: int, config: Config, seed: int = 0,
+    statistic: str = "random",
 ) -> Kernel:
     """Return one product: n images, c input and k output channels, h x w input, r x r kernel.
+
+    Args:
+        statistic: of both operands, of operands.STATISTICS.
 
     Raises:
         CompileError: an unknown kind, impossible sizes, or a product that does not fit the configuration.
@@ -70,10 +72,10 @@ def compile_kernel(
     if memory.size > LARGEST_BYTES:
         raise CompileError(f"operands and result take {memory.size} bytes of DDR; {LARGEST_BYTES} are the most for one product")
     rng = np.random.default_rng(seed)
-    operands = {name: rng.integers(-127, 128, shapes[name], np.int8) for name in (product.a, product.b)}
+    operands = {name: draw(statistic, shapes[name], rng) for name in (product.a, product.b)}
     terms = {"forward": c * r * r, "grad_input": k * r * r, "grad_weight": n * oh * ow}[kind]
     su = max(0, (terms * 127 * 127).bit_length() - 24)
-    shift = max(0, round(log2(OPERAND_STD**2 * sqrt(terms) / RESULT_STD)) - su)
+    shift = max(0, round(log2(STD[statistic] ** 2 * sqrt(terms) / RESULT_STD)) - su)
     initial = {HOST_TABLE: np.array([1, 0, shift << 32, 0], np.int64), IMAGE_LIST: np.array([n, *range(n)], np.int64), **operands}
     host = TableLayout({"requantise": 0}, {}, {}, 4)
     code = {CLEAR: clear_segment(config, memory), SEGMENT: _segment(product, n, su, config, memory, host)}
