@@ -66,12 +66,13 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
             raise CompileError(f"initial tensor {name} has shape {tuple(array.shape)}, but the step says {shape}")
         initial[name] = np.asarray(array).reshape(memory[name].shape)
     users = segment_users(step)
-    code = {CLEAR: clear_segment(config, memory)}
+    code, owners = {CLEAR: clear_segment(config, memory)}, {}
     for name, nodes in step.segments.items():
         segment = Segment(config, memory, step.batch, step.input)
         emit_segment(segment, step, name, nodes, host, users)
-        code[name] = encode(segment.instructions, config)
-    return replace(assemble(config, memory, host, code, initial), step=step, state=state)
+        ordered = schedule(segment.instructions, config)
+        code[name], owners[name] = encoded(ordered), [i.node for i in ordered]
+    return replace(assemble(config, memory, host, code, initial), step=step, state=state, owners=owners)
 
 
 def check_step(step: Step, config: Config) -> None:
@@ -159,10 +160,12 @@ def emit_segment(
     tables = Tables(segment, host, step.tables, step.scalars, frozenset(stored))
     tables.load_host(nodes)
     for position, node in enumerate(nodes):
+        segment.node = position
         elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits}
         _emit_node(segment, tables, step, node, elsewhere)
         later = [node_tables(n) for n in nodes[position + 1 :]]
         tables.finish_node(set().union(*(w for _, w in later)), set().union(*(u for u, _ in later)))
+    segment.node = -1
     tables.store_maxima()
 
 
@@ -204,7 +207,12 @@ def clear_segment(config: Config, memory: MemoryMap) -> bytes:
 
 def encode(instructions: list[isa.Instruction], config: Config) -> bytes:
     """Return the bytes of a segment with its tokens, in the order of issue."""
-    return b"".join(isa.encode(i) for i in schedule(instructions, config))
+    return encoded(schedule(instructions, config))
+
+
+def encoded(ordered: list[isa.Instruction]) -> bytes:
+    """Return the bytes of instructions as they stand."""
+    return b"".join(isa.encode(i) for i in ordered)
 
 
 def assemble(

@@ -45,6 +45,7 @@ class Segment:
     Attributes:
         batch: images of a full mini-batch.
         input: name of the tensor whose images the image list gathers.
+        node: position of the step's node that instructions are emitted for, -1 for none.
     """
 
     config: Config
@@ -54,6 +55,7 @@ class Segment:
     instructions: list[isa.Instruction] = field(default_factory=list)
     rings: dict[str, Ring] = field(init=False)
     bank: int = 0
+    node: int = -1
 
     def __post_init__(self):
         by_name = {m.name: m for m in isa.MEMORIES}
@@ -61,7 +63,7 @@ class Segment:
 
     def emit(self, op: str, **fields: int) -> None:
         """Append an instruction. Raises CompileError when a value does not fit its field."""
-        instruction = isa.Instruction(op, fields)
+        instruction = isa.Instruction(op, fields, self.node)
         try:
             isa.encode(instruction)
         except ValueError as error:

@@ -257,10 +257,14 @@ TIMING_COUNTERS = frozenset(n for n in COUNTER_NAMES if n == "cycles" or n.start
 
 @dataclass
 class Instruction:
-    """One decoded instruction: `op` names the engine, `fields` holds every field but the opcode."""
+    """One decoded instruction: `op` names the engine, `fields` holds every field but the opcode.
+
+    `node` is no part of its 64 bytes: the position in the segment of the step's node that it works for, -1 for none.
+    """
 
     op: str
     fields: dict[str, int] = field(default_factory=dict)
+    node: int = field(default=-1, compare=False)
 
     def __getitem__(self, name: str) -> int:
         return self.fields.get(name, 0)

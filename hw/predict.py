@@ -7,7 +7,7 @@ while it computes; this module counts alone, and the two are compared in the tes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -33,22 +33,30 @@ def count(instructions: Iterable[isa.Instruction], config: Config, images: int, 
         ddr: DDR contents, of which scalar programs and weight-block lists are looked at.
     """
     total: Counter[str] = Counter({name: 0 for name in isa.COUNTER_NAMES if name not in isa.TIMING_COUNTERS})
+    for counted in count_each(instructions, config, images, ddr):
+        total.update(counted)
+    return dict(total)
+
+
+def count_each(
+    instructions: Iterable[isa.Instruction], config: Config, images: int, ddr: np.ndarray
+) -> Iterator[dict[str, int]]:
+    """Yield what each instruction counts, zeros and timing counters left out; arguments as for `count`."""
     small = {"P": np.zeros(config.program_words, np.uint64), "BL": np.zeros(config.block_words, np.uint64)}
     for f in instructions:
         n = min(max(images - f["slot"], 0), f["n_img"]) if f["clip"] else f["n_img"]
-        total["instructions"] += 1
-        total["ddr_read_bytes"] += isa.INSTRUCTION_BYTES
+        counted = Counter({"instructions": 1, "ddr_read_bytes": isa.INSTRUCTION_BYTES})
         if f.op in ("load", "store"):
-            total.update(_transfer(f, n, config))
+            counted.update(_transfer(f, n, config))
             if f.op == "load":
                 follow_small_loads(f, ddr, small)
         elif f.op == "array":
-            total.update(golden_array.counts(f, n, config.g, small["BL"]))
+            counted.update(golden_array.counts(f, n, config.g, small["BL"]))
         elif f.op == "vector":
-            total.update(_vector(f, n, config))
+            counted.update(_vector(f, n, config))
         else:
-            total.update(_coefficient(f, small["P"]))
-    return dict(total)
+            counted.update(_coefficient(f, small["P"]))
+        yield counted
 
 
 def _transfer(f: isa.Instruction, n: int, config: Config) -> dict[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from hw import isa
 from hw.compile_table import TableLayout
 from hw.memory_map import DDR_MAX, KINDS, MemoryMap, Region, region_bytes
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST_MAX = 64 << 20
 MEMBER_MAX = 1 << 30
 
@@ -48,6 +48,7 @@ class Program:
         table: word offsets in the region "host_table".
         segments: name to address and count; "clear" zeroes the accumulators and is run once before the first segment.
         code: name to instruction bytes.
+        owners: segment to, per instruction, the position of the step's node that it works for, -1 for none; empty for a kernel.
         tensors: initial logical arrays by region.
         step: the step it was compiled from; None for a kernel.
         state: exponents, seed and hyper-parameters to start from, where the step came with them.
@@ -62,6 +63,7 @@ class Program:
     tensors: dict[str, np.ndarray] = field(default_factory=dict)
     step: Step | None = None
     state: State | None = None
+    owners: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def ddr_bytes(self) -> int:
@@ -81,7 +83,8 @@ class Program:
         """Return the decoded instructions of a segment."""
         code = self.code[segment]
         size = isa.INSTRUCTION_BYTES
-        return [isa.decode(code[i : i + size]) for i in range(0, len(code), size)]
+        nodes = self.owners.get(segment, [-1] * (len(code) // size))
+        return [replace(isa.decode(code[size * i : size * (i + 1)]), node=node) for i, node in enumerate(nodes)]
 
 
 def write_program(program: Program, path: Path) -> None:
@@ -91,6 +94,7 @@ def write_program(program: Program, path: Path) -> None:
         "g": program.memory.g, "ddr_bytes": program.memory.size,
         "regions": [asdict(region) for region in program.memory.regions.values()], "table": asdict(program.table),
         "segments": {name: asdict(entry) for name, entry in program.segments.items()}, "tensors": sorted(program.tensors),
+        "owners": program.owners,
         "step": program.step.to_json() if program.step else None,
         "state": program.state.to_json() if program.state else None,
     }
@@ -162,7 +166,17 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Program:
     step = Step.from_json(manifest["step"]) if manifest["step"] is not None else None
     state = State.from_json(manifest["state"]) if manifest["state"] is not None else None
     config = manifest["config"]
-    return Program(str(config["name"]), _whole(config["hash"]), memory, layout, segments, code, tensors, step, state)
+    owners = {name: [int(node) for node in nodes] for name, nodes in manifest["owners"].items()}
+    _check_owners(owners, segments, step, path)
+    return Program(str(config["name"]), _whole(config["hash"]), memory, layout, segments, code, tensors, step, state, owners)
+
+
+def _check_owners(owners: dict[str, list[int]], segments: dict[str, SegmentEntry], step: Step | None, path: Path) -> None:
+    for name, nodes in owners.items():
+        if name not in segments or step is None or len(nodes) != segments[name].count:
+            raise ProgramError(f"{path}: the owners of segment {name} are {len(nodes)}, which is not its number of instructions")
+        if not all(-1 <= node < len(step.segments[name]) for node in nodes):
+            raise ProgramError(f"{path}: an instruction of segment {name} belongs to a node that the step does not have")
 
 
 def _whole(value) -> int:

@@ -70,7 +70,7 @@ def test_flipped_bytes_never_escape(path):
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda m: m.update(schema=2), "schema"),
+    (lambda m: m.update(schema=1), "schema"),
     (lambda m: m.update(isa=99), "instruction set"),
     (lambda m: m.update(g=5), "array side of 5"),
     (lambda m: m.pop("table"), "not a program of this version"),
@@ -84,6 +84,7 @@ def test_flipped_bytes_never_escape(path):
     (lambda m: m.update(ddr_bytes=1 << 40), "not an integer"),
     (lambda m: m.update(step={"batch": 3}), "not a program of this version"),
     (lambda m: m.update(regions=3), "not a program of this version"),
+    (lambda m: m.update(owners={"kernel": [0]}), "owners of segment kernel"),
 ])
 def test_inconsistent_manifests(path, change, message):
     rewrite(path, change)
