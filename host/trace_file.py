@@ -62,7 +62,7 @@ class TraceFile:
 
     @property
     def damaged_blocks(self) -> int:
-        """How many blocks were found damaged so far: those read by `readings`, and those of which not even the sensor is known."""
+        """How many blocks were found damaged so far: by `readings`, and those of which not even the sensor is known."""
         return len(self._damaged)
 
     def readings(self, sensor: int) -> Iterator[Readings]:
@@ -136,7 +136,8 @@ class TraceFile:
 
     def _block(self, number: int) -> tuple:
         """Return a block's values. Raises ValueError or sqlite3.Error where it is damaged."""
-        *values, crc = self._connection.execute(f"SELECT {form.TABLES['block']}, crc FROM block WHERE id = ?", (number,)).fetchone()
+        sql = f"SELECT {form.TABLES['block']}, crc FROM block WHERE id = ?"
+        *values, crc = self._connection.execute(sql, (number,)).fetchone()
         if form.checksum(tuple(values)) != crc:
             raise ValueError(f"block {number} is not what was written")
         return tuple(values)

@@ -96,7 +96,7 @@ def packed(readings: Readings) -> bytes:
     n = len(readings)
     parts = (readings.t_s, readings.width_s, readings.device_t_s, readings.sequence, readings.values.T)
     kinds = ("<f8", "<f8", "<f8", "<i8", "<f8")
-    arrays = [np.ascontiguousarray(part, kind).reshape(-1, n) for part, kind in zip(parts, kinds)]
+    arrays = [np.ascontiguousarray(part, kind).reshape(-1, n) for part, kind in zip(parts, kinds, strict=True)]
     return zlib.compress(b"".join(row.view(np.uint8).reshape(n, 8).T.tobytes() for array in arrays for row in array), 1)
 
 

@@ -23,6 +23,7 @@ KNOWN = {
     "host.board.BoardError": FAILED,
     "host.check.Mismatch": FAILED,
     "host.run_folder.RunFolderError": FAILED,
+    "host.sampler.SamplerError": FAILED,
     "host.sensor.SensorError": FAILED,
     "host.trace.TraceError": FAILED,
     "hw.config.ConfigError": USAGE,
