@@ -33,6 +33,8 @@ KNOWN = {
     "joulegrad.settings.SettingError": USAGE,
     "measurements.energy_model.EnergyTableError": FAILED,
     "measurements.pictures.PictureError": FAILED,
+    "measurements.quantities.LabelError": FAILED,
+    "measurements.series.NoEnergy": FAILED,
     "measurements.virtual_rails.UnknownActivity": FAILED,
 }
 """Qualified name of an exception class, also of a base class, to the exit code."""

@@ -1,0 +1,140 @@
+"""Idle power before and after a window, carried to its middle, and what is uncertain about it.
+
+Idle is taken from the same sensor of the same trace, with the sampler running as in the run, so that what sampling costs is in both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from host.trace import SensorRecord, Window
+from measurements.budget import RECTANGULAR, Source
+from measurements.energy_window import WindowEnergy, window_energy
+from measurements.error_sources import Circumstances, sources_of
+from measurements.noise import LongRun, long_run
+from measurements.series import NoEnergy, Series
+
+GUARD_REFRESHES = 3
+"""Left out at both ends of an idle window, so that no value with a part of the load is in it."""
+
+
+@dataclass(frozen=True)
+class IdlePower:
+    """Idle power by rail at the middle of a window.
+
+    Attributes:
+        windows: the idle windows, at most one before and one after.
+        shares: weight of each of them; they add up to 1.
+        parts: for each window, the energies of its rails.
+        power_w: rail to watts at the middle of the window.
+        change_w: by how much idle changes over the window, with its sign; None where only one side is known.
+        reach_s: from the middle of the one known idle to the middle of the window; 0 where both sides are known.
+        noise: rail to the noise of a constant load.
+    """
+
+    windows: tuple[Window, ...]
+    shares: tuple[float, ...]
+    parts: tuple[tuple[WindowEnergy, ...], ...]
+    power_w: dict[str, float]
+    change_w: float | None
+    reach_s: float
+    noise: dict[str, LongRun]
+
+    @property
+    def total_w(self) -> float:
+        """Of all rails."""
+        return math.fsum(self.power_w.values())
+
+    def to_json(self) -> dict:
+        """Return JSON data."""
+        return {
+            "definition": [window.note.get("definition", window.name) for window in self.windows],
+            "power_w": [math.fsum(part.power_w for part in parts) for parts in self.parts],
+            "time_s": [parts[0].time_s for parts in self.parts],
+            "at_window_w": self.total_w, "change_w": self.change_w,
+        }  # fmt: skip
+
+
+def idle_power(rails: list[Series], window: Window, idle: tuple[Window, ...], guard_s: float = 0.0) -> IdlePower:
+    """Return the idle power at the middle of a window, from the nearest idle before and the nearest one after it.
+
+    Args:
+        rails: series of the rails of the run.
+        window: of the run.
+        idle: idle windows of the trace; they must not overlap `window`.
+        guard_s: left out at both ends besides GUARD_REFRESHES.
+
+    Raises:
+        NoEnergy: no idle window, one that overlaps the run, or one without samples.
+    """
+    for each in idle:
+        if each.start_s < window.end_s and each.end_s > window.start_s:
+            raise NoEnergy(f"idle window {each.name!r} from {each.start_s:.3f} s to {each.end_s:.3f} s overlaps the window {window.name!r}: "
+                           "idle is taken before and after")  # fmt: skip
+    before = max((each for each in idle if each.end_s <= window.start_s), key=lambda each: each.end_s, default=None)
+    after = min((each for each in idle if each.start_s >= window.end_s), key=lambda each: each.start_s, default=None)
+    chosen = tuple(each for each in (before, after) if each is not None)
+    if not chosen:
+        raise NoEnergy("there is no idle window before or after: net energy needs at least one")
+    parts = tuple(tuple(_inner(series, each, guard_s) for series in rails) for each in chosen)
+    middles_s = [(each.start_s + each.end_s) / 2 for each in chosen]
+    middle_s = (window.start_s + window.end_s) / 2
+    shares, change_w, reach_s = (1.0,), None, abs(middle_s - middles_s[0])
+    if len(chosen) == 2:
+        far = (middle_s - middles_s[0]) / (middles_s[1] - middles_s[0])
+        shares, reach_s = (1 - far, far), 0.0
+        change_w = math.fsum(part.power_w for part in parts[1]) - math.fsum(part.power_w for part in parts[0])
+    power_w = {series.rail: math.fsum(share * group[i].power_w for share, group in zip(shares, parts, strict=True))
+               for i, series in enumerate(rails)}  # fmt: skip
+    noise = {}
+    for i, series in enumerate(rails):
+        runs = [long_run(group[i].used) for group in parts] if series.kind != "accumulated" else []
+        if runs:
+            noise[series.rail] = _pooled(runs)
+    return IdlePower(chosen, shares, parts, power_w, change_w, reach_s, noise)
+
+
+def _pooled(runs: list[LongRun]) -> LongRun:
+    """Return the noise of all idle windows together."""
+    dof = math.fsum(run.dof for run in runs)
+    return LongRun(math.fsum(run.variance_w2 * run.dof for run in runs) / dof, math.fsum(run.white_w2 * run.dof for run in runs) / dof, dof)
+
+
+def _inner(series: Series, idle: Window, guard_s: float) -> WindowEnergy:
+    """Return the energy of an idle window without its ends."""
+    end_s = guard_s + GUARD_REFRESHES * max(series.refresh.refresh_s, series.refresh.spacing_s, series.span_s)
+    if idle.end_s - idle.start_s < 4 * end_s:
+        raise NoEnergy(f"idle window {idle.name!r} of {idle.end_s - idle.start_s:.3g} s is too short: at least {4 * end_s:.3g} s are needed with "
+                       f"values that are renewed every {series.refresh.refresh_s:.3g} s")  # fmt: skip
+    return window_energy(series, idle.start_s + end_s, idle.end_s - end_s)
+
+
+def idle_sources(record: SensorRecord, found: IdlePower, time_s: float, told: Circumstances) -> list[Source]:
+    """Return the sources of error of minus idle power times the time of the run, and of its drift."""
+    sources = []
+    for window, share, parts in zip(found.windows, found.shares, found.parts, strict=True):
+        here = Circumstances(("idle", window.name, window.number, window.start_s), told.residual_s, found.noise, found.power_w, True)
+        factor = -share * time_s / parts[0].time_s
+        sources += [source.times(factor) for source in sources_of(record, list(parts), here)]
+    return [*sources, Source("idle drift", told.window, drift_w(found) * time_s, grows=1.0)]
+
+
+def drift_w(found: IdlePower) -> float:
+    """Return the standard uncertainty of idle power by its drift: half the change, rectangular.
+
+    Where idle is known on one side only, the change up to the middle of the window is taken from the trend inside that idle, or
+    from what its noise lets a trend be, whichever is more.
+    """
+    if found.change_w is not None:
+        return abs(found.change_w) / 2 * RECTANGULAR
+    trend_w_s, u_w_s = 0.0, 0.0
+    for part in found.parts[0]:
+        half_s = part.time_s / 2
+        series, middle_s = part.series, part.start_s + half_s
+        halves = [window_energy(series, part.start_s, middle_s).power_w, window_energy(series, middle_s, part.end_s).power_w]
+        trend_w_s += (halves[1] - halves[0]) / half_s
+        quiet = found.noise.get(series.rail)
+        if quiet is not None:
+            u_w_s = math.hypot(u_w_s, math.sqrt(12 * quiet.variance_w2 / max(len(part.weights), 1)) / part.time_s)
+    return max(abs(trend_w_s), u_w_s) * found.reach_s * RECTANGULAR
