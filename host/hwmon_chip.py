@@ -156,7 +156,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _positive(path: Path, scale: float) -> float | None:
+def positive(path: Path, scale: float) -> float | None:
+    """Return the number in a file times scale, None where there is none above 0."""
     try:
         value = read_number(path)
     except (OSError, ValueError):
@@ -180,8 +181,8 @@ def _chip(folder: Path) -> HwmonChip | None:
         label=_text(base / "label"),
         device=link.resolve().name if link.exists() else "",
         rails=tuple(rail for rail in _rails(base, files) if rail.measures),
-        shunt_ohm=_positive(base / "shunt_resistor", 1e-6),
-        interval_s=_positive(base / "update_interval", 1e-3),
+        shunt_ohm=positive(base / "shunt_resistor", 1e-6),
+        interval_s=positive(base / "update_interval", 1e-3),
     )
 
 

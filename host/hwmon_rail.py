@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host.hwmon_chip import HwmonChip, RailFiles, read_number
+from host.hwmon_chip import HwmonChip, RailFiles, positive, read_number
 from host.polled_sensor import Failed
 from host.power_chips import chip_named, specification
 from host.sensor import Channel, SensorError, Specification
@@ -264,8 +264,7 @@ def _channel(
     refresh_s = settings.refresh_s or chip.interval_s
     averaging_s = settings.averaging_s or (chip.interval_s if not kind.pmbus else None) or 0.0
     if role == "average":
-        interval = chip.path / f"{files.average}_interval"
-        averaging_s = settings.averaging_s or (read_number(interval) * 1e-3 if interval.exists() else 0.0)
+        averaging_s = settings.averaging_s or positive(chip.path / f"{files.average}_interval", 1e-3) or 0.0
     scope = settings.scope + ("; watts are volts times amperes, read one after the other" if role == "derived" else "")
     low, high = _band(unit, kind.pmbus, settings, limits)
     return Channel(

@@ -1,0 +1,47 @@
+"""`joulegrad sensors`: what is here, with rate and resolution found by looking; subcommands join the group `sensors_app`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from joulegrad.command import JsonOption, command
+
+sensors_app = typer.Typer(invoke_without_command=True)
+
+SecondsOption = Annotated[
+    float,
+    typer.Option("--seconds", min=0.0, max=600.0, help="How long to look at each sensor; 0 lists them without opening any."),
+]
+
+
+@sensors_app.callback()
+def sensors(
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Look at this sensor only, e.g. 'hwmon:ina260_u14' or 'serial:/dev/ttyACM0?protocol=lines'."),
+    ] = None,
+    seconds: SecondsOption = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """List the power sensors that can be used here, and why what is missing is missing.
+
+    Each sensor is looked at: how often its values really change, their smallest step, and its stated accuracy.
+
+    Example: joulegrad sensors --url hwmon:ina260_u14 --seconds 5
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with command(as_json) as screen:
+        from joulegrad.sensor_table import show_sensors
+        from joulegrad.sensors import list_sensors, look_at
+
+        if url is not None:
+            found = [look_at(url, seconds)]
+        else:
+            found = list_sensors(seconds, lambda name: screen.say(f"looking at {name} for {seconds:g} s"))
+        if not as_json:
+            show_sensors(found, screen)
+        screen.result({"schema": 1, "sensors": found})

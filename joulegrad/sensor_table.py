@@ -1,0 +1,70 @@
+"""Sensors for people: a table of channels, and sentences for what is missing."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from joulegrad.screen import Screen
+
+PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+
+
+def show_sensors(sensors: list[dict], screen: Screen) -> None:
+    """Print the sensors that can be used, then why others cannot."""
+    here = [sensor for sensor in sensors if sensor["available"]]
+    table = Table(title="sensors", title_justify="left", header_style="bold")
+    for column, side in (
+        ("sensor", "left"),
+        ("channel", "left"),
+        ("new value", "right"),
+        ("step", "right"),
+        ("accuracy", "right"),
+    ):
+        table.add_column(column, justify=side, overflow="fold")
+    for sensor in here:
+        for i, channel in enumerate(sensor["channels"] or [None]):
+            name = sensor["url"] if i == 0 else ""
+            if channel is None:
+                table.add_row(name, sensor["note"] or sensor["what"], "", "", "")
+            else:
+                row = (channel["channel"], refresh(channel), step(channel), accuracy(channel))
+                table.add_row(name, *row)
+    if here:
+        screen.out.print(table)
+        for sensor in here:
+            if sensor["what"]:
+                screen.out.print(f"  {sensor['url']}: {sensor['what']}", markup=False)
+            for warning in sensor["warnings"]:
+                screen.out.print(f"  {sensor['url']}: warning: {warning}", markup=False)
+    for sensor in sensors:
+        if not sensor["available"]:
+            screen.out.print(f"  {sensor['url']}: not here: {sensor['why']}", markup=False)
+
+
+def refresh(channel: dict) -> str:
+    """Return how often a channel has a new value, or what was seen instead."""
+    seconds = channel["refresh_s"]
+    if seconds is None:
+        if not channel["reads"]:
+            return "not looked at"
+        if channel["missing"] == channel["reads"]:
+            return "no values"
+        specified = channel["specified_refresh_s"]
+        said = f" (specified: every {1e3 * specified:.3g} ms)" if specified else ""
+        words = {"unchanged": "constant or stale", "changing": f"{channel['changes']} in {channel['reads']} reads"}
+        return words.get(channel["state"], channel["state"]) + said
+    return f"{'at most ' if channel['at_most'] else ''}{1e3 * seconds:.3g} ms"
+
+
+def step(channel: dict) -> str:
+    """Return the smallest step seen, with a prefix of its unit."""
+    size = channel["resolution"]
+    if size is None:
+        return ""
+    scale, prefix = next(((scale, prefix) for scale, prefix in PREFIXES if size >= 0.999 * scale), PREFIXES[-1])
+    return f"{size / scale:.3g} {prefix}{channel['unit']}"
+
+
+def accuracy(channel: dict) -> str:
+    """Return the limit of the gain's error."""
+    return "not stated" if channel["gain"] is None else f"{100 * channel['gain']:.2g} % + shunt, offset"
