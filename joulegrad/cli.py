@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from joulegrad import errors
+from joulegrad.cli_sensors import sensors_app
 from joulegrad.command import BoardOption, ConfigOption, JsonOption, SeedOption, StallsOption, command
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, KernelSettings, MemoryStalls
@@ -23,6 +24,7 @@ bench_app = typer.Typer(
     help="Train a network on the accelerator and report accuracy, cycles and joules; or time the simulator.",
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(sensors_app, name="sensors")
 
 
 class Kernel(str, Enum):
