@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from host.readings import HOST_CLOCK
 from host.sensor import Found, SensorError, open_sensor, schemes
-from host.sensor_discovery import look
+from host.discovery import look
 
 NOT_LOOKED = "not looked at: opening it may restart the meter; name it with --url to look"
 VIRTUAL = "simulated: it answers to what a run feeds it"
@@ -22,7 +22,7 @@ def list_sensors(seconds: float, step: Callable[[str], None] = lambda text: None
 
     Returns:
         Entries {"url", "what", "available", "why", "label", "period_s", "note", "warnings", "channels"}; "channels" holds
-        `host.sensor_discovery.Finding.to_json` of each channel.
+        `host.discovery.Finding.to_json` of each channel.
     """
     return [entry for scheme in schemes() for entry in _of_driver(scheme, seconds, step)]
 
@@ -80,6 +80,6 @@ def _entry(found: Found, label: str = "", period_s: float | None = None) -> dict
 def _unseen(channel) -> dict:
     """Return a channel's part of a finding where there was nothing to see."""
     from host.readings import Readings
-    from host.sensor_discovery import findings
+    from host.discovery import findings
 
     return findings((channel,), Readings.none(1))[0].to_json()
