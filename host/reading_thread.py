@@ -14,6 +14,7 @@ from array import array
 
 import numpy as np
 
+from host import scheduling
 from host.readings import VIRTUAL_CLOCK, Loss, Readings
 from host.sample_buffer import LossLog, SampleBuffer
 from host.sensor import Sensor, SensorError, SensorLost, open_sensor
@@ -171,6 +172,7 @@ class ReadingThread:
 
     def _polled(self, period_s: float) -> None:
         sensor, lateness, mask = self.sensor, self._lateness, LATENESS_KEPT - 1
+        scheduling.go_before_siblings()
         self._first_read(period_s)
         self._start_s = start_s = time.monotonic() + period_s
         while True:

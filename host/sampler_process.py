@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from host import frames as pipe
-from host import machine
+from host import machine, scheduling
 from host.reading_thread import ReadingThread
 from host.readings import HOST_CLOCK, Loss
 from host.trace import Gap, Mark, TraceError
@@ -36,7 +36,6 @@ END_S = 1.0
 """Sensors have so long to come to an end."""
 
 MARKS_WAITING = 100_000
-NICENESS = -10
 
 
 class Outlet:
@@ -78,8 +77,8 @@ class Process:
         threads: of the sensors, in the order of the trace.
     """
 
-    def __init__(self, outlet: Outlet, inlet: int, parent: int):
-        self._outlet, self._inlet, self._parent = outlet, inlet, parent
+    def __init__(self, outlet: Outlet, parent: int, scheduled: str):
+        self._outlet, self._parent, self._scheduled = outlet, parent, scheduled
         self.threads: list[ReadingThread] = []
         self._writer: TraceWriter | None = None
         self._marks: list[Mark] = []
@@ -132,7 +131,7 @@ class Process:
             if thread.failed:
                 raise OpenError(thread.failed, thread.failure)
         provenance = {**order["provenance"], "machine": machine.identity(), "clocks": machine.clocks(), "sampler": {
-            "pid": os.getpid(), "parent_pid": self._parent, "niceness": os.nice(0), "commit_s": COMMIT_S,
+            "pid": os.getpid(), "parent_pid": self._parent, "scheduling": self._scheduled, "commit_s": COMMIT_S,
             "python": sys.version.split()[0], "numpy": np.__version__}}  # fmt: skip
         self._writer = TraceWriter(order["path"], provenance, order["memory_bytes"], not order["unwritable_is_kept"])
         ready = []
@@ -314,14 +313,11 @@ def main() -> None:
     os.dup2(2, 1)  # what a driver prints is no message
     inlet = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    try:
-        os.nice(NICENESS - os.nice(0))
-    except OSError:
-        pass  # not allowed to everyone; the trace says which niceness it was
-    sys.setswitchinterval(1e-4)
+    scheduled = scheduling.go_first()
+    sys.setswitchinterval(1e-5)
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    process = Process(outlet, inlet, parent)
+    process = Process(outlet, parent, scheduled)
     signal.signal(signal.SIGTERM, process.abort)
     process.run(pipe.frames(inlet))
     sys.stderr.flush()
