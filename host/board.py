@@ -56,10 +56,12 @@ class Board(abc.ABC):
         config: the configuration that is asked for; `identity` says what is there.
         clk_hz: the core's clock, of which `cycles` in the counters is a count.
         ddr_bytes: size of the core's region.
+        clock: of host.readings.CLOCKS, what the board's runs are timed on; None where it computes without time.
         register_accesses: single control registers read and written since `open`, for models of the processor's time.
     """
 
     scheme = ""
+    clock: str | None = None
     config: Config
     clk_hz: float
     ddr_bytes: int

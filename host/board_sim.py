@@ -7,6 +7,7 @@ import numpy as np
 from host.background import BackgroundCall
 from host.board import Board, BoardError, BoardTimeout, Identity
 from host.core_driver import CoreDriver
+from host.readings import VIRTUAL_CLOCK
 from hw.config import Config
 from hw.core_memories import read_state, write_state
 from hw.simulated_core import DDR_BASE, MemorySettings, SimulatedCore, SimulationError
@@ -28,6 +29,7 @@ class Driver(Board):
     """
 
     scheme = "sim"
+    clock = VIRTUAL_CLOCK
 
     def __init__(self, where: str, config: Config, hang_cycles: int = HANG_CYCLES, **settings):
         if where:
@@ -96,7 +98,7 @@ class Driver(Board):
             self.core.reset()
 
     def activity(self) -> dict[str, int]:
-        """Return the 64-bit activity counters of the RTL as they stand: those of u_activity by name, `<node>_toggles` of a bus."""
+        """Return the RTL's 64-bit activity counters as they stand: those of u_activity by name, `<node>_toggles` of a bus."""
         counters = {}
         for name, array in self._opened().arrays.items():
             scope, _, signal = name.rpartition(".")

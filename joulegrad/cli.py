@@ -10,7 +10,10 @@ from typing import Annotated
 import typer
 
 from joulegrad import errors
+from joulegrad.cli_compare import compare
+from joulegrad.cli_recompute import recompute
 from joulegrad.cli_sensors import sensors_app
+from joulegrad.cli_sweep import bench_sweep
 from joulegrad.command import BoardOption, ConfigOption, JsonOption, SeedOption, StallsOption, command
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, KernelSettings, MemoryStalls
@@ -48,12 +51,19 @@ def bench_digits(
         "--check", help="After every iteration compare all weights, momenta and statistics with PyTorch, bit for bit, "
         "and the core's counters with their predictions.")] = False,
     stalls: StallsOption = 0.0,
+    sensor: Annotated[list[str] | None, typer.Option(
+        "--sensor", help="Power sensor, by its URL, e.g. 'sim?refresh_s=0.001&kind=point'; may be given several times. "
+        "By default the simulated board's own, 'sim'.")] = None,
+    repeats: Annotated[int, typer.Option(
+        "--repeats", help="Windows of repeated iterations that the sensed energy is taken from, at least 2.")] = 5,
+    energy_table: Annotated[Path | None, typer.Option(
+        "--energy-table", help="Energy table for the simulated joules, e.g. one that 'joulegrad compare' fitted.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a small residual network on scikit-learn's handwritten digits, on the accelerator.
 
-    Prints loss, test accuracy, cycles and joules per iteration and leaves a run folder with run.json and pictures.
-    Joules come with a label: 'simulated' from the core's counters, 'emulated' from signal activity.
+    Prints loss, test accuracy, cycles and joules per iteration and leaves a run folder with run.json, trace.sqlite and pictures.
+    Joules come with a label: 'simulated' from the core's counters, 'emulated' from a sensor on the simulated board's rails.
 
     Example: joulegrad bench digits --steps 30 --check
     """
@@ -61,7 +71,10 @@ def bench_digits(
         from joulegrad.bench import run_bench
         from joulegrad.tables import show_bench
 
-        settings = BenchSettings(board, config, steps, batch_size, seed, out, check, MemoryStalls(stalls, seed + 1))
+        stalled = MemoryStalls(stalls, seed + 1)
+        settings = BenchSettings(
+            board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, energy_table
+        )
         result = run_bench(settings, screen)
         if not as_json:
             show_bench(result, screen)
@@ -136,6 +149,11 @@ def boards(as_json: JsonOption = False) -> None:
         if not as_json:
             show_boards(found, screen)
         screen.result({"schema": 1, "boards": found})
+
+
+app.command("recompute")(recompute)
+app.command("compare")(compare)
+bench_app.command("sweep")(bench_sweep)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ KNOWN = {
     "host.run_folder.RunFolderError": FAILED,
     "host.sampler.SamplerError": FAILED,
     "host.sensor.SensorError": FAILED,
+    "host.virtual_rails.UnknownActivity": FAILED,
     "host.trace.TraceError": FAILED,
     "hw.config.ConfigError": USAGE,
     "hw.program.ProgramError": FAILED,
@@ -32,10 +33,12 @@ KNOWN = {
     "hw.verilator.ToolError": FAILED,
     "joulegrad.settings.SettingError": USAGE,
     "measurements.energy_model.EnergyTableError": FAILED,
+    "measurements.fit.FitError": FAILED,
+    "measurements.observations.ComparisonError": FAILED,
     "measurements.pictures.PictureError": FAILED,
     "measurements.quantities.LabelError": FAILED,
     "measurements.series.NoEnergy": FAILED,
-    "measurements.virtual_rails.UnknownActivity": FAILED,
+    "measurements.recompute.RecomputeError": FAILED,
 }
 """Qualified name of an exception class, also of a base class, to the exit code."""
 

@@ -48,6 +48,9 @@ class BenchSettings:
         out: run folder, None for a new one in runs/.
         check: compare every iteration with the PyTorch emulator, bit for bit.
         stalls: of the simulated memory.
+        sensors: URLs of the power sensors; none for the board's own.
+        repeats: windows of repeated iterations that the emulated energy is taken from.
+        energy_table: file for the simulated energy, None for the project's own.
     """
 
     board: str
@@ -58,10 +61,14 @@ class BenchSettings:
     out: Path | None
     check: bool
     stalls: MemoryStalls
+    sensors: tuple[str, ...] = ()
+    repeats: int = 5
+    energy_table: Path | None = None
 
     def __post_init__(self):
         if self.steps is not None:
             _at_least("steps", self.steps, 1)
+        _at_least("repeats", self.repeats, 2)
         _at_least("batch_size", self.batch_size, 2)
         _check_seed(self.seed)
 
@@ -110,6 +117,42 @@ class KernelSettings:
         """Multiply-accumulates of the product, padding taps counted."""
         oh, ow = self.out_size
         return self.n * self.k * self.c * oh * ow * self.r * self.r
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """Workloads for a comparison.
+
+    Attributes:
+        board, config: names of board and configuration.
+        repeats: runs of each workload, with other operands.
+        seed: of the operands.
+        out: folder to make, None for a new one in runs/.
+        families: of the workloads; none for all.
+        sensors: URLs of the power sensors; none for the board's own.
+        windows: windows of repeated work that a run's energy is taken from.
+        jobs: workloads simulated at once.
+        energy_table: file for the simulated energy, None for the project's own.
+        shuffle_toggles: a control: every run draws power for another run's activity, while its record keeps its own.
+    """
+
+    board: str = "sim"
+    config: str = "z7020"
+    repeats: int = 3
+    seed: int = 0
+    out: Path | None = None
+    families: tuple[str, ...] = ()
+    sensors: tuple[str, ...] = ()
+    windows: int = 3
+    jobs: int = 2
+    energy_table: Path | None = None
+    shuffle_toggles: bool = False
+
+    def __post_init__(self):
+        _at_least("repeats", self.repeats, 1)
+        _at_least("windows", self.windows, 2)
+        _at_least("jobs", self.jobs, 1)
+        _check_seed(self.seed)
 
 
 def _check_seed(seed: int) -> None:

@@ -77,19 +77,30 @@ def show_bench(result: dict, screen: Screen) -> None:
         cycles, peak = result["cycles_per_iteration"], 100 * result["array_peak_share"]
         out.print(f"  cycles          {cycles:,.0f} per iteration, {peak:.1f} % of the array's peak")
         out.print(f"  time            {1e3 * result['time_s'] / executed:.2f} ms per iteration on the board's clock")
-        _energy(result, screen)
+        show_energy(result, screen)
         _shares(result["shares"], screen)
     out.print(f"  run folder      {result['run_dir']}", markup=False)
 
 
-def _energy(result: dict, screen: Screen) -> None:
+def show_energy(result: dict, screen: Screen) -> None:
+    """Print the energies per executed iteration, with their verdicts and scopes."""
     table = _table("energy per executed iteration", "label", "gross mJ", "above idle mJ")
     each = result["energy_per_executed_iteration_j"]
     for label, both in each.items():
-        table.add_row(label, *(f"{1e3 * both[kind]['value']:.3f}" for kind in ("gross", "net")))
+        table.add_row(label, *(_millijoules(both[kind]) for kind in ("gross", "net")))
     screen.out.print(table)
     for label, both in each.items():
-        screen.out.print(f"  {label}: {both['gross']['verdict']}", markup=False)
+        said = {kind: both[kind]["verdict"] for kind in ("gross", "net")}
+        alike = said["gross"] == said["net"]
+        for kind in ("gross",) if alike else ("gross", "net"):
+            name = label if alike else f"{label}, {'above idle' if kind == 'net' else kind}"
+            screen.out.print(f"  {name}: {said[kind]}; {both[kind]['scope']}", markup=False)
+
+
+def _millijoules(quantity: dict) -> str:
+    """Return a value in mJ, with its expanded uncertainty (95 %) where there is one."""
+    value, u95 = 1e3 * quantity["value"], quantity["u95"]
+    return f"{value:.3f}" if u95 is None else f"{value:.3f} +- {1e3 * u95:.3f}"
 
 
 def _shares(shares: dict, screen: Screen) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,16 @@ from typer.testing import CliRunner
 
 from algo.export import build_step
 from algo.models import digits_network
+from host.readings import VIRTUAL_CLOCK
 from host.run_folder import read_iterations, read_record
+from host.trace import windows
+from host.trace_file import read_trace
+from host.virtual_rails import ACTIVITY
 from joulegrad import bench, errors, peak
 from joulegrad.cli import app
+from joulegrad.emulation import Emulation
+from measurements.energy_model import TABLE
+from measurements.recompute import KEYS
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ["bench", "digits", "--board", "golden", "--batch-size", "4", "--json"]
@@ -104,30 +112,137 @@ def test_a_wrong_counter_is_named_and_fails(tmp_path, monkeypatch):
         assert word in data["error"]
 
 
-def test_energies_of_a_board_with_a_clock(tmp_path, monkeypatch):
-    """The golden board given a clock and activity: labels, shares and peak share reach the JSON."""
+@pytest.fixture
+def clocked(monkeypatch):
+    """The golden board given a clock and activity."""
     from host.board_golden import Driver
 
     true = Driver.wait
+    monkeypatch.setattr(Driver, "clock", VIRTUAL_CLOCK)
     monkeypatch.setattr(Driver, "wait", lambda self, timeout_s=None: true(self, timeout_s) | {"cycles": 100_000})
-    monkeypatch.setattr(Driver, "activity", lambda self: {"operand_toggles": 10_000, "product_toggles": 500_000})
-    code, out, err = invoke(*GOLDEN, "--steps", "2", "--out", str(tmp_path / "run"))
+    monkeypatch.setattr(Driver, "activity", lambda self: dict.fromkeys(ACTIVITY, 10_000) | {"product_toggles": 100_000_000})
+
+
+def test_energies_of_a_board_with_a_clock(tmp_path, clocked):
+    """Labels, shares and peak share reach the JSON; joules are there with U; recompute gives them again."""
+    out = tmp_path / "run"
+    code, text, err = invoke(*GOLDEN, "--steps", "2", "--repeats", "2", "--out", str(out))
     assert code == 0, err
-    data = json.loads(out)
+    data = json.loads(text)
     assert data["bit_exact"] is None
     assert data["cycles_per_iteration"] == 200_000
     assert list(data["run_energy_j"]) == ["simulated", "emulated"]
-    assert data["run_energy_j"]["emulated"]["gross"]["verdict"].startswith("invalid: the emulated window")
+    for kind in ("gross", "net"):
+        quantity = data["run_energy_j"]["emulated"][kind]
+        assert quantity["verdict"] == "resolved" and 0 < quantity["u95"] < 0.05 * quantity["value"]
+        assert "whole simulated board" in quantity["scope"]
     step = build_step(digits_network(0), (1, 8, 8), 4)
     assert data["array_peak_share"] == pytest.approx(peak.training_macs(step, 4) / (200_000 * 256), rel=1e-12)
     gross = data["run_energy_j"]["simulated"]["gross"]["value"]
     assert sum(data["shares"]["simulated_j"].values()) == pytest.approx(gross, rel=1e-9)
     assert sum(data["shares"]["time_s"].values()) == pytest.approx(data["time_s"], rel=1e-9)
-    assert (tmp_path / "run" / "shares.png").is_file()
-    code, out, _ = invoke(*GOLDEN[:-1], "--steps", "1", "--out", str(tmp_path / "people"))
+    assert (out / "shares.png").is_file()
+    record = read_record(out)
+    assert record["sensors"] == ["sim"] and record["idle_definition"] and record["result"] == data
+    assert record["replayed"]["simulated"] == {"iterations": 2, "busy_segments": 1}
+    assert all("emulated" not in line["energy"] for line in read_iterations(out))
+
+    code, text, err = invoke("recompute", str(out), "--json")
+    assert code == 0, err
+    again = json.loads(text)
+    assert again["reported"] == "equal"
+    for key in KEYS:
+        assert again[key] == data[key], key
+
+
+def test_the_trace_says_what_was_simulated_and_what_was_replayed(tmp_path, clocked):
+    invoke(*GOLDEN, "--steps", "3", "--repeats", "2", "--out", str(tmp_path / "run"))
+    trace = read_trace(tmp_path / "run" / "trace.sqlite")
+    assert trace.status == "finished" and trace.damaged_blocks == 0 and not trace.gaps
+    assert trace.provenance["run"] == "run" and trace.provenance["commit"]
+    (run,) = windows(trace, "run")
+    assert run.iterations == 3 and run.clock == VIRTUAL_CLOCK and not run.note
+    iterations = windows(trace, "iteration")
+    assert [window.number for window in iterations] == [0, 1, 2]
+    assert iterations[0].start_s == run.start_s and iterations[-1].end_s == run.end_s
+    for phase in ("load", "forward", "backward", "update"):
+        (first,) = [window for window in windows(trace, phase) if window.number == 0]
+        assert iterations[0].start_s <= first.start_s < first.end_s <= iterations[0].end_s and first.phase == phase
+    record = read_record(tmp_path / "run")
+    times = record["replayed"]["replayed"]["runs_in_each"]
+    for window in (*windows(trace, "pilot"), *windows(trace, "repeat")):
+        assert window.end_s - window.start_s >= 10.0 and window.iterations == 3 * times
+        assert window.note["replayed"] == {"iterations": 3, "times": times, "simulated_once": True}
+        assert (window.end_s - window.start_s) / times == pytest.approx(record["result"]["time_s"], rel=1e-9)
+    for name in ("signature before", "signature after"):
+        (signature,) = windows(trace, name)
+        assert "replayed" in signature.note and signature.note["on_s"]
+    idle = [window for window in windows(trace) if window.phase == "idle"]
+    assert len(idle) == 4 and all(window.note["definition"] == record["idle_definition"] for window in idle)
+
+
+def test_people_see_joules_with_uncertainty(tmp_path, clocked):
+    code, out, err = invoke(*GOLDEN[:-1], "--steps", "1", "--repeats", "2", "--out", str(tmp_path / "people"))
     assert code == 0
-    for word in ("test accuracy", "cycles", "simulated", "emulated", "processor", "idle", str(tmp_path / "people")):
-        assert word in out.replace("\n", "")
+    out = out.replace("\n", "")
+    for word in ("test accuracy", "cycles", "simulated", "emulated: resolved", "+-", "processor", "idle", "people"):
+        assert word in out
+
+
+def test_the_progress_line_holds_the_power_as_soon_as_a_sensor_says_it(monkeypatch):
+    emulation = Emulation(Path("trace.sqlite"), ("sim",), None)
+    for latest, said in (({}, ""), ({"board_5v0/power": None}, ""), ({"board_5v0/power": 1.23456}, ", 1.235 W emulated")):
+        emulation._sampler = SimpleNamespace(latest=lambda latest=latest: latest)
+        assert bench._power(emulation) == said
+    assert bench._power(None) == ""
+
+
+def test_several_sensors_of_different_kinds_agree_within_their_uncertainties(tmp_path, clocked):
+    sensors = ["sim", "sim?kind=point&refresh_s=0.0011&seed=1", "sim?kind=accumulated&refresh_s=0.1&seed=2&wrap=5"]
+    asked = [part for url in sensors for part in ("--sensor", url)]
+    code, text, err = invoke(*GOLDEN, "--steps", "2", "--repeats", "2", *asked, "--out", str(tmp_path / "run"))
+    assert code == 0, err
+    data = json.loads(text)
+    assert [one["url"] for one in data["sensors"]] == sensors
+    assert data["sensors"][0]["net"] == data["run_energy_j"]["emulated"]["net"]
+    for kind in ("gross", "net"):
+        quantities = [one[kind] for one in data["sensors"]]
+        assert all(quantity["verdict"] == "resolved" for quantity in quantities)
+        for one in quantities:
+            for other in quantities:
+                assert abs(one["value"] - other["value"]) <= one["u95"] + other["u95"]
+
+
+@pytest.mark.parametrize(
+    ("board", "sensor", "said"),
+    [
+        ("golden", "sim", "without time"), ("sim", "nvml", "time is virtual"), ("sim", "sim?kind=guess", "guess"),
+        ("sim", "thermometer", "no driver"),
+    ],
+)  # fmt: skip
+def test_a_sensor_that_cannot_watch_the_board_is_refused_in_a_sentence(tmp_path, board, sensor, said):
+    code, text, err = invoke(
+        "bench", "digits", "--board", board, "--sensor", sensor, "--json", "--steps", "1", "--out", str(tmp_path / "run")
+    )
+    assert code != 0 and "Traceback" not in err
+    assert said in json.loads(text)["error"] and sensor in json.loads(text)["error"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_sensor_twice_is_refused(tmp_path, clocked):
+    code, text, _ = invoke(*GOLDEN, "--steps", "1", "--sensor", "sim", "--sensor", "sim", "--out", str(tmp_path / "run"))
+    assert code == errors.USAGE and "twice" in json.loads(text)["error"]
+
+
+def test_an_energy_table_of_ones_own_is_kept_with_the_run(tmp_path):
+    table = json.loads(TABLE.read_text()) | {"name": "mine"}
+    (tmp_path / "mine.json").write_text(json.dumps(table))
+    code, _, err = invoke(*GOLDEN, "--steps", "1", "--energy-table", str(tmp_path / "mine.json"), "--out", str(tmp_path / "run"))
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "energy_table.json").read_text())["name"] == "mine"
+    code, text, _ = invoke(*GOLDEN, "--steps", "1", "--energy-table", str(tmp_path / "none.json"), "--out", str(tmp_path / "no"))
+    assert code == errors.FAILED and "none.json" in json.loads(text)["error"]
+    assert not (tmp_path / "no").exists()
 
 
 def test_macs_of_the_digits_network_by_hand():

@@ -41,20 +41,21 @@ def test_processor_time_by_hand():
     assert iteration_time_s(100_000, 100_000_000, ProcessorTime(2e-3, 3e-3)) == pytest.approx(5e-3)
 
 
-def test_net_is_gross_without_idle_for_both_labels():
+SENSED = {"emulated": (judged(0.5, 0.01, "all"), judged(0.1, 0.02, "all"))}
+
+
+def test_net_is_gross_without_idle():
     meter = run(3)
     energies = meter.run_energies(3, 3)
     idle_simulated = load_table().board_idle_w * meter.time_s
     assert energies.gross["simulated"].value - energies.net["simulated"].value == pytest.approx(idle_simulated, rel=1e-9)
-    assert energies.gross["emulated"].value - energies.net["emulated"].value == pytest.approx(1.6 * meter.time_s, rel=1e-9)
     joules, seconds = meter.shares()
     assert joules.total == pytest.approx(energies.gross["simulated"].value, rel=1e-12)
     assert seconds.total == pytest.approx(meter.time_s, rel=1e-12)
-    assert meter.rails.now_s == pytest.approx(meter.time_s, rel=1e-12)
 
 
 def test_json_shape_order_and_division():
-    data = run(4).run_energies(8, 4).to_json()
+    data = run(4).run_energies(8, 4, SENSED).to_json()
     assert list(data) == [
         "schema", "iterations_drawn", "iterations_executed", "time_s", "run_energy_j", "energy_per_executed_iteration_j",
     ]  # fmt: skip
@@ -69,26 +70,19 @@ def test_json_shape_order_and_division():
     json.dumps(data, allow_nan=False)
 
 
-def test_a_short_emulated_run_is_invalid_and_says_why():
-    data = run(2).run_energies(2, 2).to_json()
-    for table in ("run_energy_j", "energy_per_executed_iteration_j"):
-        for kind in ("gross", "net"):
-            assert data[table]["emulated"][kind]["u95"] is None
-            assert data[table]["emulated"][kind]["verdict"].startswith("invalid: the emulated window of")
-            assert data[table]["simulated"][kind]["verdict"].startswith("invalid: the energy table")
-
-
-def test_a_long_emulated_run_is_resolved():
-    meter = run(1200)
-    assert meter.time_s > 10
-    data = meter.run_energies(1200, 1200).to_json()["run_energy_j"]["emulated"]
+def test_what_was_sensed_is_reported_as_it_is_and_the_table_says_that_it_is_not_fitted():
+    data = run(2).run_energies(2, 2, SENSED).to_json()
+    assert data["run_energy_j"]["emulated"]["gross"] == {"value": 0.5, "u95": 0.01, "verdict": "resolved", "scope": "all"}
+    each = data["energy_per_executed_iteration_j"]["emulated"]["net"]
+    assert each == {"value": 0.05, "u95": 0.01, "verdict": "resolved", "scope": "all"}
     for kind in ("gross", "net"):
-        assert data[kind]["verdict"] == "resolved"
-        assert 0 < data[kind]["u95"] < data[kind]["value"]
+        assert data["run_energy_j"]["simulated"][kind]["verdict"].startswith("invalid: the energy table")
 
 
 def test_only_labels_that_exist():
     assert list(run(2, activity={}).run_energies(2, 2).to_json()["run_energy_j"]) == ["simulated"]
+    with pytest.raises(LabelError, match="guessed"):
+        run(2).run_energies(2, 2, {"guessed": SENSED["emulated"]})
     golden = run(2, counters={**COUNTERS, "cycles": 0}).run_energies(2, 2).to_json()
     assert golden["time_s"] is None
     assert golden["run_energy_j"] == {} == golden["energy_per_executed_iteration_j"]
@@ -97,9 +91,8 @@ def test_only_labels_that_exist():
 def test_an_iteration_keeps_its_labels():
     meter = run(1)
     data = meter.iterations[0].to_json()
-    assert set(data) == {"time_s", "seconds", "simulated", "emulated"}
+    assert set(data) == {"time_s", "seconds", "simulated"}
     assert math.fsum(data["simulated"]["shares_j"].values()) == pytest.approx(data["simulated"]["gross_j"], rel=1e-12)
-    assert math.fsum(data["emulated"]["rails_j"].values()) == pytest.approx(data["emulated"]["gross_j"], rel=1e-12)
     assert math.fsum(data["seconds"].values()) == pytest.approx(data["time_s"], rel=1e-12)
 
 

@@ -1,0 +1,130 @@
+"""A run's numbers again, from what its folder holds: iterations with their counters, the energy table, the raw trace.
+
+`joulegrad bench` takes its own joules from here, too, so that there is one way from raw data to a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from host.run_folder import RunFolderError, read_iterations, read_record
+from host.trace import Trace
+from host.trace_file import read_trace
+from hw.config import Config, ConfigError
+from measurements.energy_model import load_table
+from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.run_energy import EnergyMeter
+from measurements.sensed import Sensed, sensed_run
+
+ENERGY_TABLE = "energy_table.json"
+KEYS = ("schema", "iterations_drawn", "iterations_executed", "time_s", "run_energy_j", "energy_per_executed_iteration_j",
+        "shares", "counters", "activity", "processor_s", "sensors")  # fmt: skip
+"""What `recompute` returns and a run's result holds as well."""
+
+
+class RecomputeError(RuntimeError):
+    """The run's numbers cannot be had again, or are not those that the run reported; the message says why."""
+
+
+def recompute(path: Path | str, need_trace: bool = True) -> dict:
+    """Return the JSON data of a run's energies (the keys of KEYS).
+
+    Args:
+        path: run folder.
+        need_trace: refuse a run that no sensor watched; without, it has the labels that it has.
+
+    Raises:
+        RunFolderError: no run folder, or a damaged one.
+        TraceError: its trace is missing, no trace, or damaged.
+        RecomputeError: no sensor watched the run, or the record lacks what is needed.
+        EnergyTableError, NoEnergy: the table is no table; the trace has no energy of the run.
+    """
+    path = Path(path)
+    record = read_record(path)
+    name = record.get("trace")
+    if need_trace and not name:
+        raise RecomputeError(f"run {path} has no trace: no sensor watched it (board {record.get('board')!r})")
+    meter, totals = _replayed(path, record)
+    executed = len(totals["images"])
+    if not executed:
+        raise RecomputeError(f"run {path} has executed no iteration: it has no energy")
+    found = sensed(path / name, len(record["sensors"])) if name else []
+    energies = meter.run_energies(
+        record["steps"], executed, {one.label: (one.gross, one.net) for one in reversed(found)}
+    )  # fmt: skip
+    joules, seconds = meter.shares()
+    timed = bool(meter.iterations)
+    return {
+        **energies.to_json(),
+        "shares": {"simulated_j": joules.to_json(), "time_s": seconds.to_json()} if timed else None,
+        "counters": totals["counters"],
+        "activity": totals["activity"],
+        "processor_s": totals["processor_s"] if timed else None,
+        "sensors": [one.to_json() for one in found],
+    }
+
+
+def sensed(path: Path, sensors: int) -> list[Sensed]:
+    """Return what every sensor of a trace says of the run, in the trace's order. Raises TraceError, NoEnergy, RecomputeError."""
+    trace: Trace = read_trace(path)
+    if trace.damaged_blocks:
+        raise RecomputeError(f"{path} is damaged: {trace.damaged_blocks} blocks do not fit their checksums, samples are missing")
+    if len(trace.sensors) != sensors:
+        raise RecomputeError(f"{path} holds {len(trace.sensors)} sensors, but the run had {sensors}")
+    return [sensed_run(trace, sensor) for sensor in range(sensors)]
+
+
+def differences(found: dict, reported: dict, relative: float = 1e-9) -> list[str]:
+    """Return which numbers of `found` are not those reported, within a relative difference, one sentence each."""
+    return list(_differences("", found, {key: reported.get(key) for key in found}, relative))
+
+
+def _differences(where: str, found, reported, relative: float) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(reported, dict) and set(found) == set(reported):
+        for key in found:
+            yield from _differences(f"{where}.{key}".lstrip("."), found[key], reported[key], relative)
+    elif isinstance(found, list) and isinstance(reported, list) and len(found) == len(reported):
+        for index, (one, other) in enumerate(zip(found, reported, strict=True)):
+            yield from _differences(f"{where}[{index}]", one, other, relative)
+    elif _is_number(found) and _is_number(reported):
+        if not math.isclose(found, reported, rel_tol=relative, abs_tol=0.0):
+            yield f"{where} is {found!r}, the run reported {reported!r}"
+    elif found != reported:
+        yield f"{where} is {found!r}, the run reported {reported!r}"
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _replayed(path: Path, record: dict) -> tuple[EnergyMeter, dict]:
+    """Return the meter fed with all iterations, and their sums."""
+    try:
+        config = Config(**record["config"])
+        model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
+        meter = EnergyMeter(config, load_table(path / ENERGY_TABLE), model)
+        totals = {"images": [], "counters": {}, "activity": {}, "processor_s": 0.0}
+        names = {field.name for field in fields(ProcessorWork)}
+        for line in read_iterations(path):
+            counters, activity = _summed(line["counters"]), _summed(line["activity"])
+            work = ProcessorWork(**{name: line["processor"][name] for name in names})
+            meter.add(counters, activity, work, line.get("rest_s"))
+            totals["images"].append(line["images"])
+            totals["processor_s"] += processor_time(work, model).busy_s
+            for name, counts in (("counters", counters), ("activity", activity)):
+                totals[name] = _summed({"before": totals[name], "now": counts})
+    except (KeyError, TypeError, ConfigError) as error:
+        said = f"{type(error).__name__} {error}"
+        raise RunFolderError(f"run {path} is damaged or was written by another version of this software: {said}") from None
+    return meter, totals
+
+
+def _summed(parts: dict[str, dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts.values():
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
+    return total
