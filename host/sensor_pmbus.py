@@ -1,7 +1,8 @@
 """pmbus: the rails that a board measures itself, by their names on the schematic, through the files of hwmon.
 
 "pmbus", "pmbus?board=ZCU104&rails=12V,INT". Options: board=, rails=, channels=power|all, power=chip|vi, shunt_limit=,
-gain_limit=, refresh_s=, period_s=, off_v=, through=hwmon|pynq, root=, device_tree= (folders instead of /sys/class/hwmon, /proc/device-tree).
+gain_limit=, refresh_s=, period_s=, off_v=, through=hwmon|pynq, root=, device_tree= (instead of /sys/class/hwmon and
+/proc/device-tree).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def zones(root: Path | str = ROOT) -> list[Zone]:
         )
     names = {folder.name: _name(folder) for folder in folders}
     psys = next((name for name in names.values() if name.startswith("psys")), "")
-    packages = [key for key in names if key.count(":") == 1]
+    packages = [name for name in names.values() if name.startswith("package")]
     found = []
     for folder in folders:
         name, parent = names[folder.name], names.get(folder.name.rsplit(":", 1)[0], "") if folder.name.count(":") == 2 else ""

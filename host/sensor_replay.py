@@ -1,8 +1,8 @@
 """replay: what a sensor said in an earlier run, from a trace file or a table in CSV.
 
 "replay:run/trace.sqlite", "replay:run/trace.sqlite?sensor=1", "replay:power.csv?label=measured". A trace keeps its sensor's
-label, clock, channels and losses. A CSV file has a column t_s and columns named like "12V/power [W]", and must be given its label.
-Options: sensor= (index in the trace), pace= (0, the default: at once, with the original stamps; 1: as fast as it was
+label, clock, channels and losses. A CSV file has a column t_s and columns named like "12V/power [W]", and must be given its
+label. Options: sensor= (index in the trace), pace= (0, the default: at once, with the original stamps; 1: as fast as it was
 recorded, stamped with this machine's clock; 2: twice as fast), and for CSV label=, kind=, gain_limit=, shunt_limit=,
 offset_limit=, refresh_s=, scope=.
 """
@@ -128,7 +128,7 @@ class Driver(Sensor):
         return Readings(stamps, widths, rows.values[part], rows.device_t_s[part], rows.sequence[part])
 
     def describe(self) -> dict:
-        """Return the recording's name, its own description and the pace. At a pace other than 1, joules are not those recorded."""
+        """Return the recording's name, its own description and the pace; at a pace other than 0 and 1 joules differ."""
         record = self._record
         return {
             "replayed": str(self._file),

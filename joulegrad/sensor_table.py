@@ -32,8 +32,9 @@ def show_sensors(sensors: list[dict], screen: Screen) -> None:
     if here:
         screen.out.print(table)
         for sensor in here:
-            if sensor["what"]:
-                screen.out.print(f"  {sensor['url']}: {sensor['what']}", markup=False)
+            for text in (sensor["note"], sensor["what"]):
+                if text:
+                    screen.out.print(f"  {sensor['url']}: {text}", markup=False)
             for warning in sensor["warnings"]:
                 screen.out.print(f"  {sensor['url']}: warning: {warning}", markup=False)
     for sensor in sensors:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
+from host.discovery import look
 from host.readings import HOST_CLOCK
 from host.sensor import Found, SensorError, open_sensor, schemes
-from host.discovery import look
 
 NOT_LOOKED = "not looked at: opening it may restart the meter; name it with --url to look"
 VIRTUAL = "simulated: it answers to what a run feeds it"
@@ -79,7 +79,7 @@ def _entry(found: Found, label: str = "", period_s: float | None = None) -> dict
 
 def _unseen(channel) -> dict:
     """Return a channel's part of a finding where there was nothing to see."""
-    from host.readings import Readings
     from host.discovery import findings
+    from host.readings import Readings
 
     return findings((channel,), Readings.none(1))[0].to_json()
