@@ -60,14 +60,19 @@ class ResNet(nn.Module):
         return self.linear(self.flatten(self.pool(x)))
 
 
+def residual_network(seed: int, c: int, widths: tuple[int, ...], classes: int = 10) -> nn.Module:
+    """Return a ResNet for images of c channels, initialised from the seed."""
+    return _seeded(seed, lambda: ResNet(c, widths, classes))
+
+
 def digits_network(seed: int) -> nn.Module:
     """Return the residual network for 8 x 8 digits, initialised from the seed."""
-    return _seeded(seed, lambda: ResNet(1, (16, 32), 10))
+    return residual_network(seed, 1, (16, 32))
 
 
 def resnet8(seed: int) -> nn.Module:
     """Return ResNet-8 for 32 x 32 colour images: one block per stage of 16, 32 and 64 channels."""
-    return _seeded(seed, lambda: ResNet(3, (16, 32, 64), 10))
+    return residual_network(seed, 3, (16, 32, 64))
 
 
 def _seeded(seed: int, make) -> nn.Module:

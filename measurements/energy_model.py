@@ -9,6 +9,7 @@ from here is "simulated".
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,35 @@ class EnergyTableError(ValueError):
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Where a fitted table comes from and how far it reaches (measurements.calibrated_table writes it).
+
+    Attributes:
+        truth: label of the energies that it was fitted to, "emulated" or "measured".
+        board, config, config_hash, clk_hz, scope, idle, processor_time: of the runs; it holds for these alone.
+        date: ISO date of the fit.
+        workloads, runs: it was fitted to.
+        net_u95, gross_u95: relative expanded uncertainty of a predicted energy of a workload that was not among them.
+        most_per_s: count or activity to the largest rate in those runs; beyond it the table would extrapolate.
+    """
+
+    truth: str
+    board: str
+    config: str
+    config_hash: str
+    clk_hz: int
+    scope: str
+    idle: str
+    processor_time: dict[str, float]
+    date: str
+    workloads: int
+    runs: int
+    net_u95: float
+    gross_u95: float
+    most_per_s: dict[str, float]
+
+
+@dataclass(frozen=True)
 class EnergyTable:
     """A checked energy table.
 
@@ -46,6 +76,8 @@ class EnergyTable:
         share: counter name to its share.
         board_idle_w: power that is drawn all the time.
         processor_busy_w: power of the processor above idle while it works for the run.
+        activity: names in `event_pj` that are signal activity instead of counters.
+        calibration: of a table that was fitted to runs; None for one that was not.
     """
 
     name: str
@@ -55,6 +87,8 @@ class EnergyTable:
     share: dict[str, str]
     board_idle_w: float
     processor_busy_w: float
+    activity: frozenset[str] = frozenset()
+    calibration: Calibration | None = None
 
     def picojoules(self, counter: str, g: int) -> float:
         """Return the energy of one count of a counter in picojoules on an array of side g."""
@@ -101,7 +135,9 @@ def load_table(path: Path = TABLE) -> EnergyTable:
     try:
         data = json.loads(Path(path).read_text())
         return _checked(data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise EnergyTableError(f"{path} is no energy table that can be read: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, EnergyTableError):
             raise
         raise EnergyTableError(f"{path} is no energy table: {type(error).__name__} {error}") from None
@@ -126,12 +162,34 @@ def _checked(data: dict) -> EnergyTable:
             raise EnergyTableError(f"entry {name} has no terms")
         event_pj[counter] = sum(_term_pj(data, name, term, factors) for term in entry["terms"])
         unit[counter], share[counter] = entry["per"], entry["share"]
-    covered = set(event_pj) | set(data["free_counters"])
-    if covered != set(isa.COUNTER_NAMES) or set(event_pj) & set(data["free_counters"]):
-        odd = sorted(covered ^ set(isa.COUNTER_NAMES) | set(event_pj) & set(data["free_counters"]))
+    activity = data.get("activity", {})
+    for name, entry in activity.items():
+        if name in isa.COUNTER_NAMES or entry["per"] not in UNITS or entry["share"] not in SHARES:
+            raise EnergyTableError(f"activity {name} has per {entry['per']!r} and share {entry['share']!r}: known are "
+                                   f"{sorted(UNITS)} and {list(SHARES)}, and it is no counter's name")
+        _check_source(data, name, entry)
+        event_pj[name] = _number(name, entry["pj"])
+        unit[name], share[name] = entry["per"], entry["share"]
+    paid, free = set(event_pj) - set(activity), set(data["free_counters"])
+    if paid | free != set(isa.COUNTER_NAMES) or paid & free:
+        odd = sorted((paid | free) ^ set(isa.COUNTER_NAMES) | paid & free)
         raise EnergyTableError(f"counters {odd} need exactly one place in the energy table: events or free_counters")
     powers = {name: _number(name, entry["value"]) for name, entry in data["powers"].items()}
-    return EnergyTable(data["name"], data["validity"], event_pj, unit, share, **powers)
+    calibration = _calibration(data["calibration"]) if "calibration" in data else None
+    return EnergyTable(
+        data["name"], data["validity"], event_pj, unit, share, **powers, activity=frozenset(activity), calibration=calibration,
+    )
+
+
+def _calibration(data: dict) -> Calibration:
+    found = Calibration(**data)
+    if found.truth not in ("emulated", "measured"):
+        raise EnergyTableError(f"the energy table was fitted to {found.truth!r} energies: they are 'emulated' or 'measured'")
+    for name in ("net_u95", "gross_u95"):
+        _number(name, getattr(found, name))
+    for name, rate in found.most_per_s.items():
+        _number(name, rate)
+    return found
 
 
 def _term_pj(data: dict, name: str, term: dict, factors: dict[str, float]) -> float:
@@ -157,28 +215,42 @@ def _number(name: str, value) -> float:
     return float(value)
 
 
-def energy_shares(counters: dict[str, int], config: Config, table: EnergyTable, time_s: float, processor_s: float) -> Shares:
+def energy_shares(
+    counters: Mapping[str, int], config: Config, table: EnergyTable, time_s: float, processor_s: float,
+    activity: Mapping[str, int] | None = None,
+) -> Shares:
     """Return the joules of a run, or a part of it, by share.
 
     Args:
         counters: of the core, summed over the segments concerned.
         time_s: duration on the board, idle power is paid for all of it.
         processor_s: time the processor worked for the run, overlapped with the core or not.
+        activity: signal activity, summed likewise; a table may need it.
+
+    Raises:
+        EnergyTableError: the table is made from activity that is not given, while the core worked.
     """
+    counts = {**counters, **(activity or {})}
+    missing = sorted(table.activity - set(counts))
+    if missing and counters.get("cycles", 0):
+        raise EnergyTableError(
+            f"energy table {table.name} is made from signal activity ({', '.join(missing)}), which this board does not count: "
+            f"fit a table with compare --model counters"
+        )
     joules = dict.fromkeys(SHARES, 0.0)
     for counter in table.event_pj:
-        joules[table.share[counter]] += counters.get(counter, 0) * table.picojoules(counter, config.g) * 1e-12
+        joules[table.share[counter]] += counts.get(counter, 0) * table.picojoules(counter, config.g) * 1e-12
     joules["processor"] = table.processor_busy_w * processor_s
     joules["idle"] = table.board_idle_w * time_s
     return Shares(**joules)
 
 
-def time_shares(counters: dict[str, int], config: Config, processor_s: float) -> Shares:
+def time_shares(counters: Mapping[str, int], config: Config, processor_s: float, rest_s: float = 0.0) -> Shares:
     """Return the seconds of a run, or a part of it, by what the array did or waited for.
 
     array: slots issued and gaps inside an instruction; memory: waiting for the load engine; vector: waiting for the
     vector unit, the coefficient unit or the store engine behind them; processor: core stopped, the processor works;
-    idle: the array has nothing to do while the core runs. They sum to cycles / clk_hz + processor_s.
+    idle: the array has nothing to do while the core runs, or all rest. They sum to cycles / clk_hz + processor_s + rest_s.
     """
     def seconds(*names: str) -> float:
         return sum(counters.get(name, 0) for name in names) / config.clk_hz
@@ -187,4 +259,4 @@ def time_shares(counters: dict[str, int], config: Config, processor_s: float) ->
     memory = seconds("stall_array_load")
     vector = seconds("stall_array_vector", "stall_array_other")
     rest = seconds("cycles") - array - memory - vector
-    return Shares(array, memory, vector, processor_s, rest)
+    return Shares(array, memory, vector, processor_s, rest + rest_s)

@@ -1,0 +1,271 @@
+"""`joulegrad bench sweep`: many small workloads, each recorded as a run under a power sensor, for `joulegrad compare`.
+
+A unit of every workload is simulated once, cycle by cycle. Its run is a block of repeated units, and the measurement repeats
+that block on virtual time as `bench digits` repeats its iterations; every run says what was laid down without being simulated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from host import provenance
+from host.board import open_board
+from host.readings import VIRTUAL_CLOCK
+from host.run_folder import RunFolder, RunFolderError, write_atomically
+from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread, core_counts
+from host.virtual_run import Stretch
+from hw.config import Config, load_config
+from joulegrad.emulation import TRACE, Emulation, Plan, sensors_for
+from joulegrad.screen import Screen
+from joulegrad.settings import SettingError, SweepSettings
+from joulegrad.workloads import FAMILIES, Unit, Workload, workloads
+from measurements.energy_model import TABLE, EnergyTable, load_table
+from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.recompute import ENERGY_TABLE, recompute
+from measurements.run_energy import EnergyMeter
+from measurements.table_validity import check_valid
+
+RECORD = "sweep.json"
+BLOCK_S = 0.02
+"""A run is as many units as come to about this: its power is even within, far below what a sensor resolves."""
+
+CONTROL = "activity of another run, per cycle"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run to be: a workload and which repeat of it, keyed by `seed`."""
+
+    workload: Workload
+    repeat: int
+    seed: int
+
+
+def run_sweep(settings: SweepSettings, screen: Screen) -> dict:
+    """Simulate and record all workloads; return the sweep's JSON data, which its sweep.json holds as well.
+
+    Raises:
+        SettingError, ConfigError, CompileError, BoardError, SensorError, SamplerError, EnergyTableError, RunFolderError,
+        TraceError, ToolError: each with one sentence.
+    """
+    config = load_config(settings.config)
+    clock = open_board(settings.board, config).clock
+    if clock != VIRTUAL_CLOCK:
+        raise SettingError(f"--board {settings.board}: a sweep replays simulated work on virtual time, which board sim has")
+    sensors, model = sensors_for(settings.board, clock, settings.sensors), ProcessorModel()
+    table = load_table(settings.energy_table or TABLE)
+    check_valid(table, settings.board, config, dataclasses.asdict(model))
+    planned = plan(settings)
+    path = _made(settings.out or new_sweep_dir(settings.config))
+    screen.facts["run_dir"] = str(path)
+    units = _in_parallel(
+        lambda one: one.workload.simulate(config, one.seed), planned, settings.jobs, screen, "workload",
+        lambda one: f"{one.workload.name} {one.repeat}",
+    )  # fmt: skip
+    drawn = shuffled(units, settings.seed) if settings.shuffle_toggles else units
+    recorder = Recorder(settings, config, sensors, model, table, path)
+    results = _in_parallel(
+        lambda both: recorder.record(*both), list(zip(planned, units, drawn, strict=True)), settings.jobs, screen, "run",
+        lambda both: f"{both[0].workload.name} {both[0].repeat}",
+    )  # fmt: skip
+    summary = _summary(settings, config, planned, results, path)
+    write_atomically(path / RECORD, json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def plan(settings: SweepSettings) -> list[Planned]:
+    """Return the runs, workload by workload. Raises SettingError for a family that does not exist."""
+    for family in settings.families:
+        if family not in FAMILIES:
+            raise SettingError(f"--family {family}: there are {', '.join(FAMILIES)}")
+    chosen = [one for one in workloads() if not settings.families or one.family in settings.families]
+    return [
+        Planned(one, repeat, settings.seed * settings.repeats + repeat) for one in chosen for repeat in range(settings.repeats)
+    ]
+
+
+def shuffled(units: list[Unit], seed: int) -> list[Unit]:
+    """Return the units with the activity per cycle of another one each, where the array works: a control for `compare`."""
+    active = [i for i, unit in enumerate(units) if any(unit.activity.values())]
+    result = list(units)
+    for to, taken in zip(active, np.random.default_rng(seed).permutation(active), strict=True):
+        scale = units[to].counters["cycles"] / units[taken].counters["cycles"]
+        activity = {name: round(count * scale) for name, count in units[taken].activity.items()}
+        result[to] = dataclasses.replace(units[to], activity=activity)
+    return result
+
+
+def stretches(unit: Unit, times: int, model: ProcessorModel) -> list[Stretch]:
+    """Return `times` units, one after the other, as stretches of virtual time: the core's, the processor's, rest."""
+    spent = processor_time(unit.work, model)
+    late_s = max(0.0, spent.overlapped_s - unit.core_s)
+    serial_s = spent.serial_s + late_s
+    core = core_counts(unit.counters, unit.activity) if unit.core_s else {}
+    core |= {"processor_s": spent.overlapped_s - late_s}
+    core["ddr_write_bytes"] = core.get("ddr_write_bytes", 0) + unit.work.streamed_bytes
+    parts = (
+        (unit.core_s, core, "other"),
+        (serial_s, {"processor_s": serial_s, "ddr_write_bytes": unit.work.copied_bytes}, "other"),
+        (unit.rest_s, {}, "idle"),
+    )
+    return [
+        Stretch(seconds * times, {name: count * times for name, count in counts.items()}, phase)
+        for seconds, counts, phase in parts if seconds > 0
+    ]
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Makes the run folders of a sweep, each with its trace."""
+
+    settings: SweepSettings
+    config: Config
+    sensors: tuple[str, ...]
+    model: ProcessorModel
+    table: EnergyTable
+    path: Path
+
+    def record(self, planned: Planned, unit: Unit, drawn: Unit) -> dict:
+        """Record one run and return its result.
+
+        Args:
+            unit: as it was simulated: its counts are what the run's record says.
+            drawn: what the board drew power for; the same unit, except in a control.
+        """
+        unit_s = math.fsum(stretch.duration_s for stretch in stretches(unit, 1, self.model))
+        times = max(1, round(BLOCK_S / unit_s))
+        path = self.path / planned.workload.name / str(planned.repeat)
+        with RunFolder(path, self._record(planned, unit, times)) as folder:
+            shutil.copyfile(self.settings.energy_table or TABLE, path / ENERGY_TABLE)
+            folder.append(self._line(unit, times))
+            known = {"run": f"{planned.workload.name}/{planned.repeat}", "commit": folder.record["commit"],
+                     "board": self.settings.board, "idle_definition": IDLE_DEFINITION}  # fmt: skip
+            with Emulation(path / TRACE, self.sensors, self.config, known, Plan(self.settings.windows)) as emulation:
+                emulation.before()
+                emulation.iteration(stretches(drawn, times, self.model))
+                emulation.after()
+            replayed = {**emulation.replayed, "units_in_a_run": times, "simulated": unit.simulated, "spread_evenly_s": BLOCK_S}
+            result = recompute(path) | {"benchmark": "sweep", "workload": planned.workload.name, "run_dir": str(path)}
+            folder.update(result=result, replayed=replayed)
+        return result
+
+    def _record(self, planned: Planned, unit: Unit, times: int) -> dict:
+        return {
+            "benchmark": "sweep",
+            "workload": planned.workload.name,
+            "family": planned.workload.family,
+            "says": planned.workload.says,
+            "repeat": planned.repeat,
+            "control": CONTROL if self.settings.shuffle_toggles else None,
+            "commit": provenance.commit(),
+            "versions": provenance.versions(),
+            "board": self.settings.board,
+            "config": dataclasses.asdict(self.config),
+            "config_hash": f"{self.config.config_hash:08x}",
+            "seed": planned.seed,
+            "steps": 1,
+            "units": times,
+            "training_iterations": unit.iterations * times,
+            "sensors": list(self.sensors),
+            "trace": TRACE,
+            "idle_definition": IDLE_DEFINITION,
+            "energy_assumptions": {
+                "simulated": {"table": self.table.name, "validity": self.table.validity},
+                "emulated": {
+                    "levels": dataclasses.asdict(RailLevels()), "spread": dataclasses.asdict(Spread()), "said": LEVELS_SAID,
+                },
+                "processor_time": dataclasses.asdict(self.model),
+            },
+        }
+
+    def _line(self, unit: Unit, times: int) -> dict:
+        """Return the run's only line: all units together."""
+        counters, activity = ({name: count * times for name, count in part.items()} for part in (unit.counters, unit.activity))
+        work = ProcessorWork(**{name: count * times for name, count in dataclasses.asdict(unit.work).items()})
+        energy = EnergyMeter(self.config, self.table, self.model).add(counters, activity, work, unit.rest_s * times)
+        return {
+            "iteration": 0, "images": 0, "units": times, "rest_s": unit.rest_s * times, "counters": {"unit": counters},
+            "activity": {"unit": activity}, "processor": dataclasses.asdict(work), "energy": energy.to_json(),
+        }  # fmt: skip
+
+
+def new_sweep_dir(config: str, now: time.struct_time | None = None) -> Path:
+    """Return the path of a sweep folder that is not there yet: runs/sweep-<config>-<date>-<time>, numbered if need be."""
+    from joulegrad.bench import RUNS
+
+    stamp = time.strftime("%Y%m%d-%H%M%S", now or time.localtime())
+    path, number = RUNS / f"sweep-{Path(config).stem}-{stamp}", 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{path.name.split('.')[0]}.{number}")
+    return path
+
+
+def _made(path: Path) -> Path:
+    """Make the sweep's folder. Raises RunFolderError where something is in it, or it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise RunFolderError(f"the sweep folder {path} is not empty: runs are not overwritten, name another folder")
+    except OSError as error:
+        raise RunFolderError(f"the sweep folder {path} cannot be made: {error.strerror or error}") from None
+    return path
+
+
+def _in_parallel(work: Callable, jobs: list, workers: int, screen: Screen, what: str, called: Callable) -> list:
+    """Return work(job) of every job in order, done by so many threads; the first error, or Ctrl-C, ends what has not begun."""
+    failed = threading.Event()
+
+    def one(job):
+        if failed.is_set():
+            return None
+        try:
+            return work(job)
+        except BaseException:
+            failed.set()
+            raise
+
+    results = []
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with screen.progress(what, len(jobs)) as step:
+            for job, result in zip(jobs, pool.map(one, jobs), strict=True):
+                results.append(result)
+                step(called(job))
+    finally:
+        failed.set()
+        pool.shutdown(cancel_futures=True)
+    return results
+
+
+def _summary(settings: SweepSettings, config: Config, planned: list[Planned], results: Iterable[dict], path: Path) -> dict:
+    return {
+        "schema": 1,
+        "benchmark": "sweep",
+        "board": settings.board,
+        "config": config.name,
+        "seed": settings.seed,
+        "repeats": settings.repeats,
+        "control": CONTROL if settings.shuffle_toggles else None,
+        "workloads": len({one.workload.name for one in planned}),
+        "families": sorted({one.workload.family for one in planned}, key=FAMILIES.index),
+        "run_dir": str(path),
+        "runs": [
+            {
+                "workload": one.workload.name, "family": one.workload.family, "repeat": one.repeat, "time_s": result["time_s"],
+                "run_energy_j": result["run_energy_j"], "run_dir": result["run_dir"],
+            }
+            for one, result in zip(planned, results, strict=True)
+        ],
+    }  # fmt: skip
