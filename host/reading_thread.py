@@ -17,7 +17,7 @@ import numpy as np
 from host import scheduling
 from host.readings import VIRTUAL_CLOCK, Loss, Readings
 from host.sample_buffer import LossLog, SampleBuffer
-from host.sensor import Sensor, SensorError, SensorLost, open_sensor
+from host.sensor import Channel, Sensor, SensorError, SensorLost, open_sensor
 
 STALLED_S = 0.05
 """A read that takes longer has stalled, unless the sensor is slower by nature (see `ReadingThread.stalled_s`)."""
@@ -41,7 +41,7 @@ class ReadingThread:
     Attributes:
         url: of the sensor.
         sensor: once it is open.
-        description: what the sensor said of itself when it was opened.
+        channels, description: what the sensor said of itself when it was opened.
         buffer, losses: what it delivered, for the writer.
         latest: values of the last row, None before it.
         failed: why the sensor was given up, one sentence; "" while it is read.
@@ -53,6 +53,7 @@ class ReadingThread:
     def __init__(self, url: str):
         self.url = url
         self.sensor: Sensor | None = None
+        self.channels: tuple[Channel, ...] = ()
         self.description: dict = {}
         self.buffer: SampleBuffer | None = None
         self.losses = LossLog()
@@ -136,7 +137,7 @@ class ReadingThread:
         try:
             self.sensor = open_sensor(self.url)
             self._open()
-            self.description = self.sensor.describe()
+            self.channels, self.description = self.sensor.channels, self.sensor.describe()
             self.buffer = SampleBuffer(len(self.sensor.channels))
             self.opened.set()
             if self.is_virtual:
@@ -193,7 +194,7 @@ class ReadingThread:
             after = time.monotonic()
             if after - before > self.stalled_s:
                 self.losses.add(Loss(after, "stalled read", max(1, len(readings)), f"answered after {after - before:.3f} s"))
-                self._take_losses()
+                self._take_losses(but="stalled read")
             else:
                 self._deliver(readings)
             if stopping:
@@ -263,16 +264,16 @@ class ReadingThread:
         if sensor.losses:
             self._take_losses()
 
-    def _take_losses(self) -> None:
+    def _take_losses(self, but: str = "") -> None:
         for loss in self.sensor.take_losses():
-            self.losses.add(loss)
+            if loss.reason != but:
+                self.losses.add(loss)
 
     def _lost(self, error: SensorLost) -> None:
         """Try to get the sensor back until it is there or the run stops; the slots meanwhile are counted."""
         gone_s = time.monotonic()
         self.losses.add(Loss(gone_s, "unplugged", 0, " ".join(str(error).split())))
-        channels, back_off_s = self.sensor.channels, FIRST_BACK_OFF_S
-        found = False
+        back_off_s, found = FIRST_BACK_OFF_S, False
         while not found and self._stop_s is None:
             self.sensor.close()
             self._nap_until(time.monotonic() + back_off_s)
@@ -282,9 +283,9 @@ class ReadingThread:
                 found = True
             except SensorError:
                 continue
-            if self.sensor.channels != channels:
+            if self.sensor.channels != self.channels:
                 raise SensorError(f"sensor {self.url!r} came back with other channels: "
-                                  f"{[c.name for c in self.sensor.channels]} instead of {[c.name for c in channels]}")
+                                  f"{[c.name for c in self.sensor.channels]} instead of {[c.name for c in self.channels]}")
         self._take_losses()
         now = time.monotonic()
         if self.sensor.period_s is not None:

@@ -110,6 +110,7 @@ class Sampler:
         self._sending = threading.Lock()
         self._heard = threading.Condition()
         self._heard_s = 0.0
+        self._deaf = False
         self._status: dict = {}
         self._answer: dict | None = None
         self._ended: dict | None = None
@@ -208,12 +209,7 @@ class Sampler:
         """Raise SamplerError when the sampler has died or hangs, or has given a sensor up."""
         if self._process is None or self.recording is not None:
             raise SamplerError("the sampler is not running")
-        if self._process.poll() is not None:
-            raise SamplerError(f"the sampler died: {self._last_words()}")
-        with self._heard:
-            if time.monotonic() - self._heard_s > SILENT_S and not self._heard.wait(1.0):
-                raise SamplerError(f"the sampler has said nothing for {time.monotonic() - self._heard_s:.0f} s: "
-                                   f"what it recorded until then is in {self.path}")
+        self._alive()
         if self._status.get("fault"):
             raise SamplerError(self._status["fault"])
         for sentence in self._status.get("failed", {}).values():
@@ -259,14 +255,15 @@ class Sampler:
                     select.select([], [handle], [], 0.2)
                     self._alive()
                 except OSError:
-                    raise SamplerError(f"the sampler died: {self._last_words()}") from None
+                    raise self._death() from None
 
     def _alive(self) -> None:
         if self._process.poll() is not None:
-            raise SamplerError(f"the sampler died: {self._last_words()}")
+            raise self._death()
         with self._heard:
             if time.monotonic() - self._heard_s > SILENT_S and not self._heard.wait(1.0):
-                raise SamplerError(f"the sampler has taken nothing for {time.monotonic() - self._heard_s:.0f} s")
+                raise SamplerError(f"the sampler has said nothing for {time.monotonic() - self._heard_s:.0f} s: "
+                                   f"what it recorded until then is in {self.path}")
 
     def _await(self, found, timeout_s: float, what: str) -> None:
         """Wait until found() is something; every message that comes gives the sampler its time again."""
@@ -274,8 +271,8 @@ class Sampler:
             while found() is None:
                 if not self._heard.wait(timeout_s):
                     raise SamplerError(f"the sampler {what} within {timeout_s:.0f} s")
-                if found() is None and self._heard_s == 0.0:
-                    raise SamplerError(f"the sampler {what}: {self._last_words()}")
+                if found() is None and self._deaf:
+                    raise self._death()
 
     def _hear(self) -> None:
         try:
@@ -296,7 +293,7 @@ class Sampler:
         except (pipe.FrameError, KeyError, TypeError, ValueError):
             pass  # a sampler that speaks nonsense is as good as dead
         with self._heard:
-            self._heard_s = 0.0
+            self._deaf = True
             self._heard.notify_all()
 
     def _kill(self) -> None:
@@ -310,13 +307,18 @@ class Sampler:
             process.kill()
             process.wait()
 
-    def _last_words(self) -> str:
-        """Return why it died, as far as one can tell, in one line."""
+    def _death(self) -> SamplerError:
+        """Return why the sampler is no more, as far as one can tell."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
+        with self._heard:
+            if not self._deaf:
+                self._heard.wait(1.0)
+        if self._ended is not None:
+            return SamplerError(self._ended["fault"] or f"the sampler was ended from outside; what it recorded is in {self.path}")
         code = self._process.returncode
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 4096))
         lines = self._errors.read().decode("utf-8", "replace").split("\n")
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        return f"it ended {how}{': ' + said if said else ''}; what it recorded until then is in {self.path}"
+        return SamplerError(f"the sampler died {how}{': ' + said if said else ''}; what it recorded until then is in {self.path}")

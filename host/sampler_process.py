@@ -107,7 +107,11 @@ class Process:
         writing = threading.Thread(target=self._write, name="writer", daemon=True)
         writing.start()
         threading.Thread(target=self._listen, args=(messages,), name="listener", daemon=True).start()
-        self._watch()
+        try:
+            self._watch()
+        except Exception as error:  # whatever it is, what was recorded is written first
+            self._fault = f"the sampler failed: {type(error).__name__}: {error}"
+            self._over.set()
         self._end(writing)
 
     def abort(self, *_) -> None:
@@ -137,9 +141,9 @@ class Process:
         ready = []
         for thread in self.threads:
             sensor = thread.sensor
-            self._writer.add_sensor(sensor.url, sensor.clock, sensor.label, sensor.channels, thread.description, sensor.period_s)
+            self._writer.add_sensor(sensor.url, sensor.clock, sensor.label, thread.channels, thread.description, sensor.period_s)
             ready.append({"url": sensor.url, "clock": sensor.clock, "label": sensor.label, "period_s": sensor.period_s,
-                          "channels": [channel_data(channel) for channel in sensor.channels],
+                          "channels": [channel_data(channel) for channel in thread.channels],
                           "description": thread.description})  # fmt: skip
         self._observe_machine()
         self._write_once()
@@ -204,7 +208,7 @@ class Process:
         latest = {}
         for index, thread in enumerate(self.threads):
             if thread.latest is not None:
-                for channel, value in zip(thread.sensor.channels, thread.latest.tolist(), strict=True):
+                for channel, value in zip(thread.channels, thread.latest.tolist(), strict=True):
                     latest[f"{index} {channel.name}"] = value if value == value else None
         return {"kind": "status", "t_s": now, "latest": latest, "problem": self._writer.problem, "fault": self._fault,
                 "failed": {thread.url: thread.failed for thread in self.threads if thread.failed}}  # fmt: skip

@@ -1,0 +1,54 @@
+"""A folder that looks like a power monitor's in /sys/class/hwmon: the file-backed sensor of the sampler's tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class HwmonTree:
+    """One INA226 of 5 W.
+
+    Attributes:
+        folder: of the chip.
+    """
+
+    def __init__(self, root: Path, chip: str = "ina226"):
+        self.root, self.chip = root, chip
+        self.folder = root / f"hwmon_{chip}"
+        self.folder.mkdir(parents=True)
+        (self.folder / "name").write_text(f"{chip}\n")
+        (self.folder / "shunt_resistor").write_text("10000\n")
+        for name, number in (("in1_input", 5000), ("curr1_input", 1000), ("power1_input", 5_000_000)):
+            (self.folder / name).write_text(f"{number}\n")
+
+    def url(self, period_s: float = 0.001) -> str:
+        """Return the sensor's URL."""
+        return f"hwmon:{self.chip}?root={self.root}&channels=power&power=chip&period_s={period_s}"
+
+    def set_power(self, power_w: float) -> None:
+        """Replace the value, atomically."""
+        new = self.folder / "power1_new"
+        new.write_text(f"{round(power_w * 1e6)}\n")
+        new.replace(self.folder / "power1_input")
+
+    def stall(self) -> None:
+        """Let the next read wait until `answer`."""
+        os.mkfifo(self.folder / "power1_pipe")
+        (self.folder / "power1_pipe").replace(self.folder / "power1_input")
+
+    def answer(self, power_w: float) -> None:
+        """Let the read that waits have its value, and those after it."""
+        handle = os.open(self.folder / "power1_input", os.O_WRONLY)
+        self.set_power(power_w)
+        os.write(handle, f"{round(power_w * 1e6)}\n".encode())
+        os.close(handle)
+
+    def unplug(self) -> None:
+        """Take the chip away."""
+        self.folder.rename(self.root.parent / f"{self.root.name}_away")
+
+    def plug(self) -> None:
+        """Bring it back, under another number."""
+        (self.root.parent / f"{self.root.name}_away").rename(self.root / "hwmon_7")
+        self.folder = self.root / "hwmon_7"
