@@ -159,6 +159,16 @@ def test_sentinels_are_no_values(tree, raw):
 
 
 @pytest.mark.fault(7)
+def test_a_sentinel_inside_a_wide_band_is_no_value(tree):
+    folder = tree.add("somechip", {"power1_input": 2000000000})
+    with hwmon(tree, "somechip") as sensor:
+        assert sensor.read().values[0, 0] == 2000.0
+        (folder / "power1_input").write_text(f"{0x7FFFFFFF}\n")
+        assert math.isnan(sensor.read().values[0, 0])
+        assert "stands for an error" in sensor.take_losses()[0].detail
+
+
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("raw", [-5, -6, -110, -2500000, -3000000, -60500000])
 def test_a_negative_errno_of_a_regulator_is_no_value(tree, raw):
     folder = tree.pmbus("irps5401", "4-0043", {1: (0.85, 4.0)})

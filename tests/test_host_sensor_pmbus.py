@@ -54,6 +54,82 @@ SHEET = {
 }
 
 
+CHIPS = {
+    "ZCU104": {
+        "INT": ("irps5401@43", 1),
+        "1V8": ("irps5401@43", 2),
+        "1V2": ("irps5401@43", 3),
+        "MGTA": ("irps5401@43", 5),
+        "3V3": ("irps5401@44", 1),
+        "1V13": ("irps5401@44", 2),
+        "5V0": ("irps5401@44", 3),
+        "FMC": ("irps5401@44", 4),
+        "MGTRA": ("irps5401@44", 5),
+        "12V": ("ina226@40", 0),
+    },
+    "ZCU102": {
+        rail: (f"ina226_{chip}", 0)
+        for rail, chip in {
+            "VCCPSINTFP": "u76",
+            "VCCPSINTLP": "u77",
+            "VCCPSAUX": "u78",
+            "VCCPSPLL": "u87",
+            "MGTRAVCC": "u85",
+            "MGTRAVTT": "u86",
+            "VCCPSDDR": "u93",
+            "VCCOPS": "u88",
+            "VCCOPS3": "u15",
+            "VCCPSDDRPLL": "u92",
+            "VCCINT": "u79",
+            "VCCBRAM": "u81",
+            "VCCAUX": "u80",
+            "VCC1V2": "u84",
+            "VCC3V3": "u16",
+            "VADJ_FMC": "u65",
+            "MGTAVCC": "u74",
+            "MGTAVTT": "u75",
+        }.items()
+    },
+    "Ultra96v1": {"VSYS": ("ina226_u35", 0)},
+    "Ultra96v2": {
+        "AUX": ("irps5401@43", 1),
+        "1V2": ("irps5401@43", 2),
+        "PSDDR": ("irps5401@43", 3),
+        "INT": ("irps5401@43", 4),
+        "3V3_D": ("irps5401@43", 5),
+        "PSAUX": ("irps5401@44", 1),
+        "PSINT_LP": ("irps5401@44", 2),
+        "3V3": ("irps5401@44", 3),
+        "PSINT_FP": ("irps5401@44", 4),
+        "PSPLL": ("irps5401@44", 5),
+        "5V": ("ir38060@45", 1),
+    },
+    "KV260": {"SOM": ("ina260_u14", 0)},
+    "KR260": {"SOM": ("ina260_u14", 0)},
+    "RFSoC4x2": {
+        rail: (f"ina220@{64 + i:x}", 0)
+        for i, rail in enumerate(
+            [
+                "VCCp0V85",
+                "VCCp3V3",
+                "VCCp1V8",
+                "VDAC_AVCC",
+                "VADC_AVCC",
+                "VADC_AVCCAUX",
+                "VDAC_AVCCAUX",
+                "VDAC_AVTT",
+                "VCCpSYZYGY_VIO",
+            ]
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("board", CHIPS)
+def test_the_maps_hold_what_the_boards_documents_say(board):
+    assert {rail.rail: (rail.chips[0], rail.page) for rail in rail_map(board).rails} == CHIPS[board]
+
+
 def pmbus(tree: HwmonTree, device_tree, options: str = ""):
     return open_sensor(f"pmbus?root={tree.root}&device_tree={device_tree}{'&' + options if options else ''}")
 
@@ -105,6 +181,13 @@ def test_a_newer_kernel_names_the_chip_by_its_address(tmp_path):
     tree.ina2xx("ina260", "3-0040", 5.0, 1.0)
     with pmbus(tree, device_tree(tmp_path, "ZynqMP KR260 revB")) as sensor:
         assert sensor.read().values[0, 0] == 5.0
+
+
+def test_outputs_are_found_by_label_wherever_the_kernel_numbers_them(tmp_path):
+    tree = HwmonTree(tmp_path)
+    tree.pmbus("irps5401", "4-0043", {page: (volts, 0.5) for page, volts in ((1, 0.85), (2, 1.8), (3, 1.2), (5, 0.9))}, first=6)
+    with pmbus(tree, device_tree(tmp_path, "ZynqMP ZCU104 RevC"), "rails=INT,1V8,1V2,MGTA") as sensor:
+        assert list(sensor.read().values[0]) == pytest.approx([0.425, 0.9, 0.6, 0.45])
 
 
 @pytest.mark.fault(28)
