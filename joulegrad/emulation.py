@@ -23,9 +23,14 @@ from hw.config import Config
 from joulegrad.settings import SettingError
 
 TRACE = "trace.sqlite"
-IDLE_S = 10.0
-LEAD_S = 1.0
+IDLE_S, IDLE_REFRESHES = 10.0, 40
+"""Shortest idle window, and how many values of the slowest sensor it holds at least."""
+LEAD_S, LEAD_REFRESHES = 1.0, 4
 """Rest before the first and behind the last window, so that every window has a value outside either edge."""
+
+
+WINDOW_REFRESHES = 80
+"""Values of the slowest sensor in a window: its edges then cost at most 2.5 % of a step in power."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,9 @@ class Plan:
     repeats: int = 5
     window_s: float = 10.0
 
-    def times(self, run_s: float) -> int:
-        """Return how many runs of that length fill a window."""
-        return max(1, math.ceil(self.window_s / run_s))
+    def times(self, run_s: float, refresh_s: float = 0.0) -> int:
+        """Return how many runs of that length fill a window that a sensor of that refresh can resolve."""
+        return max(1, math.ceil(max(self.window_s, WINDOW_REFRESHES * refresh_s) / run_s))
 
 
 def sensors_for(board: str, clock: str | None, urls: Sequence[str]) -> tuple[str, ...]:
@@ -99,6 +104,8 @@ class Emulation:
         self._virtual = VirtualRun(self._sampler, self.sensors, VirtualRails(self.config.g, specimen.board()))
         self._recorded: list[list[Stretch]] = []
         self._slowest_s = max(channel.refresh_s for sensor in self._sampler.sensors for channel in sensor.channels)
+        self._idle_s = max(IDLE_S, IDLE_REFRESHES * self._slowest_s)
+        self._lead_s = max(LEAD_S, LEAD_REFRESHES * self._slowest_s)
         self._running = False
         return self
 
@@ -111,9 +118,9 @@ class Emulation:
     def before(self, busy: Busy | None = None) -> None:
         """Lay down a signature, where a busy segment ran that it is made of, and idle time; then the run begins."""
         self._busy = busy
-        self._virtual.idle(LEAD_S)
+        self._virtual.idle(self._lead_s)
         self._sign(BEFORE)
-        self._virtual.idle(IDLE_S, IDLE_BEFORE)
+        self._virtual.idle(self._idle_s, IDLE_BEFORE)
         self._virtual.begin(RUN)
         self._running = True
 
@@ -134,14 +141,14 @@ class Emulation:
         self._virtual.end(RUN, iterations=iterations)
         self._running = False
         run_s = math.fsum(stretch.duration_s for stretches in self._recorded for stretch in stretches)
-        times = self.plan.times(run_s)
+        times = self.plan.times(run_s, self._slowest_s)
         self._virtual.replay(PILOT, self._recorded, times)
         for number in range(self.plan.repeats):
-            self._virtual.idle(IDLE_S, IDLE_BETWEEN, number)
+            self._virtual.idle(self._idle_s, IDLE_BETWEEN, number)
             self._virtual.replay(REPEAT, self._recorded, times, number)
-        self._virtual.idle(IDLE_S, IDLE_AFTER)
+        self._virtual.idle(self._idle_s, IDLE_AFTER)
         self._sign(AFTER)
-        self._virtual.idle(LEAD_S)
+        self._virtual.idle(self._lead_s)
         self.replayed = {
             "simulated": {"iterations": iterations, "busy_segments": 0 if self._busy is None else 1},
             "replayed": {"repeats": self.plan.repeats, "pilots": 1, "runs_in_each": times, "iterations": iterations * times},

@@ -1,0 +1,202 @@
+"""A run under simulated sensors against the truth that only the specimen knows: U covers it; time and stretches add up."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from host import specimen
+from host.run_folder import RunFolder
+from host.runtime import Iteration
+from host.runtime import ProcessorWork as HostWork
+from host.sampler import SamplerError
+from host.trace import windows
+from host.trace_file import read_trace
+from host.virtual_rails import ACTIVITY, BOARD, NODES, VirtualRails
+from host.virtual_run import Stretch
+from hw.config import load_config
+from joulegrad import virtual_time
+from joulegrad.emulation import TRACE, Emulation, Plan, sensors_for
+from joulegrad.settings import SettingError
+from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
+from measurements.sensed import sensed_run
+
+CONFIG = load_config("z7020")
+COUNTERS = {"cycles": 120_000, "spad_reads": 100_000, "ddr_read_bytes": 60_000, "ddr_write_bytes": 30_000, "scalar_ops": 100}
+TOGGLES = dict(zip(ACTIVITY, (5_000_000, 150_000_000, 20_000_000, 2_000_000), strict=True))
+WORK = HostWork(
+    register_accesses=20, array_calls=30, elements=320, records=27, exponents=50, copied_bytes=20_000, streamed_bytes=2048,
+    streamed_array_calls=4,
+)  # fmt: skip
+
+
+def iteration(streamed_bytes: int = 2048) -> Iteration:
+    work = dataclasses.replace(WORK, streamed_bytes=streamed_bytes)
+    return Iteration(
+        0, 1.0, 3, 32, {}, {"forward": COUNTERS, "backward": COUNTERS | {"cycles": 150_000}},
+        {"forward": TOGGLES, "backward": TOGGLES}, work,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("streamed_bytes", [2048, 5_000_000])
+def test_stretches_last_as_long_as_the_iteration_and_hold_all_its_counts(streamed_bytes):
+    done, model = iteration(streamed_bytes), ProcessorModel()
+    stretches = virtual_time.iteration(done, CONFIG, model)
+    spent = processor_time(ProcessorWork(**dataclasses.asdict(done.processor)), model)
+    expected_s = iteration_time_s(270_000, CONFIG.clk_hz, spent)
+    assert math.fsum(stretch.duration_s for stretch in stretches) == pytest.approx(expected_s, rel=1e-12)
+    assert [stretch.phase for stretch in stretches[:5]] == ["load", "forward", "other", "backward", "update"]
+
+    def total(node):
+        return math.fsum(stretch.counts.get(node, 0) for stretch in stretches)
+
+    assert total("product_toggles") == 300_000_000 and total("busy_cycles") == 270_000
+    assert total("processor_s") == pytest.approx(spent.busy_s, rel=1e-12)
+    assert total("ddr_write_bytes") == pytest.approx(60_000 + 20_000 + streamed_bytes, rel=1e-12)
+    assert {name for stretch in stretches for name in stretch.counts} <= set(NODES)
+
+
+def test_a_launch_holds_core_processor_and_rest():
+    model, work = ProcessorModel(), ProcessorWork(register_accesses=10, copied_bytes=1000)
+    stretches = virtual_time.launch(COUNTERS, TOGGLES, work, CONFIG, model, rest_s=0.5)
+    assert [round(stretch.duration_s, 9) for stretch in stretches] == [0.0012, round(10 * 30e-6 + 5e-6, 9), 0.5]
+    assert stretches[0].counts["vector_toggles"] == TOGGLES["vector_toggles"]
+    assert stretches[1].counts["processor_s"] == stretches[1].duration_s and stretches[2].counts == {}
+    (rest,) = virtual_time.launch({}, {}, ProcessorWork(), CONFIG, model, rest_s=0.5)
+    assert rest == Stretch(0.5)
+
+
+def emulated(path, sensors, stretches, plan, monkeypatch, board: int):
+    """Run an emulation on another specimen; return its trace and the true energies by window."""
+    true: list[tuple[float, float, float]] = []
+    advance = VirtualRails.advance
+
+    def remembered(self, duration_s, counts=None):
+        for interval in advance(self, duration_s, counts):
+            true.append((interval.start_s, interval.end_s, interval.power_w[BOARD]))
+            yield interval
+
+    monkeypatch.setattr(VirtualRails, "advance", remembered)
+    monkeypatch.setattr(specimen, "board", lambda true_board=specimen.board: true_board(board))
+    with Emulation(path / TRACE, sensors, CONFIG, {}, plan) as run:
+        run.before()
+        run.run([stretches] * 20)
+        run.after()
+    monkeypatch.undo()
+
+    def energy_j(window) -> float:
+        return math.fsum(w * max(0.0, min(b, window.end_s) - max(a, window.start_s)) for a, b, w in true)
+
+    return read_trace(path / TRACE), energy_j
+
+
+@pytest.mark.parametrize("board", [1, 2, 3])
+def test_the_truth_lies_within_u(tmp_path, monkeypatch, board):
+    sensors = tuple(
+        f"sim?seed={10 * board + number}&{options}"
+        for number, options in enumerate(("kind=average", "kind=point&refresh_s=0.0023", "kind=accumulated&refresh_s=0.05"))
+    )
+    stretches = virtual_time.iteration(iteration(), CONFIG, ProcessorModel())
+    trace, energy_j = emulated(tmp_path, sensors, stretches, Plan(repeats=3), monkeypatch, board)
+    repeats = windows(trace, "repeat")
+    times = repeats[0].iterations / 20
+    true_gross_j = math.fsum(energy_j(window) for window in repeats) / len(repeats) / times
+    idle_w = math.fsum(energy_j(w) / (w.end_s - w.start_s) for w in windows(trace, "idle between")) / 3
+    true_net_j = true_gross_j - idle_w * math.fsum(stretch.duration_s for stretch in stretches) * 20
+    for index in range(len(sensors)):
+        found = sensed_run(trace, index)
+        assert found.label == "emulated"
+        for quantity, true_j in ((found.gross, true_gross_j), (found.net, true_net_j)):
+            assert quantity.verdict == "resolved"
+            assert abs(quantity.value - true_j) <= 1.3 * quantity.u95, (sensors[index], quantity, true_j)
+            assert quantity.u95 < 0.05 * true_j
+
+
+def test_a_slow_sensor_gets_longer_windows(tmp_path):
+    assert Plan().times(0.011) == 910 and Plan().times(0.5, 1.0) == 160
+    with Emulation(tmp_path / TRACE, ("sim?refresh_s=1",), CONFIG, {}, Plan(repeats=2)) as run:
+        run.before()
+        run.run([[Stretch(0.5, {"processor_s": 0.5})]])
+        run.after()
+    found = sensed_run(read_trace(tmp_path / TRACE), 0)
+    assert not found.net.verdict.startswith("invalid") and not found.gross.verdict.startswith("invalid"), found.gross.verdict
+
+
+def test_a_run_that_breaks_off_leaves_a_readable_aborted_trace(tmp_path):
+    with pytest.raises(RuntimeError, match="broken"):
+        with Emulation(tmp_path / TRACE, ("sim",), CONFIG) as run:
+            run.before()
+            run.iteration([Stretch(0.01)])
+            raise RuntimeError("broken")
+    trace = read_trace(tmp_path / TRACE)
+    assert trace.status == "aborted"
+    (window,) = windows(trace, "run")
+    assert window.note["aborted"] is True and window.iterations == 1
+    assert len(trace.sensors[0].readings) > 100
+
+
+def test_a_sampler_that_dies_ends_the_run_with_a_sentence(tmp_path):
+    with pytest.raises(SamplerError, match="died"):
+        with Emulation(tmp_path / TRACE, ("sim",), CONFIG) as run:
+            run.before()
+            run._sampler._process.kill()
+            for _ in range(1000):
+                run.iteration([Stretch(0.01)])
+
+
+def test_sensors_for_a_board():
+    assert sensors_for("sim", "virtual", ()) == ("sim",)
+    assert sensors_for("golden", None, ()) == ()
+    assert sensors_for("sim", "virtual", ("sim?seed=1", "sim?seed=2")) == ("sim?seed=1", "sim?seed=2")
+    for board, clock, urls in (("golden", None, ("sim",)), ("sim", "virtual", ("rapl",)), ("sim", "virtual", ("sim", "sim"))):
+        with pytest.raises(SettingError, match="--sensor"):
+            sensors_for(board, clock, urls)
+
+
+def hidden_numbers() -> dict[str, float]:
+    """Return everything that is drawn, also the errors of the default instrument."""
+    from host.sensor import open_sensor
+
+    found = {}
+    for name, value in dataclasses.asdict(specimen.board()).items():
+        found |= {f"{name} {key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    for channel in open_sensor("sim").channels:
+        errors = dataclasses.asdict(specimen.instrument(channel.name, channel.specification, 0))
+        found |= {f"{channel.name} {name}": value for name, value in errors.items()}
+    return {name: value for name, value in found.items() if value != 0.0}
+
+
+def leaks(folder) -> list[str]:
+    """Return which hidden numbers stand in a folder's files, as text or as eight bytes."""
+    import struct
+
+    content = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+    forms = {
+        name: [f"{value:.7g}".strip("-").encode(), struct.pack("<d", value), struct.pack(">d", value)]
+        for name, value in hidden_numbers().items()
+    }
+    seed = str(specimen.SEED).encode()
+    found = [name for name, parts in forms.items() if any(part in content for part in parts)]
+    return found + (["seed"] if seed in content else [])
+
+
+def test_run_folder_and_trace_hold_no_hidden_value(tmp_path):
+    from joulegrad.bench import _record
+    from joulegrad.settings import BenchSettings, MemoryStalls
+    from measurements.run_energy import EnergyMeter
+
+    settings = BenchSettings("sim", "z7020", 2, 4, 0, None, False, MemoryStalls())
+    with RunFolder(tmp_path / "run", _record(settings, CONFIG, 2, EnergyMeter(CONFIG), ("sim",))) as folder:
+        with Emulation(folder.path / TRACE, ("sim",), CONFIG, {"commit": "x"}, Plan(repeats=2)) as run:
+            run.before()
+            run.run([virtual_time.iteration(iteration(), CONFIG, ProcessorModel())] * 3)
+            run.after()
+        folder.update(replayed=run.replayed)
+        assert len(hidden_numbers()) > 25
+        assert not leaks(folder.path)
+        folder.update(leaked=specimen.board().efficiency["pl_1v0"])
+        assert leaks(folder.path) == ["efficiency pl_1v0"]
+
+
