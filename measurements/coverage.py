@@ -9,7 +9,7 @@ import numpy as np
 
 from host.trace import Gap, Window
 from measurements.energy_window import WindowEnergy
-from measurements.series import Series
+from measurements.series import GAP_REFRESHES, Series
 
 GAP_SHARE = 0.001
 """Gaps above this share of the window make it invalid (the limit on dropped samples of MLPerf Tiny's energy mode)."""
@@ -71,7 +71,7 @@ def coverage_of(part: WindowEnergy, losses: tuple[Gap, ...], period_s: float | N
     """
     series, start_s, end_s = part.series, part.start_s, part.end_s
     holes_s = [max(0.0, min(high_s, end_s) - max(low_s, start_s)) for low_s, high_s in series.lost]
-    limit_s = 3 * max(series.refresh.refresh_s, series.refresh.spacing_s)
+    limit_s = GAP_REFRESHES * max(series.refresh.refresh_s, series.refresh.spacing_s)
     holes_s += [edge.missing_s for edge in (part.start, part.end) if edge.missing_s > limit_s]
     holes_s = [hole_s for hole_s in holes_s if hole_s > 0]
     inside = series.t_s[part.first : part.first + len(part.weights)]
@@ -96,8 +96,8 @@ def _inside(stamps: np.ndarray, start_s: float, end_s: float) -> int:
 
 def _stuck_s(part: WindowEnergy) -> float:
     """Return the longest time without a change, where the rest of the window changes so much that chance cannot explain it."""
-    values = part.inside_w
-    if len(values) <= STUCK_REFRESHES:
+    values = part.inside_w[1:-1]
+    if len(values) <= 2 * STUCK_REFRESHES:
         return 0.0
     steps = np.diff(values)
     if part.series.kind == "accumulated":
@@ -111,10 +111,10 @@ def _stuck_s(part: WindowEnergy) -> float:
     longest = int(runs.max())
     moves = np.abs(steps[~still])
     moving = len(moves) / max(1, len(steps) - longest)
-    quantum = max(part.series.channels[0].specification.quantum, float(moves.min()) if len(moves) else 0.0)
-    if not len(moves):
-        return part.time_s
+    if len(moves) < STUCK_REFRESHES:
+        return 0.0
     # A value that only flickers by one step may settle; one that moves by many does not come to rest on one bit pattern.
+    quantum = max(part.series.channels[0].specification.quantum, float(moves.min()))
     if part.series.kind != "accumulated" and float(np.median(moves)) < 3 * quantum:
         return 0.0
     chance = longest * math.log(max(1e-12, 1 - moving)) if moving < 1 else -math.inf

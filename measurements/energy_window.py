@@ -80,8 +80,8 @@ class WindowEnergy:
 
     @property
     def inside_w(self) -> np.ndarray:
-        """Power of the values inside, (m,) watts; of a running total the mean power between its values."""
-        return self.used if self.series.kind != "accumulated" else self._slopes()
+        """Power of the values that have no part outside, (m - 2,) watts; of a running total the mean power between its values."""
+        return (self.used if self.series.kind != "accumulated" else self._slopes())[1:-1]
 
     def _slopes(self) -> np.ndarray:
         t_s = self.series.t_s[self.first : self.first + len(self.weights)]
@@ -89,8 +89,13 @@ class WindowEnergy:
         return np.diff(self.used)[steps_s > 0] / steps_s[steps_s > 0]
 
 
-def window_energy(series: Series, start_s: float, end_s: float) -> WindowEnergy:
+def window_energy(series: Series, start_s: float, end_s: float, reach_s: float = 0.0) -> WindowEnergy:
     """Return the energy of a series in a window.
+
+    Args:
+        series: of one rail.
+        start_s, end_s: edges of the window on the clock of the series.
+        reach_s: by which the stamps may be off, so that the load's step may lie so far from the edge.
 
     Raises:
         NoEnergy: the window has no length, or lies where the series has nothing.
@@ -104,11 +109,11 @@ def window_energy(series: Series, start_s: float, end_s: float) -> WindowEnergy:
     first, weights = weigh(series, start_s, end_s)
     values = series.values[first : first + len(weights)]
     energy_j = float(weights @ values)
-    start, end = _edge(series, start_s, end_s, True), _edge(series, start_s, end_s, False)
-    if series.kind == "accumulated":
-        found = scatter(np.zeros(0), series.kind)
-    else:
-        found = scatter(values[weights > 0], series.kind)
+    start, end = _edge(series, start_s, reach_s, True), _edge(series, end_s, reach_s, False)
+    stamps = series.t_s[first : first + len(weights)]
+    away_s = reach_s + (series.span_s if series.kind == "average" else 0.0)
+    inside = (stamps >= start_s + away_s) & (stamps <= end_s - reach_s)
+    found = scatter(values[inside] if series.kind != "accumulated" else np.zeros(0), series.kind)
     return WindowEnergy(series, start_s, end_s, energy_j, first, weights, start, end, found)
 
 
@@ -169,33 +174,32 @@ def _difference(series: Series, start_s: float, end_s: float) -> tuple[int, np.n
     return low, weights
 
 
-def _edge(series: Series, start_s: float, end_s: float, at_start: bool) -> Edge:
-    """Return what the values around an edge say."""
-    at_s = start_s if at_start else end_s
+def _edge(series: Series, at_s: float, reach_s: float, at_start: bool) -> Edge:
+    """Return what the values around an edge say, and those further away by which the stamps may be off."""
     t_s = series.t_s
-    if series.kind == "accumulated":
+    if series.kind == "point":
+        power_w = series.values
         middle = int(np.clip(np.searchsorted(t_s, at_s, "right") - 1, 0, len(t_s) - 2))
-        low, high = max(middle - 2, 0), min(middle + 3, len(t_s) - 1)
-        steps_s = np.diff(t_s[low : high + 1])
-        power_w = np.where(steps_s > 0, np.diff(series.values[low : high + 1]) / np.where(steps_s > 0, steps_s, 1), 0.0)
+        low = int(np.searchsorted(t_s, at_s - reach_s, "right")) - 1
+        high = int(np.searchsorted(t_s, at_s + reach_s, "left"))
         spacing_s = float(t_s[middle + 1] - t_s[middle])
-        before, after = power_w[max(middle - 1 - low, 0)], power_w[min(middle + 1 - low, len(power_w) - 1)]
-    elif series.kind == "average":
-        bounds_s = _bounds(series)
-        middle = int(np.clip(np.searchsorted(bounds_s, at_s, "right") - 1, 0, len(t_s) - 1))
-        low, high = max(middle - 2, 0), min(middle + 2, len(t_s) - 1)
-        power_w = series.values[low : high + 1]
-        spacing_s = max(float(bounds_s[middle + 1] - bounds_s[middle]), series.span_s)
-        before, after = series.values[max(middle - 1, 0)], series.values[min(middle + 1, len(t_s) - 1)]
+        ends = t_s[0], t_s[-1]
     else:
-        middle = int(np.clip(np.searchsorted(t_s, at_s, "right") - 1, 0, len(t_s) - 2))
-        low, high = max(middle - 1, 0), min(middle + 2, len(t_s) - 1)
-        power_w = series.values[low : high + 1]
-        spacing_s = float(t_s[middle + 1] - t_s[middle])
-        before, after = series.values[middle], series.values[middle + 1]
-    first_s = t_s[0] - (series.span_s + series.refresh.refresh_s) / 2 if series.kind == "average" else t_s[0]
-    last_s = t_s[-1] - (series.span_s - series.refresh.refresh_s) / 2 if series.kind == "average" else t_s[-1]
-    missing_s = max(0.0, first_s - start_s) if at_start else max(0.0, end_s - last_s)
-    step_w = float(after - before) if at_start else float(before - after)
-    inside_w = float(after if at_start else before)
-    return Edge(step_w, float(np.ptp(power_w)), spacing_s, missing_s, inside_w)
+        bounds_s, power_w = (_bounds(series), series.values) if series.kind == "average" else (t_s, _powers(series))
+        middle = int(np.clip(np.searchsorted(bounds_s, at_s, "right") - 1, 0, len(power_w) - 1))
+        low = int(np.searchsorted(bounds_s, at_s - reach_s, "right")) - 2
+        high = int(np.searchsorted(bounds_s, at_s + reach_s, "left"))
+        spacing_s = max(float(bounds_s[middle + 1] - bounds_s[middle]), series.span_s)
+        ends = bounds_s[0], bounds_s[-1]
+    last = len(power_w) - 1
+    low, high = int(np.clip(low, 0, last)), int(np.clip(high, 0, last))
+    step_w = float(power_w[high] - power_w[low]) if at_start else float(power_w[low] - power_w[high])
+    around_w = power_w[max(low - 1, 0) : high + 2]
+    missing_s = max(0.0, ends[0] - at_s) if at_start else max(0.0, at_s - ends[1])
+    return Edge(step_w, float(np.ptp(around_w)), spacing_s, missing_s, float(power_w[high if at_start else low]))
+
+
+def _powers(series: Series) -> np.ndarray:
+    """Return (n - 1,) mean watts between the values of a running total."""
+    steps_s = np.diff(series.t_s)
+    return np.where(steps_s > 0, np.diff(series.values) / np.where(steps_s > 0, steps_s, 1.0), 0.0)

@@ -120,21 +120,24 @@ def _total_sources(record: SensorRecord, part: WindowEnergy, channel: Channel, w
 def quantisation(values: np.ndarray, weights: np.ndarray, quantum: float) -> float:
     """Return the standard uncertainty of a weighted sum by the steps in which values (m,) come.
 
-    Values on one step share one error of at most half a step. Where noise or a ramp spreads them over neighbouring steps, their mean
-    tells more: spread over two steps with a share p above, the error is at most |1 - 2 p| of that; over more, nothing is left.
+    Values that rest on one step share one error of at most half a step. Where noise or a ramp spreads them over neighbouring steps,
+    their mean tells more: with a share p on the step above, the error is at most |1 - 2 p| of that; over more, nothing is left.
+    Each level that a load keeps coming back to is a peak of its own.
     """
     if not quantum > 0 or not len(values):
         return 0.0
     steps = np.rint(values / quantum)
-    order = np.argsort(steps)
-    cluster = np.concatenate([[0], np.cumsum(np.diff(steps[order]) > 1.5)])
-    weight = weights[order]
-    total = np.bincount(cluster, weight)
-    share = np.where(total > 0, total, 1.0)
-    mean = np.bincount(cluster, weight * steps[order]) / share
-    variance = np.bincount(cluster, weight * (steps[order] - mean[cluster]) ** 2) / share
-    left = np.sqrt(np.maximum(0.0, 1 - 4 * variance))
-    return quantum / math.sqrt(12) * math.sqrt(float(np.sum((total * left) ** 2)))
+    steps -= steps.min()
+    if steps.max() > 1e6:
+        return 0.0  # a load that roams over a million steps rests on none of them
+    share = np.bincount(steps.astype(int) + 1, weights, minlength=int(steps.max()) + 3)
+    left, here, right = share[:-2], share[1:-1], share[2:]
+    peak = (here > 0) & (here >= left) & (here > right)
+    total = left[peak] + here[peak] + right[peak]
+    mean = (right[peak] - left[peak]) / total
+    variance = (right[peak] + left[peak]) / total - mean**2
+    unknown = total * np.sqrt(np.maximum(0.0, 1 - 4 * variance))
+    return quantum / math.sqrt(12) * math.sqrt(float(unknown @ unknown))
 
 
 def _edge_sources(part: WindowEnergy, told: Circumstances) -> list[Source]:

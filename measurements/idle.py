@@ -6,7 +6,7 @@ Idle is taken from the same sensor of the same trace, with the sampler running a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host.trace import SensorRecord, Window
 from measurements.budget import RECTANGULAR, Source
@@ -116,8 +116,13 @@ def idle_sources(record: SensorRecord, found: IdlePower, time_s: float, told: Ci
     for window, share, parts in zip(found.windows, found.shares, found.parts, strict=True):
         here = Circumstances(("idle", window.name, window.number, window.start_s), told.residual_s, found.noise, found.power_w, True)
         factor = -share * time_s / parts[0].time_s
-        sources += [source.times(factor) for source in sources_of(record, list(parts), here)]
+        sources += [_as_one(source).times(factor) for source in sources_of(record, list(parts), here)]
     return [*sources, Source("idle drift", told.window, drift_w(found) * time_s, grows=1.0)]
+
+
+def _as_one(source: Source) -> Source:
+    """Return the source with a key that idle before and idle after share, where both err alike: they rest on the same step."""
+    return replace(source, key=(source.key[0], "idle")) if source.name == "quantisation" else source
 
 
 def drift_w(found: IdlePower) -> float:

@@ -163,12 +163,11 @@ def joules(
     names = tree.chosen(record, None if rails is None else tuple(rails))
     stamps = None if alignment is None else _on_host(record, alignment)
     series = [_series(record, rail, stamps, calibrations) for rail in names]
-    parts = [window_energy(each, window.start_s, window.end_s) for each in series]
+    residual_s = 0.0 if alignment is None else float(alignment.residual_s)
+    parts = [window_energy(each, window.start_s, window.end_s, residual_s) for each in series]
     losses = tuple(gap for gap in trace.gaps if gap.sensor == sensor)
     covers = [coverage_of(part, losses, record.period_s) for part in parts]
     lock = _worst_lock(trace, window, parts)
-    residual_s = 0.0 if alignment is None else float(alignment.residual_s)
-
     reasons = [_locked(lock)] if lock.locked else []
     reasons += [too_short] if (too_short := why_too_short(window.end_s - window.start_s, covers, minimum_s, requested)) else []
     reasons += why_invalid(covers) + _stuck(record, parts, covers) + _unknown(parts)

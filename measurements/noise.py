@@ -55,10 +55,12 @@ def scatter(values: np.ndarray, kind: str) -> Scatter:
         return Scatter(n, sd_w**2, 0.0, sd_w, sd_w**2 / 2)
     step_w = np.diff(values)
     two_w = step_w[1:] + step_w[:-1]
-    white_w2 = max(0.0, -float(np.mean(step_w[1:] * step_w[:-1])))
+    all_w2 = float(values.var())
+    # A load that alternates from sample to sample looks like more than there is.
+    white_w2 = min(max(0.0, -float(np.mean(step_w[1:] * step_w[:-1]))), all_w2)
     mixed_w2 = 2 * float(np.mean(step_w**2)) - float(np.mean(two_w**2)) / 2
-    steps_w2 = max(0.0, mixed_w2 - 3 * white_w2) / 12 if kind == "point" else 0.0
-    return Scatter(n, white_w2, steps_w2, float(values.std()), float(np.mean(two_w**2)) / 4)
+    steps_w2 = min(max(0.0, mixed_w2 - 3 * white_w2) / 12, all_w2 - white_w2) if kind == "point" else 0.0
+    return Scatter(n, white_w2, steps_w2, math.sqrt(all_w2), float(np.mean(two_w**2)) / 4)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from measurements.refresh import Refresh, look
 IMPLAUSIBLE = 4.0
 """A step back of a counter is a reset, not a wrap, where the wrap would mean more than this times the largest power seen."""
 
+GAP_REFRESHES = 3.05
+"""A longer distance of rows is a gap: over three refreshes, and not three by the clock's last digit."""
+
 
 class NoEnergy(RuntimeError):
     """There is no number of joules to give: no samples, no such rail, clocks that do not fit; the message says which."""
@@ -115,7 +118,7 @@ def rail_series(
     same_s = stamps[1:][np.diff(stamps) == 0]
     kind = "average" if any(channel.kind == "average" for channel in channels) else channels[0].kind
     stated = [channel.refresh_s for channel in channels if channel.refresh_s]
-    refresh = look(stamps, values, max(stated) if stated else None)
+    refresh = look(stamps, _together(record, columns, order[good], values), max(stated) if stated else None)
     lost = _holes(stamps, refresh)
     keep = refresh.renewed
     bad_s["duplicate"] = stamps[~keep]
@@ -137,9 +140,18 @@ def rail_series(
                   span_s, math.hypot(lag_s, width), lost, bad_s, same_s, saturated_s, calibration)  # fmt: skip
 
 
+def _together(record: SensorRecord, columns: tuple[int, ...], rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values (n, c) whose changes show a renewal: watts, volts and amperes of a rail come from one chip."""
+    if record.channels[columns[0]].unit == "J":
+        return values
+    rail = record.channels[columns[0]].rail
+    beside = [i for i, channel in enumerate(record.channels) if channel.rail == rail and channel.unit in ("W", "V", "A")]
+    return np.nan_to_num(record.readings.values[rows][:, beside])
+
+
 def _holes(t_s: np.ndarray, refresh: Refresh) -> np.ndarray:
-    """Return (m, 2): the stretches between neighbouring rows that are longer than three refreshes."""
-    hole = np.diff(t_s) > 3 * max(refresh.refresh_s, refresh.spacing_s)
+    """Return (m, 2): the stretches between neighbouring rows that are longer than GAP_REFRESHES."""
+    hole = np.diff(t_s) > GAP_REFRESHES * max(refresh.refresh_s, refresh.spacing_s)
     return np.stack([t_s[:-1][hole], t_s[1:][hole]], axis=1)
 
 
