@@ -12,7 +12,7 @@ from pathlib import Path
 
 from host.hwmon_chip import HwmonChip, RailFiles, positive, read_number
 from host.polled_sensor import Failed
-from host.power_chips import chip_named, specification
+from host.power_chips import UNKNOWN, chip_named, specification
 from host.sensor import Channel, SensorError, Specification
 
 OFF_V = 0.4
@@ -262,7 +262,8 @@ def _channel(
         least_step=least,
     )
     refresh_s = settings.refresh_s or chip.interval_s
-    averaging_s = settings.averaging_s or (chip.interval_s if not kind.pmbus else None) or 0.0
+    averages = kind is not UNKNOWN and not kind.pmbus  # of these it is known that a value is the mean since the one before
+    averaging_s = settings.averaging_s or (chip.interval_s if averages else None) or 0.0
     if role == "average":
         averaging_s = settings.averaging_s or positive(chip.path / f"{files.average}_interval", 1e-3) or 0.0
     scope = settings.scope + ("; watts are volts times amperes, read one after the other" if role == "derived" else "")

@@ -98,8 +98,7 @@ class Driver(Sensor):
             raise SensorError(f"sensor {self.url!r} is not open")
         rows = self._record.readings
         if self.finished:
-            if self._pace:
-                self._wait(timeout_s)
+            self._wait(timeout_s)
             return Readings.none(len(self.channels))
         first, n = self._next, len(rows)
         if not self._pace:

@@ -49,7 +49,7 @@ def test_a_trace_comes_back_as_it_was(trace):
         assert (sensor.label, sensor.clock, sensor.channels) == ("emulated", "virtual", CHANNELS)
         again = everything(sensor)
         assert [(loss.reason, loss.count) for loss in sensor.take_losses()] == [("dropped", 3)]
-        assert len(sensor.read()) == 0
+        assert len(sensor.read(timeout_s=0.01)) == 0
         assert sensor.describe()["source"] == {"url": "sim?seed=1", "description": {"make": "made up"}}
     for name in ("t_s", "width_s", "values", "device_t_s", "sequence"):
         np.testing.assert_array_equal(getattr(again, name), getattr(rows, name))
