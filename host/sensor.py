@@ -15,7 +15,9 @@ from urllib.parse import parse_qsl
 
 from host.readings import HOST_CLOCK, Loss, Readings
 
-UNITS = ("W", "V", "A", "J", "Cel")
+UNITS = ("W", "V", "A", "J", "Cel", "1")
+"""The last one is for what is no quantity: a marker bit, or edges counted on a pin; each change of its value is a mark."""
+
 KINDS = ("point", "average", "accumulated")
 """point: the value at the stamp. average: the mean over `averaging_s` that ends at the stamp. accumulated: a running total."""
 
