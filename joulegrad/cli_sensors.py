@@ -24,6 +24,10 @@ def sensors(
         typer.Option("--url", help="Look at this sensor only, e.g. 'hwmon:ina260_u14' or 'serial:/dev/ttyACM0?protocol=lines'."),
     ] = None,
     seconds: SecondsOption = 1.0,
+    load: Annotated[
+        bool,
+        typer.Option("--load", help="Keep all cores busy for half of the time: tells a stale power from a constant one."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the power sensors that can be used here, and why what is missing is missing.
@@ -39,9 +43,9 @@ def sensors(
         from joulegrad.sensors import list_sensors, look_at
 
         if url is not None:
-            found = [look_at(url, seconds)]
+            found = [look_at(url, seconds, load=load)]
         else:
-            found = list_sensors(seconds, lambda name: screen.say(f"looking at {name} for {seconds:g} s"))
+            found = list_sensors(seconds, lambda name: screen.say(f"looking at {name} for {seconds:g} s"), load)
         if not as_json:
             show_sensors(found, screen)
         screen.result({"schema": 1, "sensors": found})

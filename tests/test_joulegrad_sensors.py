@@ -12,6 +12,7 @@ from host import hwmon_chip, sensor_hwmon, sensor_nvml, sensor_pmbus, sensor_rap
 from host.sensor import Found
 from joulegrad import sensors
 from joulegrad.cli import app
+from joulegrad.processor_load import ProcessorLoad
 
 
 def invoke(*arguments: str):
@@ -129,3 +130,19 @@ def test_one_sensor_that_fails_does_not_hide_the_others(tmp_path, only):
     code, out, _ = invoke("--seconds", "0.05", "--json")
     first, second = json.loads(out)["sensors"]
     assert code == 0 and not first["available"] and "no hwmon chip 'gone'" in first["why"] and second["available"]
+
+
+@pytest.mark.fault(8)
+def test_under_load_a_value_that_stays_is_stale(tmp_path):
+    tree = HwmonTree(tmp_path)
+    tree.iio_ina226("ina226_u76")
+    code, out, _ = invoke("--url", f"hwmon:ina226_u76?root={tree.root}", "--seconds", "0.2", "--load", "--json")
+    assert code == 0 and {channel["state"] for channel in json.loads(out)["sensors"][0]["channels"]} == {"stale"}
+
+
+def test_the_load_ends_with_its_block():
+    with ProcessorLoad() as load:
+        load(True)
+        children = list(load._children)
+        assert children and all(child.poll() is None for child in children)
+    assert all(child.poll() is not None for child in children)
