@@ -80,9 +80,12 @@ class HwmonChip:
         Two readers of one PMBus chip can get each other's values (a race in Linux 5.10), and each pays for the other's reads.
 
         Raises:
-            SensorError: it is claimed.
+            SensorError: it is claimed, or gone.
         """
-        handle = os.open(self.path / "name", os.O_RDONLY)
+        try:
+            handle = os.open(self.path / "name", os.O_RDONLY)
+        except OSError as error:
+            raise SensorError(f"chip {self.name!r} cannot be opened: {error.strerror}") from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -49,8 +49,16 @@ class PolledSensor(Sensor):
         self.parts: list[Part] = []
 
     def _opened(self, parts: list[Part]) -> None:
+        """Take the parts. A sensor that is opened again, after it was lost, must have the channels that it had."""
+        channels = tuple(channel for part in parts for channel in part.channels)
+        before, names = [channel.name for channel in self.channels], [channel.name for channel in channels]
+        if before and names != before:
+            raise SensorError(
+                f"sensor {self.url!r} came back with {len(names)} channels ({', '.join(names)}), "
+                f"it had {len(before)} ({', '.join(before)})"
+            )
         self.parts = parts
-        self.channels = tuple(channel for part in parts for channel in part.channels)
+        self.channels = self.channels or channels
 
     def read(self, timeout_s: float = 1.0) -> Readings:
         """Return one row. A read that takes longer than `timeout_s` is kept with its true width, and named a stalled read."""

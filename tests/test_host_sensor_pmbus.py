@@ -175,6 +175,21 @@ def test_the_kernels_factor_of_256_is_undone(tmp_path):
         assert "256 times too high" in sensor.describe()["rails"]["5V"]["warnings"][0]
 
 
+@pytest.mark.fault(1)
+def test_a_board_that_comes_back_with_other_rails_is_refused(tmp_path):
+    tree, machine = board_tree(tmp_path, "ZCU104")
+    with pmbus(tree, machine, "rails=INT,1V8") as sensor:
+        folder = next(path.parent for path in tree.root.glob("*/in2_input") if path.read_text() == "850\n")
+        (folder / "power2_input").rename(folder / "power2_gone")
+        (folder / "in2_input").rename(folder / "in2_gone")
+        with pytest.raises(SensorError, match=r"came back with 1 channels \(1V8/power\), it had 2 \(INT/power, 1V8/power\)"):
+            sensor.open()
+        (folder / "power2_gone").rename(folder / "power2_input")
+        (folder / "in2_gone").rename(folder / "in2_input")
+        sensor.open()
+        assert list(sensor.read().values[0]) == [0.425, 0.9]
+
+
 @pytest.mark.fault(2)
 def test_a_newer_kernel_names_the_chip_by_its_address(tmp_path):
     tree = HwmonTree(tmp_path)
