@@ -134,6 +134,11 @@ class Sampler:
         return time.monotonic()
 
     @property
+    def pid(self) -> int:
+        """The sampler's process id."""
+        return self._process.pid
+
+    @property
     def problem(self) -> str:
         """Why the disk does not take the trace at the moment, one sentence; "" while it does. Recording goes on in memory."""
         return self._status.get("problem", "")

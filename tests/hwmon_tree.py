@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from host import file_monitor
+
 
 class HwmonTree:
     """One INA226 of 5 W.
@@ -15,16 +17,12 @@ class HwmonTree:
 
     def __init__(self, root: Path, chip: str = "ina226"):
         self.root, self.chip = root, chip
-        self.folder = root / f"hwmon_{chip}"
-        self.folder.mkdir(parents=True)
-        (self.folder / "name").write_text(f"{chip}\n")
-        (self.folder / "shunt_resistor").write_text("10000\n")
-        for name, number in (("in1_input", 5000), ("curr1_input", 1000), ("power1_input", 5_000_000)):
-            (self.folder / name).write_text(f"{number}\n")
+        self._url = file_monitor.make(root, chip)
+        self.folder = root / "hwmon0"
 
     def url(self, period_s: float = 0.001) -> str:
         """Return the sensor's URL."""
-        return f"hwmon:{self.chip}?root={self.root}&channels=power&power=chip&period_s={period_s}"
+        return self._url.replace("period_s=0.001", f"period_s={period_s}")
 
     def set_power(self, power_w: float) -> None:
         """Replace the value, atomically."""

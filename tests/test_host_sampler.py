@@ -166,7 +166,7 @@ import sys, time, pathlib
 from host.sampler import Sampler
 with Sampler(sys.argv[1], [sys.argv[2]]) as recorder:
     recorder.begin("run", "forward")
-    print("ready", recorder._answer["pid"], flush=True)
+    print("ready", recorder.pid, flush=True)
     time.sleep(60)
 """
 
@@ -244,7 +244,7 @@ def test_a_sampler_that_dies_is_noticed(tree, tmp_path):
     recorder.start()
     recorder.begin("run")
     time.sleep(0.7)
-    os.kill(recorder._answer["pid"], signal.SIGKILL)
+    os.kill(recorder.pid, signal.SIGKILL)
     time.sleep(0.2)
     with pytest.raises(SamplerError, match="by signal 9; what it recorded until then is in "):
         recorder.check()
@@ -261,7 +261,7 @@ def test_a_sampler_that_hangs_is_noticed(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(sampler, "SILENT_S", 0.5)
     recorder = Sampler(tmp_path / "a.trace", [tree.url()])
     recorder.start()
-    pid = recorder._answer["pid"]
+    pid = recorder.pid
     os.kill(pid, signal.SIGSTOP)
     time.sleep(0.8)
     with pytest.raises(SamplerError, match="has said nothing for"):
@@ -327,6 +327,7 @@ def test_a_sensor_that_was_given_up_is_an_error_at_the_check(tree, tmp_path):
     recorder = Sampler(tmp_path / "a.trace", [tree.url(0.005), other.url(0.005)])
     recorder.start()
     tree.unplug()
+    time.sleep(0.05)
     (tmp_path / "hwmon_away" / "in2_input").write_text("1000\n")
     (tmp_path / "hwmon_away" / "curr2_input").write_text("1000\n")
     (tmp_path / "hwmon_away" / "power2_input").write_text("1000000\n")
@@ -405,7 +406,7 @@ def test_sleep_goes_into_the_trace(tree, tmp_path, monkeypatch):
 def test_a_full_disk_ends_no_work_and_the_result_comes_from_memory(tree, tmp_path):
     recorder = Sampler(tmp_path / "a.trace", [tree.url()])
     recorder.start()
-    pid = recorder._answer["pid"]
+    pid = recorder.pid
     time.sleep(0.6)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))  # no file may grow: as good as a full disk
     recorder.begin("run")
@@ -459,7 +460,7 @@ def test_memory_does_not_grow_with_the_length_of_the_run(tmp_path):
     """Half a day of virtual time at 10 Hz per turn: what the sampler holds stays the same."""
     resident = []
     with Sampler(tmp_path / "a.trace", ["sim?refresh_s=0.1"]) as recorder:
-        pid, t_s = recorder._answer["pid"], 0.0
+        pid, t_s = recorder.pid, 0.0
         for _turn in range(8):
             for _ in range(20):
                 watts = dict.fromkeys(("board_5v0", "ddr_1v5", "pl_1v0", "ps_1v0"), 1.0)
