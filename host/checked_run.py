@@ -107,12 +107,13 @@ class CheckedRun:
         difference = self._predictions.difference(segment, iteration.images, counters)
         if difference is not None:
             raise CounterMismatch(f"iteration {iteration.number}: {difference}")
-        error = self._predictions.cycles_error(segment, iteration.images, counters)
+        first_image = self.runtime.first_image
+        error = self._predictions.cycles_error(segment, iteration.images, counters, first_image)
         if error is None:
             return
         self.cycles_error = max(self.cycles_error or 0.0, abs(error))
         if self._cycles_limit is not None and abs(error) > self._cycles_limit:
-            predicted = self._predictions.cycles(segment, iteration.images)
+            predicted = self._predictions.cycles(segment, iteration.images, first_image)
             raise CounterMismatch(
                 f"iteration {iteration.number}: segment {segment} took {counters['cycles']} cycles, predicted {predicted}: "
                 f"{100 * abs(error):.2f} % off, at most {100 * self._cycles_limit:g} % are allowed"

@@ -48,6 +48,11 @@ class InputBuffer:
         self.batch = self._input.shape[0] // 2
         self.image_shape = fold.image_shape if fold else self._input.shape[1:]
 
+    @property
+    def first_image(self) -> int:
+        """Number of the first image of the half in use."""
+        return self._half * self.batch
+
     def fill(self, images: np.ndarray) -> Copied:
         """Fold int8 images (n, c, h, w), n from 1 to batch, and copy them into the half that is not in use.
 
@@ -75,7 +80,7 @@ class InputBuffer:
         self._half, self._waiting = self._waiting[0], None
         words = np.zeros(self._list.shape, np.int64)
         words[0] = len(images)
-        words[1 : 1 + len(images)] = self._half * self.batch + np.arange(len(images))
+        words[1 : 1 + len(images)] = self.first_image + np.arange(len(images))
         data = layout.words_to_ddr(words)
         self._board.write(self._list.offset, data)
         return Copied(copied.size + data.size, copied.array_calls)

@@ -114,6 +114,11 @@ class Runtime:
         self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST, program.step.fold)
         self._load()
 
+    @property
+    def first_image(self) -> int:
+        """Number, in the input region, of the first image of the mini-batch in use or used last."""
+        return self._input.first_image
+
     def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
         """Execute a training iteration for every (int8 images (n, c, h, w), labels (n,)) and yield it.
 

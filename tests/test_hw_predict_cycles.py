@@ -1,8 +1,9 @@
-"""Predicted cycles against the RTL on the simulated board, within 1 % on kernels, without random stalls."""
+"""Predicted cycles against the RTL on the simulated board, without random stalls: equal, where nothing is divided."""
 
 from __future__ import annotations
 
 import pytest
+from cycle_programs import CODE, DDR_BYTES, random_program
 
 from host.board import open_board
 from host.kernel import run_kernel
@@ -11,26 +12,42 @@ from hw.compile_kernel import SEGMENT, compile_kernel
 from hw.config import load_config
 from hw.predict import predict_counters
 from hw.predict_cycles import Memory, predict_cycles
-from hw.read_ports import ReadPorts
 
 TINY, Z7020 = load_config("tiny"), load_config("z7020")
 
+KERNELS = (
+    ("forward", (2, 16, 16, 10, 10, 3, 1, 1)), ("grad_input", (2, 16, 16, 10, 10, 3, 2, 1)),
+    ("grad_input", (2, 16, 16, 10, 10, 3, 1, 1)), ("grad_weight", (2, 8, 8, 6, 6, 3, 1, 1)),
+    ("forward", (1, 32, 32, 2, 2, 3, 1, 1)), ("grad_weight", (3, 16, 8, 1, 1, 1, 1, 0)),
+    ("grad_weight", (6, 2, 6, 4, 8, 1, 1, 0)), ("grad_weight", (6, 1, 9, 7, 6, 1, 1, 0)),
+    ("grad_input", (3, 10, 7, 4, 5, 1, 1, 0)), ("forward", (3, 7, 11, 8, 5, 5, 2, 2)),
+    ("grad_weight", (2, 3, 5, 7, 8, 5, 2, 2)), ("grad_input", (1, 5, 9, 6, 7, 5, 2, 2)),
+)  # fmt: skip
+
 
 def test_kernels_on_the_rtl():
-    """Exact, all counters as predicted, cycles within 1 %; also where weights or few short runs set the pace."""
+    """Results exact, all counters as predicted; where weights, few short runs or both ports' turns set the pace, too."""
     with open_board("sim", TINY, ddr_bytes=1 << 20) as board:
-        for kind, sizes in (
-            ("forward", (2, 16, 16, 10, 10, 3, 1, 1)), ("grad_input", (2, 16, 16, 10, 10, 3, 2, 1)),
-            ("grad_input", (2, 16, 16, 10, 10, 3, 1, 1)), ("grad_weight", (2, 8, 8, 6, 6, 3, 1, 1)),
-            ("forward", (1, 32, 32, 2, 2, 3, 1, 1)), ("grad_weight", (3, 16, 8, 1, 1, 1, 1, 0)),
-        ):
+        for kind, sizes in KERNELS:
             kernel = compile_kernel(kind, *sizes, TINY)
             run = run_kernel(board, kernel, 60)
             assert run.exact, run.difference
             predicted = predict_counters(kernel.program, SEGMENT, sizes[0], TINY)
             assert predicted == {k: v for k, v in run.counters.items() if k not in isa.TIMING_COUNTERS}
-            cycles = predict_cycles(kernel.program, SEGMENT, sizes[0], TINY)
-            assert abs(cycles / run.counters["cycles"] - 1) < 0.01
+            assert predict_cycles(kernel.program, SEGMENT, sizes[0], TINY) == run.counters["cycles"], (kind, sizes)
+
+
+@pytest.mark.parametrize("memory", [Memory(), Memory(2.0, 7), Memory(5.3, 150)])
+def test_random_programs_on_the_rtl(memory):
+    """Engines that meet at scratchpads and tables, and transfers that share what the memory has."""
+    settings = {"bytes_per_cycle": memory.bytes_per_cycle, "latency_cycles": memory.latency}
+    with open_board("sim", TINY, ddr_bytes=DDR_BYTES, **settings) as board:
+        for seed in range(24):
+            program = random_program(seed, TINY)
+            board.write(0, program.ddr)
+            board.start(CODE, len(program.segment))
+            cycles = board.wait(60)["cycles"]
+            assert predict_cycles(program, SEGMENT, program.images, TINY, memory, program.first_image) == cycles, seed
 
 
 @pytest.mark.parametrize("kind, stride, least", [
@@ -50,17 +67,3 @@ def test_a_slower_memory_takes_longer():
     assert times[0] < times[1] < times[2]
     bytes_moved = sum(kernel.program.memory[name].size for name in ("x", "weight", "result"))
     assert times[2] > bytes_moved / 0.05
-
-
-def test_a_later_load_overtakes_on_the_other_port():
-    """Runs of one stripe at every second stripe use one port; the load behind them streams on the other one meanwhile."""
-    reads, now = ReadPorts(Z7020, 40), 0.0
-    reads.load(0, iter([(0, 128), (256, 128), (512, 128)]))
-    reads.load(1, iter([(128, 128)]))
-    while reads.left[1]:
-        reads.ask(now)
-        rates = reads.rates(now, 16)
-        following = reads.next_event(now, rates)
-        reads.advance(following - now, rates)
-        now = following
-    assert reads.left[0] == 2

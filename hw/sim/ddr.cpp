@@ -44,11 +44,14 @@ void Ddr::clock(const PortIn in[2]) {
   credit_ = std::min(credit_ + credit_per_cycle_, credit_limit_);
   ports_[0].accept(in[0]);
   ports_[1].accept(in[1]);
-  // The four channels take turns at being first, so that none starves when the budget is short.
+  // First is the channel behind the one served last, so that none starves when the budget is short.
+  const int first = first_;
   for (int turn = 0; turn < 4 && credit_ >= credit_per_beat_; ++turn) {
-    const int channel = (cycle_ + turn) & 3;
+    const int channel = (first + turn) & 3;
     Port& port = ports_[channel & 1];
-    if (channel & 2 ? port.move_write_beat() : port.move_read_beat()) credit_ -= credit_per_beat_;
+    if (!(channel & 2 ? port.move_write_beat() : port.move_read_beat())) continue;
+    credit_ -= credit_per_beat_;
+    first_ = (channel + 1) & 3;
   }
   ports_[0].drive();
   ports_[1].drive();

@@ -114,6 +114,7 @@ class Ddr {
   uint64_t cycle_ = 0, random_;
   uint64_t credit_ = 0, credit_per_cycle_, credit_limit_, credit_per_beat_;
   uint32_t stall_threshold_;
+  int first_ = 0;  // channel whose turn it is: reads of port 0 and 1, then writes of port 0 and 1
   std::string violation_;
   Port ports_[2];
 };

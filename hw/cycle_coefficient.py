@@ -1,0 +1,97 @@
+"""Cycles of the coefficient unit, operation by operation: hw/rtl/coefficient_engine.sv.
+
+Only division and square root, whose time depends on their operands, count with a typical one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from algo import scalar_ops
+from hw import isa
+from hw.cycle_vector import READ, WRITE, C, VectorUnit
+
+SCALAR_CYCLES = {"mul": 2, "shi": 2, "shr": 2, "div": 20, "sqrt": 27}
+"""Cycles of a scalar operation where they are not 1; of division and root as most batch norms have them: quotients of 17 to 32
+bits, radicands of 33 to 48. Both take 7 less or more per 16 bits."""
+
+
+@dataclass(frozen=True)
+class ScalarOp:
+    """A scalar instruction: its cycles, and of ldc, lds and stc which table it is of and its word there."""
+
+    cycles: int
+    load: bool
+    store: bool
+    scalar: bool
+    imm: int
+
+
+def scalar_program(f: isa.Instruction, words: np.ndarray) -> list[ScalarOp]:
+    """Return what the coefficient unit does for a channel; `words` are those of P."""
+    ops = []
+    for word in words[f["pc"] : f["pc"] + f["length"]]:
+        name, *_, imm = scalar_ops.decode(int(word) & 0xFFFFFFFF)
+        ops.append(ScalarOp(SCALAR_CYCLES.get(name, 1), name in ("ldc", "lds"), name == "stc", name == "lds", imm))
+    return ops
+
+
+class CoefficientUnit:
+    """The coefficient unit, operation by operation: its words of C wait for the vector unit.
+
+    Args:
+        vector: the vector unit.
+
+    Attributes:
+        next_at: cycle of its next step.
+        done_at: cycle in which the instruction under way is done.
+    """
+
+    def __init__(self, vector: VectorUnit):
+        self._vector = vector
+        self._ops: Sequence[ScalarOp] = ()
+        self._used = [-1, -1]
+        self.next_at: float = inf
+        self.done_at: float = inf
+        self.ready_at = 0.0
+
+    def start(self, t: int, f: isa.Instruction, ops: Sequence[ScalarOp]) -> None:
+        """Take an instruction in cycle t."""
+        self._f, self._ops, self._channel, self._op = f, ops, 0, 0
+        self._storing: int | None = None
+        self.next_at, self.ready_at = t + 1, inf
+
+    def uses(self, way: int, t: int) -> bool:
+        """Return whether it asks to read (write) a word of C in cycle t, that of its last step or before."""
+        return self._used[way] == t
+
+    def step(self, t: int) -> None:
+        """Do what happens in cycle t, which is `next_at`."""
+        self.next_at = t + 1
+        stored = self._storing
+        if stored is not None:
+            self._used[WRITE] = t
+            if self._vector.uses(WRITE, C, t):
+                return
+            self._storing = None
+        if self._channel == self._f["ch_count"]:
+            self.done_at, self.ready_at, self.next_at = t, t + 1, inf
+            return
+        op = self._ops[self._op]
+        word = op.imm + (self._f["sc_base"] if op.scalar else self._f["ch_base"] + self._channel * self._f["ch_stride"])
+        if op.load:
+            if word == stored:
+                return
+            self._used[READ] = t
+            if self._vector.uses(READ, C, t):
+                return
+        if op.store:
+            self._storing = word
+        self.next_at = t + op.cycles
+        self._op += 1
+        if self._op == len(self._ops):
+            self._op, self._channel = 0, self._channel + 1
