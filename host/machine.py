@@ -46,6 +46,18 @@ def load_average() -> list[float]:
         return []
 
 
+def power_settings() -> dict:
+    """Return JSON data on what changes a machine's power: governor of the first processor ("" where none), temperatures in
+    degrees Celsius by zone."""
+    temperatures = {}
+    for zone in sorted(Path("/sys/class/thermal").glob("thermal_zone*")):
+        text = _text(str(zone / "temp"))
+        if text.lstrip("-").isdigit():
+            temperatures[_text(str(zone / "type")) or zone.name] = int(text) / 1000
+    governor = _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+    return {"governor": governor, "temperatures_cel": temperatures}
+
+
 @dataclass
 class ClockWatch:
     """Notices that the machine slept, and that the wall clock was set.

@@ -18,10 +18,21 @@ SCHEMA = 1
 RECORD = "run.json"
 ITERATIONS = "iterations.jsonl"
 STATUSES = ("running", "finished", "aborted", "failed")
+RUNS = Path("runs")
 
 
 class RunFolderError(RuntimeError):
     """The run folder cannot be made, written or read; the message says which and why."""
+
+
+def new_run_dir(name: str, now: time.struct_time | None = None) -> Path:
+    """Return the path of a run folder that is not there yet: runs/<name>-<date>-<time>, numbered if need be."""
+    name = name.replace(":", "-").replace("/", "-")
+    path, number = RUNS / f"{name}-{time.strftime('%Y%m%d-%H%M%S', now or time.localtime())}", 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{path.name.split('.')[0]}.{number}")
+    return path
 
 
 class RunFolder:

@@ -19,6 +19,9 @@ NAMES = {
     "open_board": "host.board",
     "Runtime": "host.runtime",
     "CheckedRun": "host.checked_run",
+    "measure": "joulegrad.measurement",
+    "open_sensor": "host.sensor",
+    "read_trace": "host.trace_file",
 }
 """Public name to the module that defines it."""
 

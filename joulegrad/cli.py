@@ -11,9 +11,11 @@ import typer
 
 from joulegrad import errors
 from joulegrad.cli_compare import compare
+from joulegrad.cli_measure import measure
 from joulegrad.cli_recompute import recompute
 from joulegrad.cli_sensors import sensors_app
 from joulegrad.cli_sweep import bench_sweep
+from joulegrad.cli_trace import trace_app
 from joulegrad.command import BoardOption, ConfigOption, JsonOption, SeedOption, StallsOption, command
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, KernelSettings, MemoryStalls
@@ -28,6 +30,7 @@ bench_app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(sensors_app, name="sensors")
+app.add_typer(trace_app, name="trace")
 
 
 class Kernel(str, Enum):
@@ -151,6 +154,7 @@ def boards(as_json: JsonOption = False) -> None:
         screen.result({"schema": 1, "boards": found})
 
 
+app.command("measure")(measure)
 app.command("recompute")(recompute)
 app.command("compare")(compare)
 bench_app.command("sweep")(bench_sweep)

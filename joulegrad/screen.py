@@ -44,6 +44,15 @@ class Screen:
             self.result({"schema": 1, "error": message, **self.facts})
 
     @contextmanager
+    def live(self) -> Iterator:
+        """Give a function show(text) that keeps one line of a terminal up to date, and does nothing elsewhere."""
+        if not self.err.is_terminal:
+            yield lambda text: None
+            return
+        with self.err.status("") as status:
+            yield status.update
+
+    @contextmanager
     def progress(self, what: str, total: int) -> Iterator:
         """Give a function step(text) that moves a bar on a terminal, and writes some ten lines elsewhere."""
         if not self.err.is_terminal:

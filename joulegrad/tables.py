@@ -90,15 +90,17 @@ def show_energy(result: dict, screen: Screen) -> None:
         table.add_row(label, *(_millijoules(both[kind]) for kind in ("gross", "net")))
     screen.out.print(table)
     for label, both in each.items():
-        said = {kind: both[kind]["verdict"] for kind in ("gross", "net")}
-        alike = said["gross"] == said["net"]
-        for kind in ("gross",) if alike else ("gross", "net"):
+        said = {kind: quantity["verdict"] for kind, quantity in both.items() if quantity}
+        alike = len(set(said.values())) == 1
+        for kind in ("gross",) if alike else said:
             name = label if alike else f"{label}, {'above idle' if kind == 'net' else kind}"
             screen.out.print(f"  {name}: {said[kind]}; {both[kind]['scope']}", markup=False)
 
 
-def _millijoules(quantity: dict) -> str:
-    """Return a value in mJ, with its expanded uncertainty (95 %) where there is one."""
+def _millijoules(quantity: dict | None) -> str:
+    """Return a value in mJ, with its expanded uncertainty (95 %) where there is one; "-" where there is no value."""
+    if quantity is None:
+        return "-"
     value, u95 = 1e3 * quantity["value"], quantity["u95"]
     return f"{value:.3f}" if u95 is None else f"{value:.3f} +- {1e3 * u95:.3f}"
 

@@ -75,7 +75,7 @@ class RunEnergies:
         iterations_drawn: mini-batches drawn from the data.
         iterations_executed: of these, executed (a method may drop some).
         time_s: duration on the board's clock; None where the board has no clock (golden).
-        gross, net: label to energy; net is above idle. Both have the same labels.
+        gross, net: label to energy; net is above idle, and absent where no idle power was taken.
     """
 
     iterations_drawn: int
@@ -88,20 +88,24 @@ class RunEnergies:
         for label in (*self.gross, *self.net):
             if label not in LABELS:
                 raise LabelError(f"label {label!r} is none of {list(LABELS)}")
-        if set(self.gross) != set(self.net):
-            raise LabelError(f"gross energies are {sorted(self.gross)}, net energies {sorted(self.net)}: each label has both")
+        if not set(self.net) <= set(self.gross):
+            raise LabelError(f"net energies are {sorted(self.net)}, gross energies only {sorted(self.gross)}")
         if not 0 <= self.iterations_executed <= self.iterations_drawn:
             raise ValueError(f"{self.iterations_executed} of {self.iterations_drawn} iterations executed: it is 0 to all of them")
 
     def to_json(self) -> dict:
-        """Return the run's JSON, keys always in this order; energies per iteration only where one was executed."""
+        """Return the run's JSON, keys always in this order; energies per iteration only where one was executed.
+
+        "net" is null where no idle power was taken.
+        """
         run, each = {}, {}
         for label in LABELS:
             if label in self.gross:
-                run[label] = {"gross": self.gross[label].to_json(), "net": self.net[label].to_json()}
+                both = {"gross": self.gross[label], "net": self.net.get(label)}
+                run[label] = {kind: one and one.to_json() for kind, one in both.items()}
                 if self.iterations_executed:
                     n = self.iterations_executed
-                    each[label] = {"gross": self.gross[label].divided(n).to_json(), "net": self.net[label].divided(n).to_json()}
+                    each[label] = {kind: one and one.divided(n).to_json() for kind, one in both.items()}
         return {
             "schema": SCHEMA,
             "iterations_drawn": self.iterations_drawn,

@@ -14,10 +14,15 @@ from host.run_folder import RunFolderError, read_iterations, read_record
 from host.trace import Trace
 from host.trace_file import read_trace
 from hw.config import Config, ConfigError
+from measurements.calibration import Calibration
 from measurements.energy_model import load_table
+from measurements.measured_run import measured
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
 from measurements.run_energy import EnergyMeter
 from measurements.sensed import Sensed, sensed_run
+
+MEASURE = "measure"
+"""What run.json calls a run of `joulegrad.measure`."""
 
 ENERGY_TABLE = "energy_table.json"
 KEYS = ("schema", "iterations_drawn", "iterations_executed", "time_s", "run_energy_j", "energy_per_executed_iteration_j",
@@ -47,6 +52,8 @@ def recompute(path: Path | str, need_trace: bool = True) -> dict:
     name = record.get("trace")
     if need_trace and not name:
         raise RecomputeError(f"run {path} has no trace: no sensor watched it (board {record.get('board')!r})")
+    if record.get("benchmark") == MEASURE:
+        return _measured(path / name, record)
     meter, totals = _replayed(path, record)
     executed = len(totals["images"])
     if not executed:
@@ -67,14 +74,26 @@ def recompute(path: Path | str, need_trace: bool = True) -> dict:
     }
 
 
+def _measured(path: Path, record: dict) -> dict:
+    """Return the JSON data of `joulegrad.measure` again, with the calibrations that it used."""
+    used = [Calibration.from_json(one, str(path.parent)) for one in record.get("calibrations", [])]
+    return measured(_whole(path, len(record["sensors"])), used).to_json()
+
+
 def sensed(path: Path, sensors: int) -> list[Sensed]:
     """Return what every sensor of a trace says of the run, in the trace's order. Raises TraceError, NoEnergy, RecomputeError."""
-    trace: Trace = read_trace(path)
+    trace = _whole(path, sensors)
+    return [sensed_run(trace, sensor) for sensor in range(sensors)]
+
+
+def _whole(path: Path, sensors: int) -> Trace:
+    """Return the trace of a run with so many sensors. Raises TraceError, RecomputeError where it is not all there."""
+    trace = read_trace(path)
     if trace.damaged_blocks:
         raise RecomputeError(f"{path} is damaged: {trace.damaged_blocks} blocks do not fit their checksums, samples are missing")
     if len(trace.sensors) != sensors:
         raise RecomputeError(f"{path} holds {len(trace.sensors)} sensors, but the run had {sensors}")
-    return [sensed_run(trace, sensor) for sensor in range(sensors)]
+    return trace
 
 
 def differences(found: dict, reported: dict, relative: float = 1e-9) -> list[str]:
