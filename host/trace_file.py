@@ -20,7 +20,10 @@ from host.readings import CLOCKS, Readings
 from host.trace import STATUSES, Gap, Mark, SensorRecord, Trace, TraceError
 from host.trace_writer import TraceWriter
 
-__all__ = ["TraceFile", "TraceWriter", "open_trace", "read_trace", "trace_in_memory"]
+__all__ = ["TRACE", "TraceFile", "TraceWriter", "open_trace", "read_trace", "trace_in_memory", "trace_path"]
+
+TRACE = "trace.sqlite"
+"""Name of the trace in a run folder."""
 
 MEMORY_BYTES = 4 << 30
 """Most bytes of arrays that `read_trace` takes into memory."""
@@ -164,6 +167,12 @@ def open_trace(path: Path | str) -> Iterator[TraceFile]:
         connection.close()
         if folder is not None:
             folder.cleanup()
+
+
+def trace_path(run_or_file: Path | str) -> Path:
+    """Return the trace file of a run folder, or the file itself."""
+    path = Path(run_or_file)
+    return path / TRACE if path.is_dir() else path
 
 
 def read_trace(path: Path | str, memory_bytes: int = MEMORY_BYTES) -> Trace:
