@@ -29,13 +29,8 @@ def run_compare(
     """
     comparison = compare(load_runs(paths), load_table(table or TABLE), model, seed)
     result = comparison.to_json()
-    fitted = calibrated_table(comparison, on or date.today())
-    if out is not None and result["control"]:
-        raise ComparisonError(f"--out {out}: these runs are a control ({result['control']}), an energy table of them would be wrong")
     if out is not None:
-        write_table(fitted, out)
-    calibration = fitted["calibration"]
-    return result | {
-        "predicted_relative_u95": {"net": calibration["net_u95"], "gross": calibration["gross_u95"]},
-        "energy_table": str(out) if out is not None else None,
-    }
+        if result["control"]:
+            raise ComparisonError(f"--out {out}: these runs are a control ({result['control']}), a table of them would be wrong")
+        write_table(calibrated_table(comparison, on or date.today()), out)
+    return result | {"energy_table": str(out) if out is not None else None}

@@ -49,7 +49,8 @@ def show_comparison(result: dict, screen: Screen) -> None:
     out.print(f"  Relative errors are of {result['relative_errors_of']}. R2 and tau are of all runs.", markup=False)
     out.print(_workloads(result))
     relative = result["predicted_relative_u95"]
-    out.print(f"  U of a predicted energy: {100 * relative['net']:.2g} % net, {100 * relative['gross']:.2g} % gross")
+    said = ", ".join(f"{_said(relative[kind], 100, '.2g')} % {kind}" for kind in ("net", "gross"))
+    out.print(f"  U of a predicted energy: {said}")
     if result["energy_table"]:
         out.print(f"  energy table  {result['energy_table']}", markup=False)
     out.print(f"  {result['said']}", markup=False)
@@ -92,7 +93,7 @@ def _workloads(result: dict) -> Table:
         seconds = sum(run["time_s"] for run in runs)
         true_w = sum(run[truth]["net"]["value"] for run in runs) / seconds
         u_w = sum(run[truth]["net"]["u95"] for run in runs) / seconds
-        simulated_w = sum(run["simulated"]["net_j"] for run in runs) / seconds
+        simulated_w = sum(run["simulated"]["net"]["value"] for run in runs) / seconds
         error = f"{100 * (simulated_w / true_w - 1):+.2f}" if true_w > u_w else "not resolved"
         table.add_row(name, runs[0]["family"], f"{true_w:.4f}", f"{u_w:.4f}", f"{simulated_w:.4f}", error)
     return table

@@ -51,6 +51,9 @@ class Planned:
     repeat: int
     seed: int
 
+    def __str__(self):
+        return f"{self.workload.name}, repeat {self.repeat}"
+
 
 def run_sweep(settings: SweepSettings, screen: Screen) -> dict:
     """Simulate and record all workloads; return the sweep's JSON data, which its sweep.json holds as well.
@@ -69,19 +72,25 @@ def run_sweep(settings: SweepSettings, screen: Screen) -> dict:
     planned = plan(settings)
     path = _made(settings.out or new_sweep_dir(settings.config))
     screen.facts["run_dir"] = str(path)
-    units = _in_parallel(
-        lambda one: one.workload.simulate(config, one.seed), planned, settings.jobs, screen, "workload",
-        lambda one: f"{one.workload.name} {one.repeat}",
-    )  # fmt: skip
-    drawn = shuffled(units, settings.seed) if settings.shuffle_toggles else units
+    units = simulate(planned, config, settings.jobs, screen)
     recorder = Recorder(settings, config, sensors, model, table, path)
-    results = _in_parallel(
-        lambda both: recorder.record(*both), list(zip(planned, units, drawn, strict=True)), settings.jobs, screen, "run",
-        lambda both: f"{both[0].workload.name} {both[0].repeat}",
-    )  # fmt: skip
+    results = record(recorder, planned, units, screen)
     summary = _summary(settings, config, planned, results, path)
     write_atomically(path / RECORD, json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def simulate(planned: list[Planned], config: Config, jobs: int, screen: Screen) -> list[Unit]:
+    """Return a unit of every run, simulated cycle by cycle, `jobs` at a time. Raises BoardError, CompileError, ToolError."""
+    return _in_parallel(lambda one: one.workload.simulate(config, one.seed), planned, jobs, screen, "workload", str)
+
+
+def record(recorder: Recorder, planned: list[Planned], units: list[Unit], screen: Screen) -> list[dict]:
+    """Make every run's folder and return their results. Raises RunFolderError, SamplerError, TraceError."""
+    settings = recorder.settings
+    drawn = shuffled(units, settings.seed) if settings.shuffle_toggles else units
+    jobs = list(zip(planned, units, drawn, strict=True))
+    return _in_parallel(lambda job: recorder.record(*job), jobs, settings.jobs, screen, "run", lambda job: str(job[0]))
 
 
 def plan(settings: SweepSettings) -> list[Planned]:

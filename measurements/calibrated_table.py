@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from host.run_folder import write_atomically
 from hw import isa
-from measurements.comparison import CALIBRATED, SAID, Comparison, unit_scale
+from measurements.comparison import SAID, Comparison, unit_scale
 from measurements.energy_model import LABEL, Calibration, EnergyTableError
 from measurements.error_figures import RESOLVED_BY
 from measurements.features import PROCESSOR
@@ -37,7 +34,7 @@ def calibrated_table(comparison: Comparison, on: date) -> dict:
         clk_hz=first.config.clk_hz, scope=first.gross.scope, idle=first.idle, processor_time=dict(first.processor),
         date=on.isoformat(), workloads=len(comparison.workloads), runs=len(comparison.observations),
         net_u95=_relative_u95(comparison, "net"), gross_u95=_relative_u95(comparison, "gross"),
-        most_per_s=_most_per_s(comparison),
+        most_per_s=_most_per_s(comparison), high_j=_high_j(comparison),
     )  # fmt: skip
     events, activity, processor_w = {}, {}, 0.0
     for column, joules in zip(comparison.columns, comparison.fit.coefficients, strict=True):
@@ -81,24 +78,10 @@ def write_table(data: dict, path: Path | str) -> None:
 
 
 def _relative_u95(comparison: Comparison, kind: str) -> float:
-    """Return the relative expanded uncertainty of a predicted energy.
-
-    The scatter of predictions for workloads left out (Student's t over workloads), and the uncertainty of the truth itself,
-    which all runs share in part: their gain error is in every coefficient.
-    """
-    from scipy.stats import t
-
-    truth = np.array([getattr(one, kind).value for one in comparison.observations])
-    u95 = np.array([getattr(one, kind).u95 for one in comparison.observations])
-    predicted = getattr(comparison.judged[CALIBRATED], f"{kind}_j")
-    resolved = truth > RESOLVED_BY * u95
-    if not resolved.any():
+    found = comparison.relative_u95(kind)
+    if found is None:
         raise EnergyTableError(f"no run's {kind} energy exceeds {RESOLVED_BY} U: a table fitted to them would be worth nothing")
-    names = np.array([one.workload for one in comparison.observations])
-    relative = (predicted - truth) / np.where(resolved, truth, np.nan)
-    by_workload = [np.mean(relative[resolved & (names == name)]) for name in dict.fromkeys(names[resolved])]
-    scatter = t.ppf(0.975, len(by_workload)) * math.sqrt(np.mean(np.square(by_workload)))
-    return float(math.hypot(scatter, np.median(u95[resolved] / truth[resolved])))
+    return found
 
 
 def _most_per_s(comparison: Comparison) -> dict[str, float]:
@@ -112,3 +95,12 @@ def _most_per_s(comparison: Comparison) -> dict[str, float]:
             ]
             most[name] = float(max(rates))
     return most
+
+
+def _high_j(comparison: Comparison) -> dict[str, float]:
+    """Return joules per count at the upper end of every interval; a coefficient that is not determined has none."""
+    config = comparison.observations[0].config
+    return {
+        name: float(comparison.fit.high[i]) * column.paid(1, config)
+        for i, column in enumerate(comparison.columns) if comparison.fit.determined[i] for name in column.counts
+    }

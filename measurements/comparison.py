@@ -14,6 +14,8 @@ from measurements.features import Feature, matrix
 from measurements.fit import BOOTSTRAPS, Fit, fit, left_out
 from measurements.null_models import NULL_MODELS, null_left_out
 from measurements.observations import ComparisonError, Observation, check_alike
+from measurements.quantities import invalid
+from measurements.quantities import judged as judged_by
 
 SCHEMA = 1
 LEAST_WORKLOADS = 3
@@ -76,9 +78,28 @@ class Comparison:
         """Name of the null model with the least mean relative error on net energy."""
         return min(NULL_MODELS, key=lambda name: _or_inf(self.judged[name].net.mape))
 
+    def relative_u95(self, kind: str) -> float | None:
+        """Return the relative expanded uncertainty of a predicted energy, "net" or "gross"; None where no run is resolved.
+
+        It holds the scatter of predictions for workloads left out (Student's t over workloads), and the uncertainty of the
+        truth itself, which all runs share in part: the sensor's gain error is in every coefficient.
+        """
+        from scipy.stats import t
+
+        truth, u95 = _column(self.observations, kind)
+        resolved = truth > RESOLVED_BY * u95
+        if not resolved.any():
+            return None
+        relative = getattr(self.judged[CALIBRATED], f"{kind}_j")[resolved] / truth[resolved] - 1
+        names = np.array([one.workload for one in self.observations])[resolved]
+        by_workload = [relative[names == name].mean() for name in dict.fromkeys(names)]
+        scatter = t.ppf(0.975, len(by_workload)) * np.sqrt(np.mean(np.square(by_workload)))
+        return float(np.hypot(scatter, np.median(u95[resolved] / truth[resolved])))
+
     def to_json(self) -> dict:
         """Return the comparison's JSON data."""
         first = self.observations[0]
+        relative = {kind: self.relative_u95(kind) for kind in ("net", "gross")}
         return {
             "schema": SCHEMA,
             "truth": first.truth,
@@ -103,7 +124,8 @@ class Comparison:
                 kind: {name: getattr(judged, kind).to_json() for name, judged in self.judged.items()} for kind in ("net", "gross")
             },
             "best_null": self.best_null,
-            "each_run": [self._run(i, one) for i, one in enumerate(self.observations)],
+            "predicted_relative_u95": relative,
+            "each_run": [self._run(i, one, relative) for i, one in enumerate(self.observations)],
         }
 
     def _coefficient(self, i: int) -> dict:
@@ -115,12 +137,17 @@ class Comparison:
             "value": value if known else None, "low": low if known else None, "high": high if known else None,
         }  # fmt: skip
 
-    def _run(self, i: int, one: Observation) -> dict:
-        predicted = self.judged[CALIBRATED]
+    def _run(self, i: int, one: Observation, relative: dict[str, float | None]) -> dict:
+        scope = f"{one.gross.scope}: model fitted to the runs of other workloads"
+        predicted = {}
+        for kind in ("net", "gross"):
+            value, share = float(getattr(self.judged[CALIBRATED], f"{kind}_j")[i]), relative[kind]
+            unknown = f"no run's {kind} energy exceeds {RESOLVED_BY} U, so nothing says how good a prediction is"
+            known = invalid(value, unknown, scope) if share is None else judged_by(value, share * abs(value), scope)
+            predicted[kind] = known.to_json()
         return {
             "run": one.run, "workload": one.workload, "family": one.family, "time_s": one.time_s,
-            one.truth: {"net": one.net.to_json(), "gross": one.gross.to_json()},
-            "simulated": {"net_j": float(predicted.net_j[i]), "gross_j": float(predicted.gross_j[i])},
+            one.truth: {"net": one.net.to_json(), "gross": one.gross.to_json()}, "simulated": predicted,
         }  # fmt: skip
 
 

@@ -45,7 +45,8 @@ class Calibration:
         date: ISO date of the fit.
         workloads, runs: it was fitted to.
         net_u95, gross_u95: relative expanded uncertainty of a predicted energy of a workload that was not among them.
-        most_per_s: count or activity to the largest rate in those runs; beyond it the table would extrapolate.
+        most_per_s: count or activity to the largest rate in those runs; beyond it the table extrapolates.
+        high_j: count or activity to joules per count at the upper end of the interval: what a count beyond may cost.
     """
 
     truth: str
@@ -62,6 +63,7 @@ class Calibration:
     net_u95: float
     gross_u95: float
     most_per_s: dict[str, float]
+    high_j: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -187,8 +189,11 @@ def _calibration(data: dict) -> Calibration:
         raise EnergyTableError(f"the energy table was fitted to {found.truth!r} energies: they are 'emulated' or 'measured'")
     for name in ("net_u95", "gross_u95"):
         _number(name, getattr(found, name))
-    for name, rate in found.most_per_s.items():
-        _number(name, rate)
+    for entries in (found.most_per_s, found.high_j):
+        for name, value in entries.items():
+            _number(name, value)
+    if set(found.high_j) - set(found.most_per_s):
+        raise EnergyTableError(f"the energy table has no largest rate of {sorted(set(found.high_j) - set(found.most_per_s))}")
     return found
 
 

@@ -68,17 +68,20 @@ class Observation:
 def load_runs(paths: Iterable[Path | str]) -> list[Observation]:
     """Return the runs in folders; a folder that holds runs (a sweep) stands for all of them, at any depth.
 
+    A run that is named twice counts once.
+
     Raises:
         RunFolderError: a path is neither a run nor a folder with runs.
         ComparisonError: a run has not finished, or lacks an energy with an uncertainty.
     """
-    found = []
+    found: dict[Path, Path] = {}
     for path in map(Path, paths):
         folders = [file.parent for file in sorted(path.rglob(RECORD))] if not (path / RECORD).exists() else [path]
         if not folders:
             raise RunFolderError(f"{path} is no run and holds none: there is no {RECORD} in it")
-        found += [folder for folder in folders if folder not in found]
-    return [load_run(folder) for folder in found]
+        for folder in folders:
+            found.setdefault(folder.resolve(), folder)
+    return [load_run(folder) for folder in found.values()]
 
 
 def load_run(path: Path | str) -> Observation:

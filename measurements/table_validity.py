@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from hw.config import Config
 from measurements.energy_model import Calibration, EnergyTable, EnergyTableError, Shares
 from measurements.quantities import Quantity, invalid, judged
 
-BEYOND = 1.1
-"""Rates up to so many times the largest one that a table was fitted to count as seen."""
+SAME = 1e-6
+"""Rates are stored as decimal fractions: a rate so little beyond is the same."""
 
 SCOPE = "whole board, counters times energy table {table}"
 NOT_FITTED = "the energy table {table} is not fitted to a measured board, so its uncertainty is unknown"
@@ -37,6 +38,9 @@ def quantities(
 ) -> tuple[Quantity, Quantity]:
     """Return gross and net simulated energy of a run with what the table's calibration says about them.
 
+    Counts beyond the rates that the table was fitted to add to U what they may cost; where that is more than U, the table
+    would extrapolate and the verdict is invalid.
+
     Args:
         joules: of the run, from energy_model.energy_shares.
         counts: counters and activity of the run.
@@ -46,22 +50,27 @@ def quantities(
         scope, why = SCOPE.format(table=table.name), NOT_FITTED.format(table=table.name)
         return invalid(joules.total, why, scope), invalid(joules.net, why, scope)
     scope = f"{found.scope}: counters times energy table {table.name}, fitted to {found.truth} runs"
-    why = why_beyond(found, {**counts, "processor_s": processor_s}, time_s)
-    if why:
+    known = {**counts, "processor_s": processor_s}
+    doubts_j = doubts(found, known, time_s)
+    doubt_j = math.fsum(doubts_j.values())
+    if doubt_j > found.net_u95 * abs(joules.net):
+        name = max(doubts_j, key=doubts_j.get)
+        why = (
+            f"the run has {known[name] / time_s:.4g} {name} per second, but the largest rate that the energy table was fitted "
+            f"to is {found.most_per_s[name]:.4g}: it would extrapolate"
+        )
         return invalid(joules.total, why, scope), invalid(joules.net, why, scope)
-    return (
-        judged(joules.total, found.gross_u95 * abs(joules.total), scope),
-        judged(joules.net, found.net_u95 * abs(joules.net), scope),
+    return tuple(
+        judged(value, math.hypot(share * abs(value), doubt_j), scope)
+        for value, share in ((joules.total, found.gross_u95), (joules.net, found.net_u95))
     )
 
 
-def why_beyond(calibration: Calibration, counts: Mapping[str, float], time_s: float) -> str:
-    """Return which rate is beyond what the table was fitted to, or "" where all are within."""
+def doubts(calibration: Calibration, counts: Mapping[str, float], time_s: float) -> dict[str, float]:
+    """Return what counts beyond the rates that a table was fitted to may cost, in joules; inf where no run had any such count."""
+    found = {}
     for name, most in calibration.most_per_s.items():
-        rate = counts.get(name, 0) / time_s
-        if rate > BEYOND * most:
-            return (
-                f"the run has {rate:.4g} {name} per second, but the largest rate that the energy table was fitted to is "
-                f"{most:.4g}: it would extrapolate"
-            )
-    return ""
+        excess = counts.get(name, 0) - most * time_s * (1 + SAME)
+        if excess > 0:
+            found[name] = excess * calibration.high_j.get(name, math.inf)
+    return found
