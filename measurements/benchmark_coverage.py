@@ -2,8 +2,8 @@
 
     python -m measurements.benchmark_coverage [--trials 1000] [--regimes balanced] [--scale 1.0] [--seed 1]
 
-Per class of waveform and for gross and net: the share of true energies inside value +- U, and the median U over the 95 % half-width
-of the actual error. Exits with 1 where a class covers less than 93 %, states more than 1.5 times what is needed, or is refused.
+Per class of waveform, for gross and net: the share of true energies inside value +- U, and the median U over the 95 % half-width
+of the error. Exits with 1 where a class covers less than 93 %, states more than 1.5 times what is needed, or is refused.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     regimes = list(REGIMES) if asked.regimes == "all" else asked.regimes.split(",")
     classes = list(CLASSES) if asked.classes == "all" else asked.classes.split(",")
     began, good = time.monotonic(), True
-    print(f"{asked.trials} trials per class, U times {asked.scale:g}: truth inside, and median U over the 95 % half-width of the error")
+    print(f"{asked.trials} trials per class, U times {asked.scale:g}: truth inside; median U over 95 % half-width of the error")
     print(f"{'regime':17} {'class':20} {'':6} {'inside':>7} {'at 0.7 U':>9} {'U / need':>9} {'refused':>8}")
     for regime in regimes:
         for kind in classes:
@@ -98,8 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
                 holds = bool(len(result.error_j)) and result.good(asked.scale)
                 good &= holds
                 if len(result.error_j):
-                    print(f"{regime:17} {kind:20} {name:6} {result.covered(asked.scale):7.1%} {result.covered(0.7 * asked.scale):9.1%} "
-                          f"{result.wide(asked.scale):9.2f} {len(result.refused):8d}{'' if holds else '  FAILS'}")  # fmt: skip
+                    print(f"{regime:17} {kind:20} {name:6} {result.covered(asked.scale):7.1%} "
+                          f"{result.covered(0.7 * asked.scale):9.1%} {result.wide(asked.scale):9.2f} {len(result.refused):8d}"
+                          f"{'' if holds else '  FAILS'}")  # fmt: skip
                 for why in sorted(set(result.refused))[:2]:
                     print(f"    refused: {why}")
     verdicts = locked_verdicts(min(asked.trials, 100), asked.seed)

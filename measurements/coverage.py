@@ -1,4 +1,4 @@
-"""What of a window was really seen, and why a window is not fit to be reported: gaps, saturation, stale values, too short, locked."""
+"""What of a window was really seen, and why it is not fit to be reported: gaps, saturation, stale values, too short, locked."""
 
 from __future__ import annotations
 

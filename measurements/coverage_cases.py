@@ -1,7 +1,7 @@
-"""Made-up measurements whose true energy is known: a load in closed form, seen through a sensor with errors drawn from their limits.
+"""Made-up measurements whose true energy is known: a load in closed form, seen through a sensor whose errors are drawn.
 
-Nothing here is shared with what estimates energies: the truth is the integral of straight pieces, and the errors are applied to what
-the sensor says, one by one. Only `measurements.benchmark_coverage` and tests use it.
+Nothing here is shared with what estimates energies: the truth is the integral of straight pieces, and the errors are applied to
+what the sensor says, one by one. Only `measurements.benchmark_coverage` and tests use it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 
 from host.readings import HOST_CLOCK, Readings
 from host.sensor import Channel, Specification
-from host.trace import SensorRecord, Trace, Window
-from host.trace import Mark as Edge
+from host.trace import Mark, SensorRecord, Trace, Window
 
 CLASSES = ("constant", "ramp", "pulses", "averaging sensor", "accumulating sensor", "jitter", "gaps")
 IDLE_S = 25.0
@@ -44,7 +43,9 @@ class Limits:
     drift_w: float = 0.002
 
 
-_LITTLE = Limits(gain=3e-5, shunt=3e-5, time_base=3e-5, offset_w=3e-5, quantum_w=5e-4, noise_w=1e-3, residual_s=2e-4, drift_w=1e-4)
+_LITTLE = Limits(
+    gain=3e-5, shunt=3e-5, time_base=3e-5, offset_w=3e-5, quantum_w=5e-4, noise_w=1e-3, residual_s=2e-4, drift_w=1e-4
+)
 REGIMES = {
     "balanced": Limits(),
     "gain": replace(_LITTLE, gain=0.005),
@@ -120,7 +121,7 @@ def draw(kind: str, limits: Limits, rng: np.random.Generator) -> Case:
     gross_j = float(np.diff(load.until_j(np.array([start_s, end_s])))[0])
     marks = [(0.0, start_s, "idle before", "idle"), (start_s, end_s, "run", "other"), (end_s, last_s, "idle after", "idle")]
     windows = [Window(name, 0, phase, HOST_CLOCK, a, b, iterations if name == "run" else 0) for a, b, name, phase in marks]
-    edges = tuple(Edge(at, HOST_CLOCK, edge, w.name, w.phase, 0, w.iterations if edge == "end" else 0)
+    edges = tuple(Mark(at, HOST_CLOCK, edge, w.name, w.phase, 0, w.iterations if edge == "end" else 0)
                   for w in windows for edge, at in (("begin", w.start_s), ("end", w.end_s)))  # fmt: skip
     sensor = {"averaging sensor": _averages, "accumulating sensor": _totals}.get(kind, _points)
     record, alignment = sensor(kind, load, limits, (start_s, end_s, last_s), rng)
@@ -136,7 +137,8 @@ def _load(kind: str, start_s: float, end_s: float, under_w: float, rng: np.rando
     if kind in ("pulses", "averaging sensor", "accumulating sensor"):
         period_s, duty = rng.uniform(0.07, 0.4), rng.uniform(0.3, 0.7)
         each_s = period_s * (1 + 0.05 * rng.standard_normal(int(60 / period_s)).clip(-3, 3))
-        bounds_s = np.cumsum(np.stack([each_s * duty, each_s * (1 - duty)], axis=1).ravel()) - rng.uniform(0, 1) * period_s + start_s
+        halves_s = np.stack([each_s * duty, each_s * (1 - duty)], axis=1).ravel()
+        bounds_s = start_s - rng.uniform(0, 1) * period_s + np.cumsum(halves_s)
         inside = (bounds_s > start_s) & (bounds_s < end_s)
         on = (np.arange(len(bounds_s)) % 2 == 0)[np.concatenate([np.flatnonzero(inside), [np.flatnonzero(inside)[-1] + 1]])]
         watts = under_w + np.where(on, step_w, 0.05)
@@ -184,7 +186,8 @@ def _points(kind: str, load: Pieces, limits: Limits, times: tuple, rng: np.rando
     channel = Channel("power", "W", "board", "whole board", "point", _specification(limits))
     late_s = np.abs(rng.normal(0.002, 0.001, len(at_s)))
     readings = Readings.of(at_s + late_s, watts, device_t_s=stamps)
-    return SensorRecord("serial:made-up", HOST_CLOCK, "emulated", (channel,), {}, None, readings), StampsAsGiven(limits.residual_s)
+    record = SensorRecord("serial:made-up", HOST_CLOCK, "emulated", (channel,), {}, None, readings)
+    return record, StampsAsGiven(limits.residual_s)
 
 
 def _kept(at_s: np.ndarray, window: tuple, spacing_s: float, rng: np.random.Generator) -> np.ndarray:
@@ -206,7 +209,8 @@ def _averages(kind: str, load: Pieces, limits: Limits, times: tuple, rng: np.ran
     watts = _said(np.diff(load.until_j(renewed_s)) / refresh_s, limits, rng)
     polled_s = np.arange(-1.0 + rng.uniform(0, poll_s), last_s + 1, poll_s) + 0.0005 * rng.random()
     held = watts[np.searchsorted(renewed_s[1:], polled_s, "right") - 1]
-    channel = Channel("power", "W", "board", "whole board", "average", _specification(limits), refresh_s=0.0352, averaging_s=refresh_s)
+    channel = Channel("power", "W", "board", "whole board", "average", _specification(limits), refresh_s=0.0352,
+                      averaging_s=refresh_s)  # fmt: skip
     record = SensorRecord("hwmon:made-up", HOST_CLOCK, "emulated", (channel,), {}, poll_s, Readings.of(polled_s, held, 0.0004))
     return record, None
 
@@ -246,5 +250,6 @@ def locked(rng: np.random.Generator, spacing_s: float = 0.1) -> Case:
     record, alignment = _points("constant", load, limits, (start_s, end_s, last_s), rng)
     gross_j = float(np.diff(load.until_j(np.array([start_s, end_s])))[0])
     window = Window("run", 0, "other", HOST_CLOCK, start_s, end_s, n)
-    idle = (Window("idle before", 0, "idle", HOST_CLOCK, 0.0, start_s), Window("idle after", 0, "idle", HOST_CLOCK, end_s, last_s))
+    idle = tuple(Window(name, 0, "idle", HOST_CLOCK, *at) for name, at in
+                 (("idle before", (0.0, start_s)), ("idle after", (end_s, last_s))))  # fmt: skip
     return Case(Trace("finished", {}, (record,), (), ()), window, idle, alignment, gross_j, gross_j - 1.5 * (end_s - start_s))

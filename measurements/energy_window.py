@@ -48,7 +48,7 @@ class WindowEnergy:
     Attributes:
         series: it was taken from.
         first: index of the first value used.
-        weights: (m,) of `series.values[first:first + m]`: seconds, of a running total pure numbers; energy_j is their sum of products.
+        weights: (m,) of `series.values[first:first + m]`, whose weighted sum is energy_j: seconds; of a total pure numbers.
         start, end: the edges.
         scatter: of the values inside.
     """
@@ -103,8 +103,8 @@ def window_energy(series: Series, start_s: float, end_s: float, reach_s: float =
     if not end_s > start_s:
         raise NoEnergy(f"the window from {start_s:.6f} s to {end_s:.6f} s has no length")
     if end_s <= series.t_s[0] or start_s >= series.t_s[-1]:
-        raise NoEnergy(f"rail {series.rail!r} has no samples in the window from {start_s:.3f} s to {end_s:.3f} s: its samples go from "
-                       f"{series.t_s[0]:.3f} s to {series.t_s[-1]:.3f} s")
+        raise NoEnergy(f"rail {series.rail!r} has no samples in the window from {start_s:.3f} s to {end_s:.3f} s: they go from "
+                       f"{series.t_s[0]:.3f} s to {series.t_s[-1]:.3f} s")  # fmt: skip
     weigh = {"point": _trapezoid, "average": _spans, "accumulated": _difference}[series.kind]
     first, weights = weigh(series, start_s, end_s)
     values = series.values[first : first + len(weights)]

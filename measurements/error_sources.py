@@ -74,11 +74,12 @@ def _channel_sources(record: SensorRecord, part: WindowEnergy, window: tuple) ->
         offset_j = limits.offset * float(np.sum(part.weights * other))
         found.append(Source("offset", (channel.name,), offset_j * RECTANGULAR, systematic=True, grows=1.0))
         step = quantisation(own, part.weights, limits.quantum) * float(np.mean(other))
-        found.append(Source("quantisation", (channel.name, *window), step, grows=1.0))
+        found.append(Source("quantisation", (channel.name, *window), step, systematic=True, grows=1.0))
     if series.kind == "average" and series.factors is not None:
-        # The mean of a product is not the product of means; how volts and amperes vary inside a span is judged from how they do outside.
+        # The mean of a product is not the product of means; inside a span volts and amperes may vary as they do between spans.
         together_w = float(np.prod([_used_factor(part, index).std() for index in (0, 1)]))
-        found.append(Source("product of means", (series.rail, *window), together_w * part.time_s * RECTANGULAR, grows=1.0))
+        found.append(Source("product of means", (series.rail, *window), together_w * part.time_s * RECTANGULAR,
+                            systematic=True, grows=1.0))  # fmt: skip
     return found
 
 
@@ -92,8 +93,8 @@ def _calibration_sources(part: WindowEnergy) -> list[Source]:
     rest = math.sqrt(max(0.0, made.u_offset_w**2 - shared**2))
     key = (made.channel, made.date)
     return [
-        Source("calibration", (*key, "gain"), made.u_gain * reading_j + shared * part.time_s, made.dof, systematic=True, grows=1.0),
-        Source("calibration", (*key, "offset"), rest * part.time_s, made.dof, systematic=True, grows=1.0),
+        Source("calibration", (*key, "gain"), made.u_gain * reading_j + shared * part.time_s, made.dof, True, 1.0),
+        Source("calibration", (*key, "offset"), rest * part.time_s, made.dof, True, 1.0),
     ]
 
 
@@ -102,7 +103,7 @@ def _used_factor(part: WindowEnergy, index: int) -> np.ndarray:
 
 
 def _total_sources(record: SensorRecord, part: WindowEnergy, channel: Channel, window: tuple) -> list[Source]:
-    """Return what is special in a running total: its clock, its two readings, and the offset of the power that it adds up."""
+    """Return what is special in a running total: its clock, its two readings, the offset of the power that it adds up."""
     limits, key = channel.specification, (channel.name, *window)
     found = [
         Source("time base", (record.url,), limits.time_base * part.energy_j * RECTANGULAR, systematic=True, grows=1.0),
@@ -120,7 +121,7 @@ def _total_sources(record: SensorRecord, part: WindowEnergy, channel: Channel, w
 def quantisation(values: np.ndarray, weights: np.ndarray, quantum: float) -> float:
     """Return the standard uncertainty of a weighted sum by the steps in which values (m,) come.
 
-    Values that rest on one step share one error of at most half a step. Where noise or a ramp spreads them over neighbouring steps,
+    Values that rest on one step share one error of at most half a step. Where noise or a ramp spreads them over neighbours,
     their mean tells more: with a share p on the step above, the error is at most |1 - 2 p| of that; over more, nothing is left.
     Each level that a load keeps coming back to is a peak of its own.
     """
@@ -147,10 +148,12 @@ def _edge_sources(part: WindowEnergy, told: Circumstances) -> list[Source]:
     for side, edge in (("start", part.start), ("end", part.end)):
         key = (*told.window, side)
         if not told.constant:
-            found.append(Source("edges", key, math.copysign(edge.swing_w, edge.step_w) * edge.spacing_s * share))
+            # Most of it is a bias that every repeat has: a step at the mark is always seen late or early by the same rule.
+            u_j = math.copysign(edge.swing_w, edge.step_w) * edge.spacing_s * share
+            found.append(Source("edges", key, u_j, systematic=True))
         moved_w = edge.power_w if series.kind == "accumulated" else edge.step_w
         if told.residual_s and (series.kind == "accumulated" or not told.constant):
-            found.append(Source("alignment", key, moved_w * told.residual_s * RECTANGULAR))
+            found.append(Source("alignment", key, moved_w * told.residual_s * RECTANGULAR, systematic=True))
         if series.kind == "accumulated":
             found.append(Source("stamps", key, edge.power_w * series.lag_s / math.sqrt(12)))
     if series.kind != "accumulated":

@@ -1,6 +1,6 @@
 """Idle power before and after a window, carried to its middle, and what is uncertain about it.
 
-Idle is taken from the same sensor of the same trace, with the sampler running as in the run, so that what sampling costs is in both.
+Idle is taken from the same sensor of the same trace, with the sampler running as in the run: what sampling costs is in both.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def idle_power(rails: list[Series], window: Window, idle: tuple[Window, ...], gu
     """
     for each in idle:
         if each.start_s < window.end_s and each.end_s > window.start_s:
-            raise NoEnergy(f"idle window {each.name!r} from {each.start_s:.3f} s to {each.end_s:.3f} s overlaps the window {window.name!r}: "
-                           "idle is taken before and after")  # fmt: skip
+            raise NoEnergy(f"idle window {each.name!r} from {each.start_s:.3f} s to {each.end_s:.3f} s overlaps the window "
+                           f"{window.name!r}: idle is taken before and after")  # fmt: skip
     before = max((each for each in idle if each.end_s <= window.start_s), key=lambda each: each.end_s, default=None)
     after = min((each for each in idle if each.start_s >= window.end_s), key=lambda each: each.start_s, default=None)
     chosen = tuple(each for each in (before, after) if each is not None)
@@ -98,15 +98,17 @@ def idle_power(rails: list[Series], window: Window, idle: tuple[Window, ...], gu
 def _pooled(runs: list[LongRun]) -> LongRun:
     """Return the noise of all idle windows together."""
     dof = math.fsum(run.dof for run in runs)
-    return LongRun(math.fsum(run.variance_w2 * run.dof for run in runs) / dof, math.fsum(run.white_w2 * run.dof for run in runs) / dof, dof)
+    variance_w2, white_w2 = (math.fsum(value) / dof for value in (
+        [run.variance_w2 * run.dof for run in runs], [run.white_w2 * run.dof for run in runs]))  # fmt: skip
+    return LongRun(variance_w2, white_w2, dof)
 
 
 def _inner(series: Series, idle: Window, guard_s: float) -> WindowEnergy:
     """Return the energy of an idle window without its ends."""
     end_s = guard_s + GUARD_REFRESHES * max(series.refresh.refresh_s, series.refresh.spacing_s, series.span_s)
     if idle.end_s - idle.start_s < 4 * end_s:
-        raise NoEnergy(f"idle window {idle.name!r} of {idle.end_s - idle.start_s:.3g} s is too short: at least {4 * end_s:.3g} s are needed with "
-                       f"values that are renewed every {series.refresh.refresh_s:.3g} s")  # fmt: skip
+        raise NoEnergy(f"idle window {idle.name!r} of {idle.end_s - idle.start_s:.3g} s is too short: at least {4 * end_s:.3g} s "
+                       f"are needed with values that are renewed every {series.refresh.refresh_s:.3g} s")  # fmt: skip
     return window_energy(series, idle.start_s + end_s, idle.end_s - end_s)
 
 
@@ -114,15 +116,21 @@ def idle_sources(record: SensorRecord, found: IdlePower, time_s: float, told: Ci
     """Return the sources of error of minus idle power times the time of the run, and of its drift."""
     sources = []
     for window, share, parts in zip(found.windows, found.shares, found.parts, strict=True):
-        here = Circumstances(("idle", window.name, window.number, window.start_s), told.residual_s, found.noise, found.power_w, True)
+        key = ("idle", window.name, window.number, window.start_s)
+        here = Circumstances(key, told.residual_s, found.noise, found.power_w, True)
         factor = -share * time_s / parts[0].time_s
         sources += [_as_one(source).times(factor) for source in sources_of(record, list(parts), here)]
-    return [*sources, Source("idle drift", told.window, drift_w(found) * time_s, grows=1.0)]
+    return [*sources, Source("idle drift", told.window, drift_w(found) * time_s, systematic=True, grows=1.0)]
 
 
 def _as_one(source: Source) -> Source:
-    """Return the source with a key that idle before and idle after share, where both err alike: they rest on the same step."""
-    return replace(source, key=(source.key[0], "idle")) if source.name == "quantisation" else source
+    """Return the source as idle has it.
+
+    Idle before and after rest on the same step, so they share its error. Repeats share idle, so its noise is not averaged out.
+    """
+    if source.name == "quantisation":
+        return replace(source, key=(source.key[0], "idle"))
+    return replace(source, name=f"idle {source.name}", systematic=True) if source.name in ("noise", "stamps") else source
 
 
 def drift_w(found: IdlePower) -> float:

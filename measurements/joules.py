@@ -1,4 +1,4 @@
-"""Joules of a window of a trace: gross and net energy with uncertainty, verdict, scope and label, and all that stands behind them.
+"""Joules of a window of a trace: gross and net energy with uncertainty, verdict, scope, label and all that stands behind them.
 
 What is wrong with the data makes a verdict "invalid: why" beside the number; where there is no number to give, NoEnergy says why.
 Either way the trace stays as it is.
@@ -50,7 +50,7 @@ class Joules:
         sensor: index in the trace.
         rails: that were added up.
         parts: of each rail.
-        budget_gross, budget_net: what U is made of, also where the verdict does not let it be stated; None where no budget exists.
+        budget_gross, budget_net: what U is made of, also where the verdict does not let it be stated; None without idle.
         coverage: rail to how its values cover the window.
         lock: how samples fall on the iterations, of the rail where they fall worst.
         idle: idle power that was subtracted, or None.
@@ -101,11 +101,12 @@ class Joules:
         if quantity is None:
             raise NoEnergy(f"window {self.window.name!r} has no net energy: give idle windows before and after it")
         if self.iterations < 1:
-            raise NoEnergy(f"window {self.window.name!r} has {self.iterations} executed iterations: energy per iteration needs at least one")
+            raise NoEnergy(f"window {self.window.name!r} has {self.iterations} executed iterations: energy per iteration needs "
+                           "at least one")  # fmt: skip
         return quantity.divided(self.iterations)
 
     def to_json(self) -> dict:
-        """Return JSON data on everything that makes the number one that can be trusted (the list of D6 as far as the trace has it)."""
+        """Return JSON data: the numbers, and all that is needed to trust them as far as the trace has it."""
         per = self.iterations >= 1
         return {
             "label": self.label,
@@ -113,8 +114,9 @@ class Joules:
             "upper_bound_j": {"gross": self.upper_bound_j(False), "net": self.upper_bound_j()},
             "per_iteration": {"gross": self.per_iteration(False).to_json() if per else None,
                               "net": self.per_iteration().to_json() if per and self.net is not None else None},
-            "window": {"name": self.window.name, "number": self.window.number, "phase": self.window.phase, "clock": self.window.clock,
-                       "start_s": self.window.start_s, "end_s": self.window.end_s, "time_s": self.time_s,
+            "window": {"name": self.window.name, "number": self.window.number, "phase": self.window.phase,
+                       "clock": self.window.clock, "start_s": self.window.start_s, "end_s": self.window.end_s,
+                       "time_s": self.time_s,
                        "iterations": self.iterations, "note": self.window.note},
             "rails": {part.series.rail: {"gross_j": part.energy_j, "kind": part.series.kind, "scope": part.series.scope,
                                          "channels": [_channel_json(channel) for channel in part.series.channels]}
@@ -148,7 +150,7 @@ def joules(
         window: of the trace, on the sensor's clock.
         sensor: index in trace.sensors.
         rails: to add up; None for all that are on and not part of another.
-        idle: idle windows of the same trace; the nearest before and the nearest after `window` are used. () for gross energy only.
+        idle: idle windows of the trace, of which the nearest before and the nearest after are used; () for gross energy only.
         alignment: of the meter's clock; with it the meter's own stamps are used.
         calibrations: of this sensor; of each channel the newest is applied.
         minimum_s: shortest window that may be valid; the refresh may demand a longer one.
@@ -209,8 +211,8 @@ def _record(trace: Trace, sensor: int, window: Window) -> SensorRecord:
     if record.label not in LABELS:
         raise LabelError(f"sensor {record.url!r} has the label {record.label!r}: it is one of {list(LABELS)}")
     if window.clock != record.clock:
-        raise NoEnergy(f"window {window.name!r} is on the {window.clock} clock, sensor {record.url!r} on the {record.clock} clock: "
-                       "they cannot be put together")  # fmt: skip
+        raise NoEnergy(f"window {window.name!r} is on the {window.clock} clock, sensor {record.url!r} on the {record.clock} "
+                       "clock: they cannot be put together")  # fmt: skip
     if not len(record.readings):
         raise NoEnergy(f"sensor {record.url!r} gave no samples at all: there is nothing to integrate")
     return record
@@ -242,8 +244,8 @@ def _worst_lock(trace: Trace, window: Window, parts: list[WindowEnergy]) -> Lock
 def _locked(lock: Lock) -> str:
     order = int(np.argmax(lock.alias[:10])) + 1
     part = "iteration" if order == 1 else f"1/{order} of an iteration"
-    return (f"locked to the iterations: samples always fall on the same phase of {part} ({lock.period_s * 1e3:.4g} ms each), so their mean "
-            "is not the run's; change the sampling period or let iterations vary")  # fmt: skip
+    return (f"locked to the iterations: samples always fall on the same phase of {part} ({lock.period_s * 1e3:.4g} ms each), so "
+            "their mean is not the run's; change the sampling period or let iterations vary")  # fmt: skip
 
 
 def _unknown(parts: list[WindowEnergy]) -> list[str]:
@@ -257,7 +259,8 @@ def _stuck(record: SensorRecord, parts: list[WindowEnergy], covers: list[Coverag
     """Return an alarm for each rail whose value stood still while another rail's moved, or that is the only one."""
     stuck = [cover for cover in covers if cover.stuck_s]
     if len(stuck) == len(covers) or any(not cover.stuck_s for cover in covers):
-        return [f"stuck: rail {cover.rail} did not change for {cover.stuck_s:.3g} s although it does at every refresh else" for cover in stuck]
+        return [f"stuck: rail {cover.rail} did not change for {cover.stuck_s:.3g} s although it does at every refresh else"
+                for cover in stuck]  # fmt: skip
     return []
 
 

@@ -25,7 +25,7 @@ class Scatter:
     Attributes:
         n: values.
         white_w2: variance of noise that is new in every value.
-        steps_w2: variance, per value, of what changes between two values do to the sum; 0 of averages and totals, which see it all.
+        steps_w2: variance, per value, of what changes between two values do to the sum; 0 of averages, which see it all.
         sd_w: plain standard deviation.
         rough_w2: mean square of half the difference of the values' two neighbours, the slope that a late stamp is paid with.
     """
@@ -86,8 +86,8 @@ class LongRun:
 def long_run(values: np.ndarray) -> LongRun:
     """Return the noise of a constant load (n,) that may drift linearly, its values perhaps correlated.
 
-    Neighbouring values with correlation r leave n (1 - r) / (1 + r) independent ones; where the means of blocks scatter by clearly more
-    than that explains, they are believed instead.
+    Neighbouring values with correlation r leave n (1 - r) / (1 + r) independent ones; where the means of blocks scatter by
+    clearly more than that explains, they are believed instead.
     """
     n = len(values)
     if n < 4:

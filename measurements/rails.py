@@ -53,8 +53,8 @@ def chosen(record: SensorRecord, asked: tuple[str, ...] | None = None) -> tuple[
     """
     there = names(record)
     if not there:
-        raise NoEnergy(f"sensor {record.url!r} has no rail in watts or joules, and none with both volts and amperes: its channels are "
-                       f"{', '.join(channel.name for channel in record.channels) or 'none'}")  # fmt: skip
+        raise NoEnergy(f"sensor {record.url!r} has no rail in watts or joules, and none in volts and amperes: its channels "
+                       f"are {', '.join(channel.name for channel in record.channels) or 'none'}")  # fmt: skip
     off = {rail for rail in there if is_off(record, rail)}
     if asked is None:
         on = [rail for rail in there if rail not in off]
@@ -68,7 +68,7 @@ def chosen(record: SensorRecord, asked: tuple[str, ...] | None = None) -> tuple[
             raise NoEnergy(f"rail {rail!r} is switched off: its voltage is below {OFF_BELOW_V} V")
         inside = set(above(record, rail)) & set(asked)
         if inside:
-            raise NoEnergy(f"rail {rail!r} is part of {sorted(inside)[0]!r}: a total is not added to its parts, ask for one of them")
+            raise NoEnergy(f"rail {rail!r} is part of {sorted(inside)[0]!r}: a total is not added to its parts, ask for one")
     if len(set(asked)) != len(asked) or not asked:
         raise NoEnergy(f"rails {list(asked)}: name at least one, and each once")
     return tuple(asked)

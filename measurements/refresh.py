@@ -59,7 +59,7 @@ def look(t_s: np.ndarray, values: np.ndarray, stated_s: float | None = None) -> 
         return Refresh(spacing_s, refresh_s, found, np.ones(len(t_s), bool))
     # A value that stays the same is renewed all the same: such a run of rows keeps one row per refresh.
     began_s = t_s[np.maximum.accumulate(np.where(changed, np.arange(len(t_s)), 0))]
-    turn = np.floor((t_s - began_s) / refresh_s - SLACK)
+    turn = np.maximum(np.floor((t_s - began_s) / refresh_s - SLACK), 0)
     renewed = changed | np.concatenate([[True], turn[1:] != turn[:-1]])
     return Refresh(spacing_s, refresh_s, found, renewed)
 

@@ -45,7 +45,7 @@ def _rail_warnings(record: SensorRecord, part: WindowEnergy, cover: Coverage) ->
     """Return what is odd about a rail's values."""
     said, series = [], part.series
     if cover.observed < 0.9:
-        said.append(f"rail {cover.rail} is polled slower than it is renewed: {cover.observed:.0%} of the time is inside an average")
+        said.append(f"rail {cover.rail} is polled slower than renewed: {cover.observed:.0%} of the time is inside an average")
     stated = [channel.refresh_s for channel in series.channels if channel.refresh_s]
     if cover.refresh_found and stated and cover.refresh_s > 1.5 * max(max(stated), series.refresh.spacing_s):
         said.append(f"rail {cover.rail} is renewed every {cover.refresh_s * 1e3:.3g} ms, {max(stated) * 1e3:.3g} ms are stated")
@@ -66,13 +66,15 @@ def _idle_warnings(idle: IdlePower | None, budget_net: Budget | None) -> list[st
         return []
     said = []
     if idle.total_w < 0:
-        said.append(f"idle power is negative ({idle.total_w:.4g} W): offset or shunt the wrong way round; it is subtracted as it is")
+        said.append(f"idle power is negative ({idle.total_w:.4g} W): offset or shunt the wrong way round; it is subtracted as is")
     if idle.change_w is None:
         said.append("idle is known on one side of the window only: its drift is guessed from its own trend")
         return said
-    noise_w = math.hypot(*(math.sqrt(quiet.variance_w2 / max(1, len(group[0].weights))) for group in idle.parts for quiet in idle.noise.values()))
+    noise_w2 = [quiet.variance_w2 / max(1, len(group[0].weights)) for group in idle.parts for quiet in idle.noise.values()]
+    noise_w = math.sqrt(math.fsum(noise_w2))
     if abs(idle.change_w) > max(4 * noise_w, 0.02 * abs(idle.total_w)):
-        said.append(f"idle changed by {idle.change_w:+.4g} W between before and after ({idle.total_w:.4g} W): warming up, or background work")
+        said.append(f"idle changed by {idle.change_w:+.4g} W between before and after ({idle.total_w:.4g} W): warming up, or "
+                    "background work")  # fmt: skip
     return said
 
 
@@ -98,7 +100,7 @@ def _load_warnings(trace: Trace, record: SensorRecord, window: Window) -> list[s
 
 
 def conditions_of(trace: Trace, record: SensorRecord, window: Window, scope: str, idle: IdlePower | None) -> dict[str, Any]:
-    """Return what two energies must share to be put together: label, scope, definition of idle, clock of the board, program, seed."""
+    """Return what two energies must share to be put together: label, scope, definition of idle, clocks, program, seed."""
     definitions = sorted({str(each.note.get("definition", "idle")) for each in idle.windows}) if idle else []
     known = {key: trace.provenance.get(key) for key in ("clk_hz", "program", "checkpoint", "seed", "bitstream", "configuration")}
     return {"label": record.label, "sensor": record.url.partition("?")[0].partition(":")[0], "scope": scope, "idle": definitions,
