@@ -96,7 +96,8 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
                     screen.say("idle, signatures and repeats are fast-forwarded on virtual time")
                     emulation.after()
             if emulation:
-                folder.update(replayed=emulation.replayed)
+                folder.update(replayed=emulation.replayed, planned=emulation.planned)
+                screen.say(f"planned: {emulation.planned['said']}")
             runtime = run.runtime if isinstance(run, CheckedRun) else run
             screen.say(f"evaluating {len(data.test)} held-out images")
             learned.evaluation = runtime.evaluate(data.test, data.test_labels)
@@ -160,9 +161,11 @@ def _emulation(
     known = {
         "run": folder.path.name, "idle_definition": IDLE_DEFINITION, "clk_hz": config.clk_hz, "configuration": config.name,
         "program": f"{zlib.crc32((folder.path / PROGRAM).read_bytes()):08x}",
+        "checkpoint": "iteration 0",
         **{name: folder.record[name] for name in ("commit", "board", "seed")},
     }  # fmt: skip
-    with Emulation(folder.path / TRACE, sensors, config, known, Plan(settings.repeats)) as emulation:
+    plan = Plan(settings.repeats, requested=settings.relative_u)
+    with Emulation(folder.path / TRACE, sensors, config, known, plan) as emulation:
         emulation.before(busy)
         yield emulation
 

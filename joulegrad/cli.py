@@ -58,7 +58,9 @@ def bench_digits(
         "--sensor", help="Power sensor, by its URL, e.g. 'sim?refresh_s=0.001&kind=point'; may be given several times. "
         "By default the simulated board's own, 'sim'.")] = None,
     repeats: Annotated[int, typer.Option(
-        "--repeats", help="Windows of repeated iterations that the sensed energy is taken from, at least 2.")] = 5,
+        "--repeats", help="Least number of windows of repeated iterations that the sensed energy is taken from, from 2.")] = 5,
+    relative_u: Annotated[float, typer.Option(
+        "--relative-u", help="Uncertainty over net energy for which a pilot plans length and number of these windows.")] = 0.02,
     energy_table: Annotated[Path | None, typer.Option(
         "--energy-table", help="Energy table for the simulated joules, e.g. one that 'joulegrad compare' fitted.")] = None,
     as_json: JsonOption = False,
@@ -76,8 +78,9 @@ def bench_digits(
 
         stalled = MemoryStalls(stalls, seed + 1)
         settings = BenchSettings(
-            board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, energy_table
-        )
+            board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, relative_u,
+            energy_table,
+        )  # fmt: skip
         result = run_bench(settings, screen)
         if not as_json:
             show_bench(result, screen)

@@ -17,12 +17,17 @@ from host.readings import VIRTUAL_CLOCK
 from host.sampler import Sampler, SamplerError
 from host.sensor import open_sensor, split_url
 from host.signature import AFTER, BEFORE, Busy, Pattern
+from host.trace import windows
+from host.trace_file import read_trace
 from host.virtual_rails import BOARD, VirtualRails
 from host.virtual_run import IDLE_AFTER, IDLE_BEFORE, IDLE_BETWEEN, PILOT, REPEAT, RUN, Stretch, VirtualRun
 from hw.config import Config
 from joulegrad.settings import SettingError
+from measurements.joules import Joules, joules
+from measurements.repeats import plan
+from measurements.sensed import idle_windows
 
-TRACE = "trace.sqlite"
+TRACE, PILOT_TRACE = "trace.sqlite", "pilot.sqlite"
 IDLE_S, IDLE_REFRESHES = 10.0, 40
 """Shortest idle window, and how many values of the slowest sensor it holds at least."""
 LEAD_S, LEAD_REFRESHES = 1.0, 4
@@ -35,15 +40,17 @@ WINDOW_REFRESHES = 80
 
 @dataclass(frozen=True)
 class Plan:
-    """How a recorded run is repeated: `repeats` windows of `times` runs each, after a pilot window of as many.
+    """How a recorded run is repeated: windows of as many runs as fill them.
 
     Attributes:
-        repeats: windows that the result is made of.
+        repeats: least number of windows that the result is made of.
         window_s: shortest of them.
+        requested: U over the net energy that a pilot plans length and number for; None to go without a pilot.
     """
 
     repeats: int = 5
     window_s: float = 10.0
+    requested: float | None = None
 
     def times(self, run_s: float, refresh_s: float = 0.0) -> int:
         """Return how many runs of that length fill a window that a sensor of that refresh can resolve."""
@@ -89,6 +96,7 @@ class Emulation:
         provenance: goes into the trace.
         plan: of the repeats.
         replayed: what was laid down without being simulated, for run.json; filled by `after`.
+        planned: what the pilot said, for run.json; filled by `after` where there was one.
     """
 
     path: Path
@@ -97,11 +105,12 @@ class Emulation:
     provenance: dict = field(default_factory=dict)
     plan: Plan = field(default_factory=Plan)
     replayed: dict = field(default_factory=dict)
+    planned: dict = field(default_factory=dict)
 
     def __enter__(self):
         self._sampler = Sampler(self.path, list(self.sensors), provenance=self.provenance)
         self._sampler.__enter__()
-        self._virtual = VirtualRun(self._sampler, self.sensors, VirtualRails(self.config.g, specimen.board()))
+        self._virtual = self._fresh(self._sampler)
         self._recorded: list[list[Stretch]] = []
         self._slowest_s = max(channel.refresh_s for sensor in self._sampler.sensors for channel in sensor.channels)
         self._idle_s = max(IDLE_S, IDLE_REFRESHES * self._slowest_s)
@@ -136,14 +145,23 @@ class Emulation:
             self.iteration(stretches)
 
     def after(self) -> None:
-        """End the run and lay down pilot, repeats with idle time between them, signature and idle time."""
+        """End the run and lay down repeats with idle time between them, and a signature; before that the pilot, if any, decides.
+
+        Raises:
+            SamplerError: the sampler has died.
+            NoEnergy, NotPooled: the pilot has no energy.
+        """
         iterations = len(self._recorded)
         self._virtual.end(RUN, iterations=iterations)
         self._running = False
         run_s = math.fsum(stretch.duration_s for stretches in self._recorded for stretch in stretches)
-        times = self.plan.times(run_s, self._slowest_s)
-        self._virtual.replay(PILOT, self._recorded, times)
-        for number in range(self.plan.repeats):
+        times, repeats = self.plan.times(run_s, self._slowest_s), self.plan.repeats
+        if self.plan.requested is not None:
+            planned = plan(self._pilot(times), self.plan.requested, shortest_s=times * run_s, repeats=repeats)
+            self.planned = planned.to_json()
+            if planned.reachable:
+                times, repeats = max(times, math.ceil(planned.time_s / run_s - 1e-9)), planned.repeats
+        for number in range(repeats):
             self._virtual.idle(self._idle_s, IDLE_BETWEEN, number)
             self._virtual.replay(REPEAT, self._recorded, times, number)
         self._virtual.idle(self._idle_s, IDLE_AFTER)
@@ -151,16 +169,33 @@ class Emulation:
         self._virtual.idle(self._lead_s)
         self.replayed = {
             "simulated": {"iterations": iterations, "busy_segments": 0 if self._busy is None else 1},
-            "replayed": {"repeats": self.plan.repeats, "pilots": 1, "runs_in_each": times, "iterations": iterations * times},
-            "fast_forwarded_s": self._virtual.now_s - run_s,
+            "replayed": {"repeats": repeats, "runs_in_each": times, "iterations_in_each": iterations * times},
             "virtual_s": self._virtual.now_s,
-            "said": "all power outside window 'run' is recorded activity laid down again, or rest, on virtual time",
+            "simulated_s": run_s,
+            "said": "power outside window 'run', and in the pilot's trace, is recorded activity laid down again, or rest",
         }  # fmt: skip
         self._sampler.check()
 
     def power_w(self) -> float | None:
         """Return the board's power as a sensor said last; None as long as none did."""
         return self._sampler.latest().get(f"{BOARD}/power")
+
+    def _fresh(self, sampler: Sampler) -> VirtualRun:
+        return VirtualRun(sampler, self.sensors, VirtualRails(self.config.g, specimen.board()))
+
+    def _pilot(self, times: int) -> Joules:
+        """Return the energy of a pilot: idle, the run so often, idle, in a trace of its own that the result is not taken from."""
+        path = self.path.with_name(PILOT_TRACE)
+        with Sampler(path, list(self.sensors), provenance=self.provenance) as sampler:
+            virtual = self._fresh(sampler)
+            virtual.idle(self._lead_s)
+            virtual.idle(self._idle_s, IDLE_BEFORE)
+            virtual.replay(PILOT, self._recorded, times)
+            virtual.idle(self._idle_s, IDLE_AFTER)
+            virtual.idle(self._lead_s)
+        trace = read_trace(path)
+        (window,) = windows(trace, PILOT)
+        return joules(trace, window, idle=idle_windows(trace))
 
     def _sign(self, name: str) -> None:
         if self._busy is None:

@@ -49,7 +49,8 @@ class BenchSettings:
         check: compare every iteration with the PyTorch emulator, bit for bit.
         stalls: of the simulated memory.
         sensors: URLs of the power sensors; none for the board's own.
-        repeats: windows of repeated iterations that the emulated energy is taken from.
+        repeats: least number of windows of repeated iterations that the sensed energy is taken from.
+        relative_u: uncertainty over net energy that their length and number are planned for.
         energy_table: file for the simulated energy, None for the project's own.
     """
 
@@ -63,12 +64,15 @@ class BenchSettings:
     stalls: MemoryStalls
     sensors: tuple[str, ...] = ()
     repeats: int = 5
+    relative_u: float = 0.02
     energy_table: Path | None = None
 
     def __post_init__(self):
         if self.steps is not None:
             _at_least("steps", self.steps, 1)
         _at_least("repeats", self.repeats, 2)
+        if not 0 < self.relative_u < 1:
+            raise SettingError(f"--relative-u {self.relative_u}: it is a share of the energy, above 0 and below 1")
         _at_least("batch_size", self.batch_size, 2)
         _check_seed(self.seed)
 

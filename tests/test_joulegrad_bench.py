@@ -170,7 +170,11 @@ def test_the_trace_says_what_was_simulated_and_what_was_replayed(tmp_path, clock
         assert iterations[0].start_s <= first.start_s < first.end_s <= iterations[0].end_s and first.phase == phase
     record = read_record(tmp_path / "run")
     times = record["replayed"]["replayed"]["runs_in_each"]
-    for window in (*windows(trace, "pilot"), *windows(trace, "repeat")):
+    pilot = read_trace(tmp_path / "run" / "pilot.sqlite")
+    assert not windows(trace, "pilot") and not windows(pilot, "repeat") and not windows(pilot, "run")
+    assert len(windows(trace, "repeat")) == record["replayed"]["replayed"]["repeats"] == 2
+    assert record["planned"]["reachable"] is True and record["planned"]["requested"] == 0.02
+    for window in (*windows(pilot, "pilot"), *windows(trace, "repeat")):
         assert window.end_s - window.start_s >= 10.0 and window.iterations == 3 * times
         assert window.note["replayed"] == {"iterations": 3, "times": times, "simulated_once": True}
         assert (window.end_s - window.start_s) / times == pytest.approx(record["result"]["time_s"], rel=1e-9)

@@ -114,6 +114,25 @@ def test_the_truth_lies_within_u(tmp_path, monkeypatch, board):
             assert quantity.u95 < 0.05 * true_j
 
 
+@pytest.mark.parametrize(("requested", "reachable"), [(0.5, True), (0.012, True), (0.001, False)])
+def test_a_pilot_plans_windows_or_says_that_u_cannot_be_reached(tmp_path, requested, reachable):
+    with Emulation(tmp_path / TRACE, ("sim",), CONFIG, {}, Plan(repeats=2, requested=requested)) as run:
+        run.before()
+        run.run([[Stretch(0.05, {"processor_s": 0.05}), Stretch(0.05, {"vector_toggles": 193e8 * 0.05})]] * 10)
+        run.after()
+    assert run.planned["reachable"] is reachable and run.planned["said"]
+    trace = read_trace(tmp_path / TRACE)
+    repeats, told = windows(trace, "repeat"), run.replayed["replayed"]
+    assert len(repeats) == told["repeats"] and repeats[0].iterations == told["iterations_in_each"] == 10 * told["runs_in_each"]
+    assert not windows(trace, "pilot") and len(windows(read_trace(tmp_path / "pilot.sqlite"), "pilot")) == 1
+    found = sensed_run(trace, 0)
+    if reachable:
+        assert found.net.u95 <= 1.2 * requested * found.net.value
+    else:
+        assert "cannot be reached" in run.planned["said"] and told["repeats"] == 2
+        assert found.net.verdict == "resolved" and found.net.u95 > requested * found.net.value
+
+
 def test_a_slow_sensor_gets_longer_windows(tmp_path):
     assert Plan().times(0.011) == 910 and Plan().times(0.5, 1.0) == 160
     with Emulation(tmp_path / TRACE, ("sim?refresh_s=1",), CONFIG, {}, Plan(repeats=2)) as run:
