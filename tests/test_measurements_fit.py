@@ -117,8 +117,8 @@ def test_one_workload_cannot_be_left_out():
 
 
 def test_error_figures_by_hand():
-    truth, u95 = np.array([10.0, 20.0, 40.0, 0.1]), np.array([1.0, 1.0, 1.0, 1.0])
-    found = error_figures(np.array([11.0, 19.0, 44.0, 5.0]), truth, u95)
+    truth, u95 = np.array([10.0, 20.0, 40.0, 4.9]), np.array([1.0, 1.0, 1.0, 1.0])
+    found = error_figures(np.array([11.0, 19.0, 44.0, 9.8]), truth, u95)
     assert (found.runs, found.resolved) == (4, 3)
     assert found.mape == pytest.approx((0.1 + 0.05 + 0.1) / 3)
     assert found.bias == pytest.approx((0.1 - 0.05 + 0.1) / 3)
