@@ -102,6 +102,7 @@ def empty_loop(seconds: float, period_s: float) -> Result:
 
 def wait_only(seconds: float, period_s: float) -> None:
     """Wait for every slot and write the stamps to standard output."""
+    scheduling.guard()
     scheduling.go_first()
     start_s = time.monotonic()
     stamps_s, slot = [start_s], 0

@@ -7,6 +7,7 @@ time: it is read after everything that it was fed.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -114,9 +115,11 @@ class ReadingThread:
         return True
 
     def watch(self) -> None:
-        """Note a read that is under way for too long. To be called now and then by another thread."""
+        """Note a read that is under way for too long, or a thread that is no more. To be called now and then by another one."""
         since, now = self._reading_since, time.monotonic()
-        if since is None or self.sensor is None or self.sensor.period_s is None or now - since <= self.stalled_s:
+        if not self._thread.is_alive() and self._stop_s is None and not self.failed:
+            self.failed = f"the thread that read sensor {self.url!r} has ended"
+        if since is None or now - since <= self.stalled_s:
             self._stall_noted = False
         elif not self._stall_noted:
             self._stall_noted = True
@@ -173,7 +176,7 @@ class ReadingThread:
 
     def _polled(self, period_s: float) -> None:
         sensor, lateness, mask = self.sensor, self._lateness, LATENESS_KEPT - 1
-        scheduling.go_before_siblings()
+        scheduling.go_first(2)
         self._first_read(period_s)
         self._start_s = start_s = time.monotonic() + period_s
         while True:
@@ -208,9 +211,15 @@ class ReadingThread:
 
     def _first_read(self, period_s: float) -> None:
         """Read once out of turn: the run has a sample before its start, and what is slow by nature is no stall."""
-        before = time.monotonic()
-        self._deliver(self.sensor.read(max(1.0, period_s)))
-        self.stalled_s = max(STALLED_S, 3 * period_s, 4 * (time.monotonic() - before))
+        took_s = math.inf
+        for _ in range(2):
+            before = time.monotonic()
+            readings = self.sensor.read(max(1.0, period_s))
+            took_s = min(took_s, time.monotonic() - before)
+            if took_s < STALLED_S:
+                break
+        self._deliver(readings)
+        self.stalled_s = max(STALLED_S, 3 * period_s, 4 * took_s)
 
     def _count_slots(self, now: float, reason: str, detail: str) -> None:
         """Count the slots that are due at `now` and were not read."""
@@ -220,11 +229,15 @@ class ReadingThread:
             self._slot = due
 
     def _stream(self) -> None:
+        scheduling.go_first(1)
         settled_s = None
+        self.stalled_s = 5 * STREAM_TIMEOUT_S
         while True:
+            self._reading_since = time.monotonic()
             try:
                 readings = self.sensor.read(STREAM_TIMEOUT_S)
             except SensorLost as error:
+                self._reading_since = None
                 self._lost(error)
                 readings = Readings.none(len(self.sensor.channels))
             self._deliver(readings)
@@ -273,7 +286,7 @@ class ReadingThread:
         """Try to get the sensor back until it is there or the run stops; the slots meanwhile are counted."""
         gone_s = time.monotonic()
         self.losses.add(Loss(gone_s, "unplugged", 0, " ".join(str(error).split())))
-        back_off_s, found = FIRST_BACK_OFF_S, False
+        back_off_s, found, why = FIRST_BACK_OFF_S, False, ""
         while not found and self._stop_s is None:
             self.sensor.close()
             self._nap_until(time.monotonic() + back_off_s)
@@ -281,7 +294,8 @@ class ReadingThread:
             try:
                 self._open()
                 found = True
-            except SensorError:
+            except SensorError as still:
+                why = f": {' '.join(str(still).split())}"
                 continue
             if self.sensor.channels != self.channels:
                 raise SensorError(f"sensor {self.url!r} came back with other channels: "
@@ -289,7 +303,7 @@ class ReadingThread:
         self._take_losses()
         now = time.monotonic()
         if self.sensor.period_s is not None:
-            self._count_slots(now, "unplugged", f"gone for {now - gone_s:.3f} s")
+            self._count_slots(now, "unplugged", f"gone for {now - gone_s:.3f} s{'' if found else why}")
         if found:
             self.losses.add(Loss(now, "replugged", 0, f"after {now - gone_s:.3f} s"))
 

@@ -81,7 +81,7 @@ class Sampler:
     """Samples sensors into a trace file while the block runs.
 
     Leaving the block ends the recording: finished, or aborted when an exception passes; windows that are open then are
-    closed and marked aborted.
+    closed and marked aborted. Leaving it without one raises SamplerError when a sensor was given up meanwhile.
 
     Attributes:
         sensors: as they were opened, in the order of the trace.
@@ -123,7 +123,8 @@ class Sampler:
 
     def __exit__(self, kind, error, trace) -> None:
         if kind is None:
-            self.stop("finished")
+            for sentence in self.stop("finished").failed.values():
+                raise SamplerError(sentence)
             return
         with contextlib.suppress(SamplerError):  # the exception that passes is what the user has to see
             self.stop("aborted")
@@ -161,7 +162,8 @@ class Sampler:
         )  # fmt: skip
         os.set_blocking(self._process.stdin.fileno(), False)
         self._heard_s = time.monotonic()
-        threading.Thread(target=self._hear, name="sampler", daemon=True).start()
+        self._hearing = threading.Thread(target=self._hear, name="sampler", daemon=True)
+        self._hearing.start()
         try:
             self._send(self._order)
             self._await(lambda: self._answer, READY_TIMEOUT_S, "did not start")
@@ -311,6 +313,8 @@ class Sampler:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._hearing.join(2.0)
+        process.stdout.close()
 
     def _death(self) -> SamplerError:
         """Return why the sampler is no more, as far as one can tell."""

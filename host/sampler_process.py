@@ -77,8 +77,8 @@ class Process:
         threads: of the sensors, in the order of the trace.
     """
 
-    def __init__(self, outlet: Outlet, parent: int, scheduled: str):
-        self._outlet, self._parent, self._scheduled = outlet, parent, scheduled
+    def __init__(self, outlet: Outlet, parent: int):
+        self._outlet, self._parent = outlet, parent
         self.threads: list[ReadingThread] = []
         self._writer: TraceWriter | None = None
         self._marks: list[Mark] = []
@@ -134,8 +134,10 @@ class Process:
             thread.delivering.wait(max(0.0, until - time.monotonic()))
             if thread.failed:
                 raise OpenError(thread.failed, thread.failure)
+        physical = not all(thread.is_virtual for thread in self.threads)
+        scheduled = scheduling.go_first() if physical else "ordinary"
         provenance = {**order["provenance"], "machine": machine.identity(), "clocks": machine.clocks(), "sampler": {
-            "pid": os.getpid(), "parent_pid": self._parent, "scheduling": self._scheduled, "commit_s": COMMIT_S,
+            "pid": os.getpid(), "parent_pid": self._parent, "scheduling": scheduled, "commit_s": COMMIT_S,
             "python": sys.version.split()[0], "numpy": np.__version__}}  # fmt: skip
         self._writer = TraceWriter(order["path"], provenance, order["memory_bytes"], not order["unwritable_is_kept"])
         ready = []
@@ -317,11 +319,11 @@ def main() -> None:
     os.dup2(2, 1)  # what a driver prints is no message
     inlet = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    scheduled = scheduling.go_first()
+    scheduling.guard()
     sys.setswitchinterval(1e-5)
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    process = Process(outlet, parent, scheduled)
+    process = Process(outlet, parent)
     signal.signal(signal.SIGTERM, process.abort)
     process.run(pipe.frames(inlet))
     sys.stderr.flush()
