@@ -13,8 +13,12 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from host import scheduling
 from host.sensor import open_sensor
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def run(protocol: str, rate: float, seconds: float, stall_s: float = 0.0, buffer
         "--buffer",
         str(buffer_bytes),
     ]
-    meter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    meter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         port = json.loads(meter.stdout.readline())["port"]
         with open_sensor(f"serial:{port}?protocol={protocol}") as sensor:
@@ -95,6 +99,7 @@ def main() -> None:
     options.add_argument("--buffer", type=int, default=32768, help="bytes of the meter's transmit buffer")
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
+    scheduled = scheduling.go_first()  # as the sampler does
     results, good = [], True
     for protocol in ("lines", "powersensor3") if chosen.protocol == "both" else (chosen.protocol,):
         whole = run(protocol, chosen.rate, chosen.seconds, 0.0, chosen.buffer)
@@ -107,7 +112,8 @@ def main() -> None:
             for name, result in (("no stall", whole), (f"stall of {chosen.stall:g} s", stalled)):
                 print(
                     f"{protocol}, {name}, {result.seconds:.1f} s: {result.made} made, {result.received} received, "
-                    f"{result.dropped} dropped by it, {result.counted} counted as dropped, {result.cpu_share:.1%} of a core"
+                    f"{result.dropped} dropped by it, {result.counted} counted as dropped, "
+                    f"{result.cpu_share:.1%} of a core ({scheduled})"
                 )
     if chosen.json:
         print(json.dumps([asdict(result) for result in results]))

@@ -99,10 +99,6 @@ class RowFormat:
         self._digits = np.setdiff1d(np.arange(self.length), [*self._commas, self._star])
         self._scale = np.array([column.scale for column in columns])
 
-    def is_row_shaped(self, line: bytes) -> bool:
-        """Return whether a line (with its end) has a row's length."""
-        return len(line.rstrip(b"\r\n")) == self.length
-
     def split(self, body: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, bytes]:
         """Return rows (n, length), where their line feeds stand (n,), how many bytes are no rows, and some of them.
 

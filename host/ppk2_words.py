@@ -34,11 +34,11 @@ class Ppk2Words:
         self._calibration, self._converter_v, self._volts = column, converter_v, volts
         self._tail, self._counter, self._number = b"", -1, -1
         self._started_s = 0.0
-        self._framed = False
+        self._framed, self._expected = False, -1
 
     def restart(self) -> None:
         """The stream was broken off."""
-        self._tail, self._counter, self._framed = b"", -1, False
+        self._tail, self._counter, self._framed, self._expected = b"", -1, False, -1
 
     def feed(self, data: bytes, t_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Loss]]:
         """Take bytes that arrived at `t_s`.
@@ -56,13 +56,17 @@ class Ppk2Words:
                     buffer = buffer[-keep:]
                     break
                 garbage, buffer, self._framed = garbage + skip, buffer[skip:], True
+                if self._counter >= 0:
+                    buffer = buffer[4:]  # the first word after a break may be made of the ends of two
+                self._expected = -1
             words = np.frombuffer(buffer, "<u4", len(buffer) // 4).astype(np.int64)
-            good = self._follow(words)
+            follow = self._follow(words)
+            good = max(0, follow - 1)  # the last one before a break may be, too: it waits for its successor
             parts.append(self._numbered(words[:good], t_s, losses))
             buffer = buffer[4 * good :]
-            if good == len(words) or len(buffer) < 4 * (SURE_WORDS + 1) + 3:
+            if follow == len(words) or len(buffer) < 4 * (SURE_WORDS + 3) + 3:
                 break
-            self._framed = False  # the next word does not follow: find the framing again
+            self._framed, buffer = False, buffer[4 * (follow - good) :]  # find the framing again
         self._tail = buffer
         if garbage:
             losses.append(Loss(t_s, "garbage", garbage, "bytes outside the framing: a read was cut short; resynchronised"))
@@ -75,21 +79,24 @@ class Ppk2Words:
         return numbers, amperes, words >> 24 & 255, losses
 
     def _follow(self, words: np.ndarray) -> int:
-        """Return how many words follow each other by their counters; one counter that is off between two that fit is let pass."""
+        """Return how many words follow each other by their counters; a single counter that is off is let pass."""
         if not len(words):
             return 0
         counter = words >> 18 & 63
-        expected = (counter[0] + np.arange(len(words))) % TURN
+        first = counter[0] if self._expected < 0 else self._expected
+        expected = (first + np.arange(len(words))) % TURN
         wrong = np.flatnonzero(counter != expected)
         for i in wrong:
-            if i + 1 >= len(words) or counter[i + 1] != expected[i + 1]:
+            after = slice(i + 1, i + 1 + SURE_WORDS)
+            if len(counter[after]) < SURE_WORDS or (counter[after] != expected[after]).any():
                 return int(i)
         return len(words)
 
     def _numbered(self, words: np.ndarray, t_s: float, losses: list[Loss]) -> tuple[np.ndarray, np.ndarray]:
         if not len(words):
             return np.zeros(0, np.int64), words
-        first = int(words[0] >> 18 & 63)
+        first = int(words[0] >> 18 & 63) if self._expected < 0 else self._expected
+        self._expected = (first + len(words)) % TURN
         if self._number < 0:
             self._number, self._started_s = -1, t_s
             missing = 0

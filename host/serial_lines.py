@@ -225,7 +225,8 @@ class Protocol(StreamProtocol):
         """Leave out of the garbage what stands before the first line feed: half a line, as the port was opened in its midst."""
         self._synchronised = True
         first = data[: data.index(b"\n") + 1]
-        if self._format.is_row_shaped(first) or first.startswith(b"#"):
+        text = first[:-1].removesuffix(b"\r")
+        if not text or len(text) == self._format.length or text.startswith(b"#"):
             return other, sample
         return other - len(first), b"" if other == len(first) else sample
 
