@@ -14,7 +14,9 @@ from hw import isa
 from hw.config import Config
 
 DDR_BYTES = 1 << 18
-LIST, SCALARS, BLOCKS, CODE = 0x8000, 0x9000, 0xC000, 0x10000
+LIST, SCALARS, BLOCKS, CODE = 0x20000, 0x21000, 0x22000, 0x24000
+"""Behind what transfers reach."""
+
 LIST_WORDS, SCALAR_OPS = 64, 60
 LOADED, STORED = ("A", "W", "U", "V", "MI", "C"), ("U", "V", "O", "MO", "C")
 
@@ -43,7 +45,7 @@ def random_program(seed: int, config: Config) -> RandomProgram:
     Array and vector unit do not both use the accumulators, which would be an error.
     """
     rng = np.random.default_rng(seed)
-    ddr, images, first = np.frombuffer(rng.bytes(DDR_BYTES), np.uint8).copy(), int(rng.integers(0, 16)), int(rng.integers(0, 40))
+    ddr, images, first = np.frombuffer(rng.bytes(DDR_BYTES), np.uint8).copy(), int(rng.integers(0, 16)), int(rng.integers(0, 20))
     _put(ddr, LIST, [images, *range(first, first + LIST_WORDS - 1)])
     _put(ddr, SCALARS, [_scalar(rng) for _ in range(SCALAR_OPS)])
     accumulators = "vector" if rng.random() < 0.5 else "array"
@@ -62,8 +64,8 @@ def _put(ddr: np.ndarray, at: int, words: list[int]) -> None:
 
 
 def _scalar(rng: np.random.Generator) -> int:
-    """Return a scalar operation whose time does not depend on its operands."""
-    op = str(rng.choice([op for op in scalar_ops.SCALAR_OPS if op not in ("div", "sqrt")]))
+    """Return a scalar operation whose time does not depend on its operands, often one that loads or stores."""
+    op = str(rng.choice([*(op for op in scalar_ops.SCALAR_OPS if op not in ("div", "sqrt")), *4 * ("ldc", "stc", "lds")]))
     rd, ra, rb = (int(register) for register in rng.integers(0, scalar_ops.REGISTERS, 3))
     return scalar_ops.encode(op, rd, ra, rb, int(rng.integers(1, 4)))
 
