@@ -126,11 +126,14 @@ def idle_sources(record: SensorRecord, found: IdlePower, time_s: float, told: Ci
 def _as_one(source: Source) -> Source:
     """Return the source as idle has it.
 
-    Idle before and after rest on the same step, so they share its error. Repeats share idle, so its noise is not averaged out.
+    Idle before and after rest on the same step, so they share its error. Repeats share idle, so its noise is not averaged out,
+    and grows with the time that idle power is multiplied by.
     """
     if source.name == "quantisation":
         return replace(source, key=(source.key[0], "idle"))
-    return replace(source, name=f"idle {source.name}", systematic=True) if source.name in ("noise", "stamps") else source
+    if source.name in ("noise", "stamps"):
+        return replace(source, name=f"idle {source.name}", systematic=True, grows=1.0)
+    return source
 
 
 def drift_w(found: IdlePower) -> float:

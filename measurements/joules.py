@@ -19,7 +19,18 @@ from measurements import rails as tree
 from measurements.budget import Budget, Source, combined
 from measurements.calibration import Calibration, product_channel
 from measurements.calibration import chosen as newest
-from measurements.coverage import MINIMUM_S, REQUESTED, Coverage, Lock, coverage_of, lock_of, why_invalid, why_too_short
+from measurements.coverage import (
+    HARMONICS,
+    LOCKED_ABOVE,
+    MINIMUM_S,
+    REQUESTED,
+    Coverage,
+    Lock,
+    coverage_of,
+    lock_of,
+    why_invalid,
+    why_too_short,
+)
 from measurements.energy_window import WindowEnergy, window_energy
 from measurements.error_sources import Circumstances, sources_of, unknown
 from measurements.idle import IdlePower, idle_power, idle_sources
@@ -242,7 +253,7 @@ def _worst_lock(trace: Trace, window: Window, parts: list[WindowEnergy]) -> Lock
 
 
 def _locked(lock: Lock) -> str:
-    order = int(np.argmax(lock.alias[:10])) + 1
+    order = int(np.argmax(lock.alias[:HARMONICS] > max(LOCKED_ABOVE, lock.chance))) + 1
     part = "iteration" if order == 1 else f"1/{order} of an iteration"
     return (f"locked to the iterations: samples always fall on the same phase of {part} ({lock.period_s * 1e3:.4g} ms each), so "
             "their mean is not the run's; change the sampling period or let iterations vary")  # fmt: skip

@@ -101,7 +101,8 @@ def long_run(values: np.ndarray) -> LongRun:
     r = float(rest_w[1:] @ rest_w[:-1]) / float(rest_w @ rest_w) + 1 / n
     r = min(max(r, 0.0), 0.99) if r > 2 / math.sqrt(n) else 0.0
     explained_w2 = variance_w2 * (1 + r) / (1 - r)
-    dof = max(1.0, (n - 2) * (1 - r) / (1 + r))
+    # r is estimated too, and doubles the variance of what is made from it.
+    dof = max(1.0, (n - 2) * (1 - r) / (1 + r) / (2 if r else 1))
     length = n // BLOCKS
     if length >= 4:
         means_w = rest_w[: length * BLOCKS].reshape(BLOCKS, length).mean(axis=1)

@@ -226,7 +226,7 @@ def plan(
     if floor >= requested:
         return Plan(False, requested, floor, floor, 0.0, 0, 0, forever[0].name,
                     f"U of {requested:.2%} of the {which} energy cannot be reached: {forever[0].name} above all leaves "
-                    f"{floor:.2%} however long and often one measures; calibrate the sensor or use a better one")  # fmt: skip
+                    f"{floor:.2%} however long and often one measures; {_REMEDY.get(forever[0].name, CALIBRATE)}")  # fmt: skip
     for n in range(repeats, most_repeats + 1):
         if expected(longest_s, n) <= requested:
             time_s = _shortest(lambda time_s, n=n: expected(time_s, n) <= requested, shortest_s, longest_s)
@@ -239,6 +239,10 @@ def plan(
     return Plan(False, requested, best, floor, longest_s, 0, most_repeats, largest,
                 f"U of {requested:.2%} of the {which} energy is not reached with {most_repeats} runs of {longest_s:.0f} s: they "
                 f"come to {best:.2%}, mostly {largest}; no length and number to less than {floor:.2%}")  # fmt: skip
+
+
+CALIBRATE = "calibrate the sensor or use a better one"
+_REMEDY = {"idle noise": "measure idle for longer", "idle drift": "let the board warm up, and measure idle closer to the run"}
 
 
 def _scaled(budget: Budget, longer: float, n: int) -> Budget:

@@ -13,7 +13,7 @@ import numpy as np
 from host.sensor import Channel
 from host.trace import SensorRecord
 from measurements.calibration import Calibration
-from measurements.refresh import Refresh, look
+from measurements.refresh import SLACK, Refresh, look
 
 IMPLAUSIBLE = 4.0
 """A step back of a counter is a reset, not a wrap, where the wrap would mean more than this times the largest power seen."""
@@ -136,8 +136,10 @@ def rail_series(
         base = stamps - stamps[0] if kind == "accumulated" else 1.0
         watts = calibration.gain * watts + calibration.offset_w * base
         channels = tuple(replace(channel, specification=calibration.specification(channel.specification)) for channel in channels)
+    # A value that repeats the one before is taken for new a little later than it may be.
+    spread_s = lag_s if keep.all() else lag_s + SLACK * refresh.refresh_s
     return Series(channels[0].rail, kind, channels, stamps - lag_s / 2, watts, values if len(channels) > 1 else None, refresh,
-                  span_s, math.hypot(lag_s, width), lost, bad_s, same_s, saturated_s, calibration)  # fmt: skip
+                  span_s, math.hypot(spread_s, width), lost, bad_s, same_s, saturated_s, calibration)  # fmt: skip
 
 
 def _together(record: SensorRecord, columns: tuple[int, ...], rows: np.ndarray, values: np.ndarray) -> np.ndarray:

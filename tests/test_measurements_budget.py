@@ -41,7 +41,8 @@ def test_coverage_factor_is_two_for_many_degrees_of_freedom_and_more_for_few():
 
 
 def test_errors_with_one_key_add_with_their_signs_and_others_in_squares():
-    sources = [Source("offset", ("a",), 3.0), Source("offset", ("a",), -3.0), Source("gain", ("a",), 3.0), Source("gain", ("b",), -4.0)]
+    sources = [Source("offset", ("a",), 3.0), Source("offset", ("a",), -3.0)]
+    sources += [Source("gain", ("a",), 3.0), Source("gain", ("b",), -4.0)]
     terms = {term.name: term.u_j for term in combined(sources).terms}
     assert terms == {"offset": 0.0, "gain": pytest.approx(5.0)}
 

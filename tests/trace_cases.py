@@ -19,7 +19,9 @@ def power(rail: str = "board", kind: str = "point", limits: Specification = EXAC
     return Channel(f"{rail}/power", "W", rail, f"{rail}, all of it", kind, limits, **more)
 
 
-def record(channels, t_s, values, *, period_s=None, label="measured", url="serial:test", clock=HOST_CLOCK, **readings) -> SensorRecord:
+def record(
+    channels, t_s, values, *, period_s=None, label="measured", url="serial:test", clock=HOST_CLOCK, **readings
+) -> SensorRecord:
     """Return the record of a sensor; values (n,) or (n, c)."""
     channels = (channels,) if isinstance(channels, Channel) else tuple(channels)
     return SensorRecord(url, clock, label, channels, {"model": "test"}, period_s, Readings.of(t_s, values, **readings))
