@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import numpy as np
 import pytest
 from hwmon_tree import HwmonTree
 
-from host import machine, reading_thread, sampler
+from host import frames, machine, reading_thread, sampler
 from host.reading_thread import ReadingThread
 from host.readings import Loss, Readings
 from host.sample_buffer import SINGLE_LOSSES, LossLog, SampleBuffer
 from host.sampler import Sampler, SamplerError
+from host.sampler_process import Outlet
 from host.sensor import Channel, Sensor, SensorError, SensorLost, Specification
 from host.trace import Mark, Trace, TraceError, windows
 from host.trace_file import open_trace, read_trace
@@ -538,6 +540,35 @@ def test_memory_does_not_grow_with_the_length_of_the_run(tmp_path):
     assert resident[-1] - resident[2] < 20e6
     with open_trace(tmp_path / "a.trace") as file:
         assert abs(sum(len(rows) for rows in file.readings(0)) - t_s / 0.1) < 5
+
+
+def test_the_sampler_never_waits_for_who_reads_its_status():
+    """What does not fit into the pipe is left out as a whole; what comes through is whole."""
+    inlet, outlet = os.pipe()
+    out = Outlet(outlet)
+    began_s = time.monotonic()
+    for number in range(2000):
+        out.offer({"number": number, "text": "x" * 500})
+    assert time.monotonic() - began_s < 2.0
+    found = []
+    reader = threading.Thread(target=lambda: found.extend(frames.frames(inlet)))
+    reader.start()
+    out.send({"number": "last"})
+    os.close(outlet)
+    reader.join(5.0)
+    os.close(inlet)
+    numbers = [message["number"] for message in found]
+    assert numbers[:-1] == list(range(len(numbers) - 1)) and 50 < len(numbers) < 500 and numbers[-1] == "last"
+
+
+@pytest.mark.parametrize("data", [frames.LENGTH.pack(frames.LARGEST + 1), frames.LENGTH.pack(3) + b"{x}"])
+def test_what_is_no_message_is_an_error(data):
+    inlet, outlet = os.pipe()
+    os.write(outlet, data)
+    os.close(outlet)
+    with pytest.raises(frames.FrameError):
+        list(frames.frames(inlet))
+    os.close(inlet)
 
 
 def test_nothing_that_is_fed_is_lost_and_no_real_time_passes(tmp_path):

@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,15 +276,17 @@ def altered(path: Path, sql: str, *values) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path):
-    import zlib
-
     path = tmp_path / "a.trace"
     written(path).close("finished")
     bomb = zlib.compress(bytes(200 << 20), 9)
     for rows_said in (40, (200 << 20) // 48):
         values = (0, 40, rows_said, 2, bomb)
         altered(path, "UPDATE block SET data = ?, row_count = ?, crc = ? WHERE id = 2", bomb, rows_said, form.checksum(values))
+        tracemalloc.start()
         assert read_trace(path).damaged_blocks == 1
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 20 << 20
     altered(path, "UPDATE block SET id = ? WHERE id = 5", 1 << 60)
     with pytest.raises(TraceError, match="says it has"):
         read_trace(path)
