@@ -4,7 +4,7 @@ Fetch, queues, tokens, both transfer engines, the coefficient unit and the simul
 hw/sim have them; stretches in which nothing moves are skipped. What an array or vector instruction takes follows from its
 fields alone. Not known are the times of division and square root, which count with typical ones, and whose turn it is at the
 memory when the segment starts. Else the prediction is the RTL's number of cycles, for every program without errors and a memory
-without random stalls; half a million to a million cycles take a second.
+without random stalls; a training iteration of digits with 32 images (271,000 cycles) takes a second or two.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ def predict_cycles(
         images: images in the mini-batch.
         memory: of the board; by default as the simulated board has it.
         first_image: number of the mini-batch's first image in the input region, the others following it.
+
+    Raises:
+        ValueError: the segment never ends, as one of its instructions waits for a token that none gives.
     """
     instructions, ddr = program.instructions(segment), program.image()
     small = {"P": np.zeros(config.program_words, np.uint64), "BL": np.zeros(config.block_words, np.uint64)}
@@ -80,6 +83,8 @@ class _Core:
         t = 0
         while not (self._fetch.done and self._queues.empty):
             t = t + 1 if self._cycle(t) else self._next_event(t)
+            if t == inf:
+                raise ValueError(f"the segment never ends: of {len(self._instructions)} instructions one waits for a missing token")
         return t + 1
 
     def _taken(self, way: int, memory: int, t: int) -> bool:
@@ -156,4 +161,4 @@ class _Core:
             self._coefficient.ready_at, self._load.transfers.next_event(t), self._store.transfers.next_event(t),
             self._ddr.next_event(t),
         )  # fmt: skip
-        return min(at for at in times if at > t)
+        return min((at for at in times if at > t), default=inf)

@@ -50,6 +50,13 @@ def test_random_programs_on_the_rtl(memory):
             assert predict_cycles(program, SEGMENT, program.images, TINY, memory, program.first_image) == cycles, seed
 
 
+def test_a_program_that_never_ends_is_refused():
+    program = random_program(0, TINY)
+    program.segment[-1].fields["wait"] |= 31 & ~(1 << isa.ENGINES.index(program.segment[-1].op))
+    with pytest.raises(ValueError, match="the segment never ends: of .* waits for a missing token"):
+        predict_cycles(program, SEGMENT, program.images, TINY)
+
+
 @pytest.mark.parametrize("kind, stride, least", [
     ("forward", 1, 0.97), ("grad_input", 1, 0.97), ("grad_weight", 1, 0.95),
     ("forward", 2, 0.93), ("grad_input", 2, 0.92), ("grad_weight", 2, 0.86),
