@@ -7,6 +7,7 @@ run replays its unit for as long as the measurement takes. Repeats of a workload
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ UNIT_CYCLES = 1 << 17
 """Length aimed at for a launch: the processor's start and end of it are a tenth of its time."""
 
 TRAINING_ITERATIONS = 2
+
+EXPORTING = threading.Lock()
+"""Torch seeds and traces modules through globals, so only one thread at a time makes and exports a network."""
 
 REST_S = 0.01
 COPIED_BYTES = 1 << 20
@@ -158,7 +162,9 @@ def _training(name: str, says: str, channels: int, widths: tuple[int, ...], side
         for iteration in range(TRAINING_ITERATIONS):
             drawn = mini_batch(len(data.train), images, seed, iteration)
             batches.append((data.train[drawn], data.train_labels[drawn]))
-        exported = export(residual_network(seed, channels, widths), *batches[0], data.exponent, images, digits_sgd(), seed)
+        with EXPORTING:
+            module = residual_network(seed, channels, widths)
+            exported = export(module, *batches[0], data.exponent, images, digits_sgd(), seed)
         program = compile_step(exported.step, config, exported.tensors, exported.state)
         with open_board("sim", config, ddr_bytes=_power_of_two(program.ddr_bytes)) as board:
             return _trained(board, program, exported.state, batches)

@@ -124,6 +124,17 @@ def test_a_fitted_table_predicts_training_that_it_has_not_seen(swept, tmp_path):
         assert abs(simulated["value"] - emulated["value"]) < simulated["u95"] + emulated["u95"] < 0.2 * emulated["value"]
 
 
+def test_networks_made_in_threads_are_those_made_alone(monkeypatch):
+    made = []
+    monkeypatch.setattr("joulegrad.workloads._trained", lambda board, program, state, batches: made.append(program.image()))
+    digits = next(one for one in workloads() if one.name == "training_digits_8")
+    planned = [sweep.Planned(digits, seed, seed) for seed in range(4)]
+    simulate(planned, TINY, 1, Screen(as_json=True))
+    alone, made[:] = [image.tobytes() for image in made], []
+    simulate(planned, TINY, 4, Screen(as_json=True))
+    assert sorted(image.tobytes() for image in made) == sorted(alone)
+
+
 def test_what_a_run_folder_holds(swept):
     path = swept["sweep"] / "forward_sparse" / "0"
     kept = read_record(path)
