@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from measurements.signature_search import AlignmentError, Signature
+from measurements.signature_search import AlignmentError, Signature, spacing_of
 
 BLOCKS = 4
 """Parts of a signature whose places are also found separately: their scatter is the uncertainty."""
@@ -23,6 +23,8 @@ BASE_CHIPS = 12
 
 HUBER = 2.0
 ROUNDS = 4
+SETTLED_S = 1e-6
+"""A correction that is far below what noise leaves open."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def fit(
     middles = np.array([start + signature.duration_s / 2 for start, signature in zip(starts_s, signatures, strict=True)])
     shifts = np.array([signature.start_s - start for start, signature in zip(starts_s, signatures, strict=True)])
     shift, stretch, middle = _line(middles, shifts, fixed_rate)
-    spacing = float(np.median(np.diff(x_s)))
+    spacing = spacing_of(x_s)
     results: list[_Local] = []
     for divisor in (2, 8, np.inf):
         for _ in range(ROUNDS):
@@ -91,7 +93,7 @@ def fit(
             more, turn, _ = _line(middles - middle, np.clip(corrections, np.negative(limit), limit), fixed_rate)
             # The line is about middle 0 of `middles - middle`, which is the mean of the signatures' middles.
             shift, stretch = shift + more, stretch + turn
-            if np.max(np.abs(corrections)) < 1e-9:
+            if np.max(np.abs(corrections)) < SETTLED_S:
                 break
     blocks = np.array([result.blocks_s for result in results])
     inner = np.array([[signature.duration_s * ((b + 0.5) / BLOCKS - 0.5) for b in range(BLOCKS)] for signature in signatures])
@@ -145,7 +147,7 @@ def _local(t_s: np.ndarray, power_w: np.ndarray, signature: Signature, width_s: 
     base = _base(t_s, BASE_CHIPS * signature.chip_s)
     columns = np.concatenate([model[:, None], slope[:, None] * width_s, base], 1)
     weight = np.ones(len(t_s))
-    for _ in range(4):
+    for _ in range(3):
         solution = _solved(columns, power_w, weight)
         left = power_w - columns @ solution
         weight = _weight(left, max(1, round(signature.chip_s / 4 / spacing_s)))

@@ -23,7 +23,7 @@ NEEDED = 1.8
 """The best place must correlate by this factor better than the next: of noise alone the best two differ by up to 1.5."""
 
 TWIN = 0.5
-"""A second place that correlates as well as this is no noise, but the same pattern again; the other signature tells which it is."""
+"""A second place that correlates as well as this is no noise, but the pattern again; the other signature tells which it is."""
 
 AMBIGUOUS = 0.8
 """Another place that correlates by this share of the best one makes the answer ambiguous."""
@@ -96,14 +96,14 @@ def search(
     sets = []
     for places in itertools.product(*found):
         rate = _rate(signatures, places)
-        agree = abs(rate) <= 1.2 * reach_rate + 1e-4 and all(abs(p.stretch - rate) <= t for p, t in zip(places, tolerance, strict=True))
-        if agree:
+        alike = all(abs(place.stretch - rate) <= limit for place, limit in zip(places, tolerance, strict=True))
+        if alike and abs(rate) <= 1.2 * reach_rate + 1e-4:
             sets.append((sum(p.score for p in places), places))
     if not sets:
         raise AlignmentError(
             f"the signatures were found, but {_seconds_apart(found):.3f} s apart where the host knows of "
-            f"{signatures[-1].start_s - signatures[0].start_s:.3f} s: no clock within {1e2 * reach_rate:.1f} % of the host's shows that, "
-            "record them again"
+            f"{signatures[-1].start_s - signatures[0].start_s:.3f} s: no clock within {1e2 * reach_rate:.1f} % of the host's "
+            "shows that, record them again"
         )
     sets.sort(key=lambda entry: -entry[0])
     best, places = sets[0]
@@ -145,7 +145,7 @@ def _candidates(x_s: np.ndarray, power_w: np.ndarray, signature: Signature, reac
     if count < len(signature.on_s) * 2:
         raise AlignmentError(f"{count} values lie within {margin:.1f} s of the {signature.name!r}, too few for its "
                              f"{2 * len(signature.on_s)} edges: the meter must run before, during and after it")
-    spacing = float(np.median(np.diff(x_s[inside])))
+    spacing = spacing_of(x_s[inside])
     if spacing > signature.chip_s:
         raise AlignmentError(f"the meter gives a value every {spacing:.3g} s, but the {signature.name!r} has chips of "
                              f"{signature.chip_s:.3g} s: play one with chips of at least {2 * spacing:.3g} s")
@@ -192,6 +192,11 @@ def _peaks(at: np.ndarray, correlation: np.ndarray, amplitude: np.ndarray, stret
         places.append(Place(float(at[best]), stretch, float(left[best]), float(amplitude[best])))
         left[np.abs(at - at[best]) <= 1.5 * chip_s] = -np.inf
     return places
+
+
+def spacing_of(x_s: np.ndarray) -> float:
+    """Return the typical distance of values in ascending order; packets that arrive at once share theirs."""
+    return float(np.median(np.diff(x_s))) or float(x_s[-1] - x_s[0]) / (len(x_s) - 1)
 
 
 def _binned(x_s: np.ndarray, power_w: np.ndarray, step: float) -> np.ndarray:
