@@ -84,7 +84,7 @@ class _Core:
         while not (self._fetch.done and self._queues.empty):
             t = t + 1 if self._cycle(t) else self._next_event(t)
             if t == inf:
-                raise ValueError(f"the segment never ends: one of {len(self._instructions)} instructions waits for a missing token")
+                raise ValueError("the segment never ends: one instruction waits for a missing token")
         return t + 1
 
     def _taken(self, way: int, memory: int, t: int) -> bool:
