@@ -6,13 +6,14 @@ that block on virtual time as `bench digits` repeats its iterations; every run s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ from host import provenance
 from host.board import open_board
 from host.readings import VIRTUAL_CLOCK
 from host.run_folder import RunFolder, RunFolderError, write_atomically
+from host.trace_file import TRACE
 from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread, core_counts
 from host.virtual_run import Stretch
 from hw.config import Config, load_config
-from joulegrad.emulation import TRACE, Emulation, Plan, sensors_for
+from joulegrad.emulation import Emulation, Plan, sensors_for
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, SweepSettings
 from joulegrad.workloads import FAMILIES, Unit, Workload, workloads
@@ -72,11 +74,11 @@ def run_sweep(settings: SweepSettings, screen: Screen) -> dict:
     planned = plan(settings)
     path = _made(settings.out or new_sweep_dir(settings.config))
     screen.facts["run_dir"] = str(path)
-    units = simulate(planned, config, settings.jobs, screen)
-    recorder = Recorder(settings, config, sensors, model, table, path)
-    results = record(recorder, planned, units, screen)
-    summary = _summary(settings, config, planned, results, path)
-    write_atomically(path / RECORD, json.dumps(summary, indent=1) + "\n")
+    with _kept(path, _known(settings, config, planned, path)) as summary:
+        units = simulate(planned, config, settings.jobs, screen)
+        recorder = Recorder(settings, config, sensors, model, table, path)
+        results = record(recorder, planned, units, screen)
+        summary["runs"] = _said(planned, results)
     return summary
 
 
@@ -258,10 +260,32 @@ def _in_parallel(work: Callable, jobs: list, workers: int, screen: Screen, what:
     return results
 
 
-def _summary(settings: SweepSettings, config: Config, planned: list[Planned], results: Iterable[dict], path: Path) -> dict:
+@contextlib.contextmanager
+def _kept(path: Path, summary: dict) -> Iterator[dict]:
+    """Keep the sweep's record in its folder: running, then finished, aborted or failed, whatever ends the block."""
+
+    def keep(status: str) -> None:
+        summary["status"] = status
+        try:
+            write_atomically(path / RECORD, json.dumps(summary, indent=1) + "\n")
+        except OSError as error:
+            raise RunFolderError(f"{path / RECORD} cannot be written: {error.strerror or error}") from None
+
+    keep("running")
+    try:
+        yield summary
+    except BaseException as error:
+        keep("aborted" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
+    keep("finished")
+
+
+def _known(settings: SweepSettings, config: Config, planned: list[Planned], path: Path) -> dict:
+    """Return what the sweep's record says from the start."""
     return {
         "schema": 1,
         "benchmark": "sweep",
+        "status": "running",
         "board": settings.board,
         "config": config.name,
         "seed": settings.seed,
@@ -270,11 +294,16 @@ def _summary(settings: SweepSettings, config: Config, planned: list[Planned], re
         "workloads": len({one.workload.name for one in planned}),
         "families": sorted({one.workload.family for one in planned}, key=FAMILIES.index),
         "run_dir": str(path),
-        "runs": [
-            {
-                "workload": one.workload.name, "family": one.workload.family, "repeat": one.repeat, "time_s": result["time_s"],
-                "run_energy_j": result["run_energy_j"], "run_dir": result["run_dir"],
-            }
-            for one, result in zip(planned, results, strict=True)
-        ],
-    }  # fmt: skip
+        "runs": [],
+    }
+
+
+def _said(planned: list[Planned], results: list[dict]) -> list[dict]:
+    """Return what the sweep's record says of its runs."""
+    return [
+        {
+            "workload": one.workload.name, "family": one.workload.family, "repeat": one.repeat, "time_s": result["time_s"],
+            "run_energy_j": result["run_energy_j"], "run_dir": result["run_dir"],
+        }
+        for one, result in zip(planned, results, strict=True)
+    ]  # fmt: skip

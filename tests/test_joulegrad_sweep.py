@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +34,7 @@ from measurements.null_models import NULL_MODELS
 from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
 from measurements.recompute import ENERGY_TABLE, differences, recompute
 
+ROOT = Path(__file__).parents[1]
 TINY, MODEL = load_config("tiny"), ProcessorModel()
 
 
@@ -179,7 +184,8 @@ def test_the_command(tmp_path):
     assert code == 0, err
     data = json.loads(out)
     assert data == json.loads((tmp_path / "sweep" / "sweep.json").read_text())
-    assert data["families"] == ["idle"] and len(data["runs"]) == 4 and data["run_dir"] == str(tmp_path / "sweep")
+    assert data["status"] == "finished" and data["run_dir"] == str(tmp_path / "sweep")
+    assert data["families"] == ["idle"] and len(data["runs"]) == 4
     code, out, _ = invoke("bench", "sweep", "--config", "tiny", "--out", str(tmp_path / "sweep"), "--json")
     assert code == errors.FAILED and "is not empty" in json.loads(out)["error"]
 
@@ -212,3 +218,20 @@ def test_an_error_in_one_workload_ends_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "workloads", lambda: failing)
     code, out, _ = invoke("bench", "sweep", "--config", "tiny", "--out", str(tmp_path / "sweep"), "--json")
     assert code == errors.USAGE and "this workload cannot be" in json.loads(out)["error"] and len(begun) <= 4
+    assert json.loads((tmp_path / "sweep" / "sweep.json").read_text())["status"] == "failed"
+
+
+def test_an_interrupted_sweep_says_so_and_keeps_its_runs(tmp_path):
+    path = tmp_path / "sweep"
+    command = [sys.executable, "-m", "joulegrad.cli", "bench", "sweep", "--config", "tiny", "--family", "idle", "--repeats", "40",
+               "--out", str(path)]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        deadline = time.monotonic() + 60
+        while not list(path.glob("idle_rest/*/run.json")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == errors.INTERRUPTED and "interrupted" in said and "Traceback" not in said
+    assert json.loads((path / "sweep.json").read_text())["status"] == "aborted"
+    statuses = {read_record(file.parent)["status"] for file in path.rglob("run.json")}
+    assert statuses <= {"finished", "aborted", "failed"} and len(list(path.rglob("run.json"))) < 100
