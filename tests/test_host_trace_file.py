@@ -295,6 +295,23 @@ def test_a_bomb_is_not_unpacked(tmp_path):
         read_trace(tmp_path / "b.trace", memory_bytes=1000)
 
 
+@pytest.mark.parametrize("sql", [
+    "UPDATE block SET data = (SELECT data FROM block WHERE id = 2) WHERE id = 3", "UPDATE block SET sensor = 1 WHERE id = 3",
+    "UPDATE block SET first_row = 0 WHERE id = 3", "DELETE FROM block WHERE id = 3",
+])  # fmt: skip
+def test_a_block_that_was_changed_is_noticed(tmp_path, sql):
+    """Also where it still unpacks: as another block, or as another sensor's."""
+    path = tmp_path / "a.trace"
+    writer = written(path)
+    writer.add_sensor("hwmon:other", "host", "measured", (POWER, ENERGY), {}, 0.001)
+    writer.close("finished")
+    altered(path, sql)
+    trace = read_trace(path)
+    assert trace.damaged_blocks == 1
+    same(trace.sensors[0].readings, Readings.joined([rows(40, 2, k, k * 0.04) for k in (0, 1, 3, 4)], 2))
+    assert len(trace.sensors[1].readings) == 0
+
+
 def test_a_mark_that_was_changed_is_noticed(tmp_path):
     path = tmp_path / "a.trace"
     writer = written(path)
