@@ -24,12 +24,13 @@ from host.checked_run import CheckedRun
 from host.run_folder import RunFolder, RunFolderError
 from host.runtime import Evaluation, Iteration, Runtime, summed
 from host.signature import Busy, SignaturePlayer
+from host.trace_file import TRACE
 from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread
 from hw.compile import compile_step
 from hw.config import Config, load_config
 from hw.program import Program, write_program
 from joulegrad import virtual_time
-from joulegrad.emulation import TRACE, Emulation, Plan, sensors_for
+from joulegrad.emulation import Emulation, Plan, sensors_for
 from joulegrad.peak import peak_share, training_macs
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings

@@ -27,7 +27,7 @@ from measurements.joules import Joules, joules
 from measurements.repeats import plan
 from measurements.sensed import idle_windows
 
-TRACE, PILOT_TRACE = "trace.sqlite", "pilot.sqlite"
+PILOT_TRACE = "pilot.sqlite"
 IDLE_S, IDLE_REFRESHES = 10.0, 40
 """Shortest idle window, and how many values of the slowest sensor it holds at least."""
 LEAD_S, LEAD_REFRESHES = 1.0, 4
@@ -177,8 +177,10 @@ class Emulation:
         self._sampler.check()
 
     def power_w(self) -> float | None:
-        """Return the board's power as a sensor said last; None as long as none did."""
-        return self._sampler.latest().get(f"{BOARD}/power")
+        """Return the board's power as the first sensor that reads watts said last; None as long as none did."""
+        name = f"{BOARD}/power"  # behind its sensor's URL where several sensors have it
+        said = (value for key, value in self._sampler.latest().items() if key == name or key.endswith(f" {name}"))
+        return next((value for value in said if value is not None), None)
 
     def _fresh(self, sampler: Sampler) -> VirtualRun:
         return VirtualRun(sampler, self.sensors, VirtualRails(self.config.g, specimen.board()))

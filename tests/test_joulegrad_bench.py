@@ -195,7 +195,8 @@ def test_people_see_joules_with_uncertainty(tmp_path, clocked):
 
 def test_the_progress_line_holds_the_power_as_soon_as_a_sensor_says_it(monkeypatch):
     emulation = Emulation(Path("trace.sqlite"), ("sim",), None)
-    for latest, said in (({}, ""), ({"board_5v0/power": None}, ""), ({"board_5v0/power": 1.23456}, ", 1.235 W emulated")):
+    for latest, said in (({}, ""), ({"board_5v0/power": None}, ""), ({"board_5v0/power": 1.23456}, ", 1.235 W emulated"),
+                         ({"sim board_5v0/power": 1.2, "sim?seed=1 board_5v0/power": 1.3}, ", 1.200 W emulated")):  # fmt: skip
         emulation._sampler = SimpleNamespace(latest=lambda latest=latest: latest)
         assert bench._power(emulation) == said
     assert bench._power(None) == ""

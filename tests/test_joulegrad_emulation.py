@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -13,12 +14,12 @@ from host.runtime import Iteration
 from host.runtime import ProcessorWork as HostWork
 from host.sampler import SamplerError
 from host.trace import windows
-from host.trace_file import read_trace
+from host.trace_file import TRACE, read_trace
 from host.virtual_rails import ACTIVITY, BOARD, NODES, VirtualRails
 from host.virtual_run import Stretch
 from hw.config import load_config
 from joulegrad import virtual_time
-from joulegrad.emulation import TRACE, Emulation, Plan, sensors_for
+from joulegrad.emulation import Emulation, Plan, sensors_for
 from joulegrad.settings import SettingError
 from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
 from measurements.sensed import sensed_run
@@ -103,14 +104,16 @@ def test_the_truth_lies_within_u(tmp_path, monkeypatch, board):
     repeats = windows(trace, "repeat")
     times = repeats[0].iterations / 20
     true_gross_j = math.fsum(energy_j(window) for window in repeats) / len(repeats) / times
-    idle_w = math.fsum(energy_j(w) / (w.end_s - w.start_s) for w in windows(trace, "idle between")) / 3
+    around = [*windows(trace, "idle between"), *windows(trace, "idle after")]
+    resting_w = [energy_j(window) / (window.end_s - window.start_s) for window in around]
+    idle_w = math.fsum((before + after) / 2 for before, after in itertools.pairwise(resting_w)) / len(repeats)
     true_net_j = true_gross_j - idle_w * math.fsum(stretch.duration_s for stretch in stretches) * 20
     for index in range(len(sensors)):
         found = sensed_run(trace, index)
         assert found.label == "emulated"
         for quantity, true_j in ((found.gross, true_gross_j), (found.net, true_net_j)):
             assert quantity.verdict == "resolved"
-            assert abs(quantity.value - true_j) <= 1.3 * quantity.u95, (sensors[index], quantity, true_j)
+            assert abs(quantity.value - true_j) <= quantity.u95, (sensors[index], quantity, true_j)
             assert quantity.u95 < 0.05 * true_j
 
 

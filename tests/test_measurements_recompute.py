@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from host.run_folder import RunFolder
 from host.trace import windows
-from host.trace_file import read_trace
+from host.trace_file import TRACE, read_trace
 from host.virtual_rails import ACTIVITY
 from hw.config import load_config
 from joulegrad import errors, virtual_time
 from joulegrad.cli import app
-from joulegrad.emulation import TRACE, Emulation, Plan
+from joulegrad.emulation import Emulation, Plan
 from measurements.energy_model import TABLE
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
 from measurements.recompute import ENERGY_TABLE, KEYS, RecomputeError, differences, recompute
