@@ -44,7 +44,7 @@ class Result:
     cpu_share: float
 
 
-def run(protocol: str, rate: float, seconds: float, stall_s: float = 0.0, buffer_bytes: int = 32768) -> Result:
+def run(protocol: str, rate: float, seconds: float, stall_s: float = 0.0, buffer_bytes: int = 131072) -> Result:
     """Read a played meter for so long, with a stall of the reader in the middle."""
     command = [
         sys.executable,
@@ -96,7 +96,7 @@ def main() -> None:
     options.add_argument("--rate", type=float, default=20_000.0, help="rows per second")
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--stall", type=float, default=1.0, help="seconds for which the reader does nothing, in a run of 10 s")
-    options.add_argument("--buffer", type=int, default=32768, help="bytes of the meter's transmit buffer")
+    options.add_argument("--buffer", type=int, default=131072, help="bytes of the meter's transmit buffer")
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
     scheduled = scheduling.go_first()  # as the sampler does

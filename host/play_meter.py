@@ -1,8 +1,9 @@
 """A meter on a pseudo-terminal, for tests and benchmarks: sends rows at a set rate as a micro-controller would.
 
 Its transmit buffer is bounded: rows that find it full are dropped, and counted, as a controller does whose host reads too
-late. Run as a program it prints {"port": ...} in a line, sends until it has made its rows, prints what became of them, and
-keeps the terminal open until its standard input is closed.
+late. It stands for the controller's own buffer and the kernel's, since a pseudo-terminal holds little (some 12 KiB) where
+a driver of USB serial ports holds up to 640 KiB. Run as a program it prints {"port": ...} in a line, sends until it has
+made its rows, prints what became of them, and keeps the terminal open until its standard input is closed.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Player:
         dropped: of them, as [number of the first, count] for each time that the buffer was full.
     """
 
-    def __init__(self, meter, rate: float, buffer_bytes: int = 32768):
+    def __init__(self, meter, rate: float, buffer_bytes: int = 131072):
         self._meter, self._rate, self._room = meter, rate, buffer_bytes
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -188,7 +189,7 @@ def main() -> None:
     options.add_argument("--protocol", choices=sorted(METERS), default="lines")
     options.add_argument("--rate", type=float, default=20_000.0, help="rows per second")
     options.add_argument("--rows", type=int, required=True)
-    options.add_argument("--buffer", type=int, default=32768, help="bytes of the transmit buffer")
+    options.add_argument("--buffer", type=int, default=131072, help="bytes of the transmit buffer")
     chosen = options.parse_args()
     scheduling.go_first()  # a controller shares its processor with nobody
     player = Player(METERS[chosen.protocol](chosen.rate), chosen.rate, chosen.buffer)

@@ -108,7 +108,7 @@ def test_unplugged_data_is_kept_and_the_meter_found_at_another_port_by_its_usb_s
     plugged.pop(0)
     started_s = time.monotonic()
     with pytest.raises(SensorLost, match="is gone"):
-        while True:
+        for _ in range(50):
             kept += sensor.read(1.0).sequence.tolist()
     assert time.monotonic() - started_s < 1.5, "never hangs"
     assert kept[:4] == [1, 2, 3, 4]
@@ -120,7 +120,7 @@ def test_unplugged_data_is_kept_and_the_meter_found_at_another_port_by_its_usb_s
     plugged.append((second.port, "E6614"))
     sensor.open()
     assert sensor.describe()["port"] == second.port
-    second.send(rows(0, 5, uptime_s=0.5))
+    second.send(rows(40, 5))  # farther on than before, and still another count: it was restarted
     again = read_all(sensor, 5)
     assert again[0] > kept[-1] and (np.diff(again) == 1).all()
     assert {"replugged", "counter reset"} <= {loss.reason for loss in sensor.take_losses()}
@@ -223,23 +223,24 @@ def um_answer(volts: int) -> bytes:
 
 @pytest.mark.fault(18)
 def test_a_meter_that_is_asked_is_stamped_at_the_midpoint_and_a_missing_answer_is_not_zero():
-    state = {"volts": 5000, "delay_s": 0.1, "bytes": 130}
+    state = {"volts": 5000, "delay_s": 0.1}
 
     def answer(data: bytes) -> bytes:
         time.sleep(state["delay_s"])
-        return um_answer(state["volts"])[: state["bytes"]]
+        return um_answer(state["volts"])
 
     with Terminal(answer) as terminal, open_sensor(f"serial:{terminal.port}?protocol=um") as sensor:
         started_s = time.monotonic()
         row = sensor.read(1.0)
         assert row.values[0].tolist() == pytest.approx([5.0, 1.0, 5.0]) and 0.1 <= row.width_s[0] < 0.5
         assert row.t_s[0] == pytest.approx(started_s + row.width_s[0] / 2, abs=0.02)
-        state["bytes"] = 100
-        row = sensor.read(0.3)
-        assert np.isnan(row.values).all() and row.width_s[0] == pytest.approx(0.3, abs=0.1)
-        state.update(bytes=130, volts=9000)
+        state["delay_s"] = 0.6
+        row = sensor.read(0.2)
+        assert np.isnan(row.values).all() and row.width_s[0] == pytest.approx(0.2, abs=0.15)
+        time.sleep(0.8)
+        state.update(delay_s=0.0, volts=9000)
         row = sensor.read(1.0)
-        assert row.values[0, 0] == pytest.approx(9.0), "the rest of the late answer is not taken for this one"
+        assert row.values[0, 0] == pytest.approx(9.0), "the late answer is not taken for this one"
         assert [loss.reason for loss in sensor.take_losses()] == ["failed read"]
         terminal.unplug()
         with pytest.raises(SensorLost):
@@ -249,7 +250,7 @@ def test_a_meter_that_is_asked_is_stamped_at_the_midpoint_and_a_missing_answer_i
 @pytest.mark.fault(21)
 @pytest.mark.parametrize("protocol", ["lines", "powersensor3"])
 def test_a_fast_meter_arrives_and_what_it_drops_in_a_stall_is_counted(protocol):
-    with played(protocol, 20_000, 40_000) as (port, told):
+    with played(protocol, 20_000, 40_000, buffer=32_768) as (port, told):
         with open_sensor(f"serial:{port}?protocol={protocol}") as sensor:
             received, losses, first, last, stalled = 0, [], None, None, False
             while len(rows := sensor.read(1.0)):
@@ -266,7 +267,7 @@ def test_a_fast_meter_arrives_and_what_it_drops_in_a_stall_is_counted(protocol):
     if protocol == "lines":
         assert counted == dropped and last == 39_999
     else:
-        assert counted == pytest.approx(dropped, rel=0.25), "without a sequence number it is near"
+        assert counted > 0.75 * dropped, "without a sequence number it is near"
 
 
 def test_a_mark_comes_back_in_the_stream():

@@ -53,7 +53,7 @@ def test_values_units_and_power():
 def test_limits_come_from_chip_and_shunt():
     power = meter().channels[3].specification
     assert power.shunt == 5e-3, "the shunt's tolerance is the header's"
-    assert 2e-3 < power.gain < 1e-2 and power.offset == pytest.approx(12.0 * 12.5e-6 / 0.01)
+    assert power.gain == pytest.approx(2 * 2.25e-3 + 8.5e-3 / 12) and power.offset == pytest.approx(12.0 * 12.5e-6 / 0.01)
     assert power.full_scale == pytest.approx(0.95 * 8.192 * 12.0) and power.quantum == pytest.approx(2.5e-6 / 0.01 * 12)
     assert "SBOS547" in power.source
     stated = meter(gain_limit=0.01, shunt_limit=1e-3, offset_limit=0.5).channels[3].specification
