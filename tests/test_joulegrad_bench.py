@@ -290,10 +290,16 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     assert read_record(tmp_path / "run")["status"] == "failed"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, errors.INTERRUPTED), (signal.SIGTERM, errors.TERMINATED)])
-def test_ctrl_c_and_sigterm_leave_a_readable_aborted_folder(tmp_path, number, code):
+SIMULATED = ["bench", "digits", "--config", "tiny", "--batch-size", "4", "--json"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "arguments"),
+    [(signal.SIGINT, errors.INTERRUPTED, GOLDEN), (signal.SIGTERM, errors.TERMINATED, SIMULATED)],
+)
+def test_ctrl_c_and_sigterm_leave_a_readable_aborted_folder(tmp_path, number, code, arguments):
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "joulegrad.cli", *GOLDEN, "--steps", "5000", "--out", str(out)]
+    command = [sys.executable, "-m", "joulegrad.cli", *arguments, "--steps", "5000", "--out", str(out)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
@@ -312,6 +318,14 @@ def test_ctrl_c_and_sigterm_leave_a_readable_aborted_folder(tmp_path, number, co
     record = read_record(out)
     assert record["status"] == "aborted"
     assert record["iterations"] == len(list(read_iterations(out))) >= 2
+    assert (out / "trace.sqlite").is_file() == (arguments is SIMULATED)
+    if arguments is SIMULATED:
+        trace = read_trace(out / "trace.sqlite")
+        assert trace.status == "aborted" and len(trace.sensors[0].readings) > 100
+        (run,) = windows(trace, "run")
+        assert run.note["aborted"] is True and run.iterations == len(windows(trace, "iteration")) >= record["iterations"]
+        assert not os.path.exists(f"/proc/{trace.provenance['sampler']['pid']}")
+        assert not list(out.glob("*-wal")) and not list(out.glob("*-shm"))
 
 
 def test_new_run_folders_do_not_collide(tmp_path, monkeypatch):
