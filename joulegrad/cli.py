@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from joulegrad import cli_calibrate as cli_calibrate  # joins the group `sensors`
 from joulegrad import errors
 from joulegrad.cli_compare import compare
 from joulegrad.cli_measure import measure
