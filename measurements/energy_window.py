@@ -7,6 +7,7 @@ interpolated. Where two stamps are equal the stretch between them has no length 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -73,6 +74,11 @@ class WindowEnergy:
         """Mean power."""
         return self.energy_j / self.time_s
 
+    @functools.cached_property
+    def square(self) -> float:
+        """Sum of the squared weights: times the variance of one value's own noise, the variance of the energy."""
+        return float(np.sum(self.weights**2))
+
     @property
     def used(self) -> np.ndarray:
         """Values that have a weight, (m,)."""
@@ -108,7 +114,7 @@ def window_energy(series: Series, start_s: float, end_s: float, reach_s: float =
     weigh = {"point": _trapezoid, "average": _spans, "accumulated": _difference}[series.kind]
     first, weights = weigh(series, start_s, end_s)
     values = series.values[first : first + len(weights)]
-    energy_j = float(weights @ values)
+    energy_j = float(np.sum(weights * values))
     start, end = _edge(series, start_s, reach_s, True), _edge(series, end_s, reach_s, False)
     stamps = series.t_s[first : first + len(weights)]
     away_s = reach_s + (series.span_s if series.kind == "average" else 0.0)

@@ -203,7 +203,7 @@ def _rail_noise(part: WindowEnergy, told: Circumstances) -> tuple[float, float]:
     if part.series.kind == "accumulated":
         return 0.0, math.inf
     seen, quiet = part.scatter, told.quiet.get(part.series.rail)
-    length_s = math.sqrt(float(part.weights @ part.weights))
+    length_s = math.sqrt(part.square)
     if quiet is None or quiet.white_w2 == 0:
         return math.sqrt(seen.variance_w2) * length_s, seen.dof
     if told.constant:

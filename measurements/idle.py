@@ -6,6 +6,7 @@ Idle is taken from the same sensor of the same trace, with the sampler running a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from host.trace import SensorRecord, Window
@@ -56,28 +57,48 @@ class IdlePower:
         }  # fmt: skip
 
 
-def idle_power(rails: list[Series], window: Window, idle: tuple[Window, ...], guard_s: float = 0.0) -> IdlePower:
-    """Return the idle power at the middle of a window, from the nearest idle before and the nearest one after it.
+@dataclass(frozen=True)
+class Rest:
+    """An idle window as the rails show it: energies of its inner part, and noise (None of a running total), by rail."""
+
+    parts: tuple[WindowEnergy, ...]
+    noise: tuple[LongRun | None, ...]
+
+
+def rest(rails: Sequence[Series], idle: Window, guard_s: float = 0.0) -> Rest:
+    """Return an idle window without its ends.
 
     Args:
         rails: series of the rails of the run.
-        window: of the run.
-        idle: idle windows of the trace; they must not overlap `window`.
+        idle: an idle window of the trace.
         guard_s: left out at both ends besides GUARD_REFRESHES.
 
     Raises:
-        NoEnergy: no idle window, one that overlaps the run, or one without samples.
+        NoEnergy: too short, or without samples.
     """
-    for each in idle:
-        if each.start_s < window.end_s and each.end_s > window.start_s:
-            raise NoEnergy(f"idle window {each.name!r} from {each.start_s:.3f} s to {each.end_s:.3f} s overlaps the window "
-                           f"{window.name!r}: idle is taken before and after")  # fmt: skip
+    parts = tuple(_inner(series, idle, guard_s) for series in rails)
+    return Rest(parts, tuple(None if part.series.kind == "accumulated" else long_run(part.used) for part in parts))
+
+
+def idle_power(window: Window, idle: Sequence[Window], rested: Callable[[Window], Rest]) -> IdlePower:
+    """Return the idle power at the middle of a window, from the nearest idle before and the nearest one after it.
+
+    Args:
+        window: of the run.
+        idle: idle windows of the trace; those inside `window` are of no use.
+        rested: gives what `rest` found in an idle window.
+
+    Raises:
+        NoEnergy: no idle window before or after, or one that is too short or without samples.
+    """
     before = max((each for each in idle if each.end_s <= window.start_s), key=lambda each: each.end_s, default=None)
     after = min((each for each in idle if each.start_s >= window.end_s), key=lambda each: each.start_s, default=None)
     chosen = tuple(each for each in (before, after) if each is not None)
     if not chosen:
-        raise NoEnergy("there is no idle window before or after: net energy needs at least one")
-    parts = tuple(tuple(_inner(series, each, guard_s) for series in rails) for each in chosen)
+        raise NoEnergy(f"none of {len(idle)} idle windows lies before or after the window {window.name!r}, some overlap it: net "
+                       "energy needs at least one")  # fmt: skip
+    rests = [rested(each) for each in chosen]
+    parts = tuple(each.parts for each in rests)
     middles_s = [(each.start_s + each.end_s) / 2 for each in chosen]
     middle_s = (window.start_s + window.end_s) / 2
     shares, change_w, reach_s = (1.0,), None, abs(middle_s - middles_s[0])
@@ -85,13 +106,10 @@ def idle_power(rails: list[Series], window: Window, idle: tuple[Window, ...], gu
         far = (middle_s - middles_s[0]) / (middles_s[1] - middles_s[0])
         shares, reach_s = (1 - far, far), 0.0
         change_w = math.fsum(part.power_w for part in parts[1]) - math.fsum(part.power_w for part in parts[0])
-    power_w = {series.rail: math.fsum(share * group[i].power_w for share, group in zip(shares, parts, strict=True))
-               for i, series in enumerate(rails)}  # fmt: skip
-    noise = {}
-    for i, series in enumerate(rails):
-        runs = [long_run(group[i].used) for group in parts] if series.kind != "accumulated" else []
-        if runs:
-            noise[series.rail] = _pooled(runs)
+    names = [part.series.rail for part in parts[0]]
+    power_w = {rail: math.fsum(share * group[i].power_w for share, group in zip(shares, parts, strict=True))
+               for i, rail in enumerate(names)}  # fmt: skip
+    noise = {rail: _pooled([each.noise[i] for each in rests]) for i, rail in enumerate(names) if rests[0].noise[i] is not None}
     return IdlePower(chosen, shares, parts, power_w, change_w, reach_s, noise)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,7 +33,7 @@ from measurements.coverage import (
 )
 from measurements.energy_window import WindowEnergy, window_energy
 from measurements.error_sources import Circumstances, sources_of, unknown
-from measurements.idle import IdlePower, idle_power, idle_sources
+from measurements.idle import IdlePower, Rest, idle_power, idle_sources, rest
 from measurements.quantities import LABELS, NOT_RESOLVED, LabelError, Quantity, invalid, judged
 from measurements.series import NoEnergy, Series, channels_of, rail_series
 from measurements.surroundings import conditions_of, warnings_of
@@ -172,58 +172,104 @@ def joules(
         LabelError: the sensor's label does not exist.
         CalibrationError: a calibration belongs to another sensor or scope.
     """
-    record = _record(trace, sensor, window)
-    names = tree.chosen(record, None if rails is None else tuple(rails))
-    stamps = None if alignment is None else _on_host(record, alignment)
-    series = [_series(record, rail, stamps, calibrations) for rail in names]
-    residual_s = 0.0 if alignment is None else float(alignment.residual_s)
-    parts = [window_energy(each, window.start_s, window.end_s, residual_s) for each in series]
-    losses = tuple(gap for gap in trace.gaps if gap.sensor == sensor)
-    covers = [coverage_of(part, losses, record.period_s) for part in parts]
-    lock = _worst_lock(trace, window, parts)
-    reasons = [_locked(lock)] if lock.locked else []
-    reasons += [too_short] if (too_short := why_too_short(window.end_s - window.start_s, covers, minimum_s, requested)) else []
-    reasons += why_invalid(covers) + _stuck(record, parts, covers) + _unknown(parts)
-    notes: list[str] = []
-    found, idle_reasons = _idle(series, window, tuple(idle), residual_s, losses, record)
-    told = Circumstances(
-        ("run", window.name, window.number, window.start_s), residual_s,
-        found.noise if found else {}, {rail: watts for rail, watts in found.power_w.items()} if found else {},
-    )  # fmt: skip
-    sources = [*sources_of(record, parts, told), *_phase_sources(parts, lock)]
-    scope = "; ".join(each.scope for each in series)
-    time_s = window.end_s - window.start_s
-    gross_j = math.fsum(part.energy_j for part in parts)
-    budget_gross = combined(sources)
-    gross = invalid(gross_j, "; ".join(reasons), scope) if reasons else judged(gross_j, budget_gross.u95_j, scope)
-    net, budget_net = None, None
-    if found is not None:
-        budget_net = combined([*sources, *idle_sources(record, found, time_s, told)])
-        net_j = gross_j - found.total_w * time_s
-        why = reasons + idle_reasons
-        net = invalid(net_j, "; ".join(why), scope) if why else judged(net_j, budget_net.u95_j, scope)
-    elif idle:
-        notes += [f"no net energy: {why}" for why in idle_reasons]
-    notes += warnings_of(trace, record, parts, covers, found, budget_net, window)
-    return Joules(
-        gross, net, record.label, window, window.iterations, time_s, sensor, names, tuple(parts), budget_gross, budget_net,
-        dict(zip(names, covers, strict=True)), lock, found, None if alignment is None else residual_s, tuple(notes),
-        conditions_of(trace, record, window, scope, found),
-        {"sensor": {"url": record.url, "description": record.description}, "provenance": trace.provenance,
-         "trace": {"status": trace.status, "damaged_blocks": trace.damaged_blocks}},
-    )  # fmt: skip
+    source = SensorEnergies(trace, sensor, rails=rails, alignment=alignment, calibrations=calibrations)
+    return source.joules(window, idle=idle, minimum_s=minimum_s, requested=requested)
 
 
-def _record(trace: Trace, sensor: int, window: Window) -> SensorRecord:
-    """Return the sensor's record, fit for the window."""
+class SensorEnergies:
+    """The energies of many windows by one sensor: what all of them share is made ready once.
+
+    Attributes:
+        trace, sensor, record: as read.
+        rails: that are added up, by name.
+        series: of each of them.
+        residual_s: of the alignment of the meter's clock, 0 where stamps are the host's.
+    """
+
+    def __init__(
+        self, trace: Trace, sensor: int = 0, *, rails: Sequence[str] | None = None, alignment: Aligned | None = None,
+        calibrations: Sequence[Calibration] = (),
+    ):  # fmt: skip
+        """Args and errors as `joules` has them."""
+        self.trace, self.sensor = trace, sensor
+        self.record = _record(trace, sensor)
+        self.rails = tree.chosen(self.record, None if rails is None else tuple(rails))
+        stamps = None if alignment is None else _on_host(self.record, alignment)
+        self.series = [_series(self.record, rail, stamps, calibrations) for rail in self.rails]
+        self._aligned = alignment is not None
+        self.residual_s = float(alignment.residual_s) if self._aligned else 0.0
+        self._losses = tuple(gap for gap in trace.gaps if gap.sensor == sensor)
+        self._iterations = [mark for mark in windows(trace, ITERATION) if mark.clock == self.record.clock]
+        self._rests: dict[tuple[str, int, float, float], Rest] = {}
+
+    def joules(
+        self, window: Window, *, idle: Sequence[Window] = (), minimum_s: float = MINIMUM_S, requested: float = REQUESTED
+    ) -> Joules:
+        """Return the energy of a window; arguments and errors as `joules` has them."""
+        record, trace = self.record, self.trace
+        if window.clock != record.clock:
+            raise NoEnergy(f"window {window.name!r} is on the {window.clock} clock, sensor {record.url!r} on the {record.clock} "
+                           "clock: they cannot be put together")  # fmt: skip
+        parts = [window_energy(each, window.start_s, window.end_s, self.residual_s) for each in self.series]
+        covers = self._covers(parts)
+        lock = _worst_lock([] if window.name == ITERATION else self._iterations, window, parts)
+        found, idle_reasons = self._idle(window, idle)
+        reasons = [_locked(lock)] if lock.locked else []
+        too_short = why_too_short(window.end_s - window.start_s, covers, minimum_s, requested)
+        reasons += ([too_short] if too_short else []) + why_invalid(covers) + _stuck(covers) + _unknown(parts)
+        key = ("run", window.name, window.number, window.start_s)
+        told = Circumstances(key, self.residual_s, found.noise if found else {}, found.power_w if found else {})
+        sources = [*sources_of(record, parts, told), *_phase_sources(parts, lock)]
+        scope, time_s = "; ".join(each.scope for each in self.series), window.end_s - window.start_s
+        gross_j = math.fsum(part.energy_j for part in parts)
+        budget_gross = combined(sources)
+        gross = _quantity(gross_j, budget_gross, reasons, scope)
+        net, budget_net, notes = None, None, [] if found else [f"no net energy: {why}" for why in idle_reasons]
+        if found is not None:
+            budget_net = combined([*sources, *idle_sources(record, found, time_s, told)])
+            net = _quantity(gross_j - found.total_w * time_s, budget_net, reasons + idle_reasons, scope)
+        notes += warnings_of(trace, record, parts, covers, found, budget_net, window)
+        return Joules(
+            gross, net, record.label, window, window.iterations, time_s, self.sensor, self.rails, tuple(parts), budget_gross,
+            budget_net, dict(zip(self.rails, covers, strict=True)), lock, found, self.residual_s if self._aligned else None,
+            tuple(notes), conditions_of(trace, record, window, scope, found),
+            {"sensor": {"url": record.url, "description": record.description}, "provenance": trace.provenance,
+             "trace": {"status": trace.status, "damaged_blocks": trace.damaged_blocks}},
+        )  # fmt: skip
+
+    def _covers(self, parts: Sequence[WindowEnergy]) -> list[Coverage]:
+        return [coverage_of(part, self._losses, self.record.period_s) for part in parts]
+
+    def _rest(self, window: Window) -> Rest:
+        key = (window.name, window.number, window.start_s, window.end_s)
+        if key not in self._rests:
+            self._rests[key] = rest(self.series, window, self.residual_s)
+        return self._rests[key]
+
+    def _idle(self, window: Window, idle: Sequence[Window]) -> tuple[IdlePower | None, list[str]]:
+        """Return the idle power, and why it is not fit to be subtracted."""
+        if not idle:
+            return None, []
+        try:
+            found = idle_power(window, idle, self._rest)
+        except NoEnergy as error:
+            return None, [str(error)]
+        reasons = [f"{each.name}: {why}" for each, parts in zip(found.windows, found.parts, strict=True)
+                   for why in why_invalid(self._covers(parts))]  # fmt: skip
+        return found, reasons
+
+
+def _quantity(value_j: float, budget: Budget, reasons: list[str], scope: str) -> Quantity:
+    return invalid(value_j, "; ".join(reasons), scope) if reasons else judged(value_j, budget.u95_j, scope)
+
+
+def _record(trace: Trace, sensor: int) -> SensorRecord:
+    """Return a sensor's record with something in it."""
     if not 0 <= sensor < len(trace.sensors):
         raise NoEnergy(f"the trace has no sensor number {sensor}: it has {len(trace.sensors)}")
     record = trace.sensors[sensor]
     if record.label not in LABELS:
         raise LabelError(f"sensor {record.url!r} has the label {record.label!r}: it is one of {list(LABELS)}")
-    if window.clock != record.clock:
-        raise NoEnergy(f"window {window.name!r} is on the {window.clock} clock, sensor {record.url!r} on the {record.clock} "
-                       "clock: they cannot be put together")  # fmt: skip
     if not len(record.readings):
         raise NoEnergy(f"sensor {record.url!r} gave no samples at all: there is nothing to integrate")
     return record
@@ -246,8 +292,7 @@ def _series(record: SensorRecord, rail: str, stamps: np.ndarray | None, calibrat
     return rail_series(record, columns, stamps, fitting)
 
 
-def _worst_lock(trace: Trace, window: Window, parts: list[WindowEnergy]) -> Lock:
-    marks = [mark for mark in windows(trace, ITERATION) if mark.clock == window.clock] if window.name != ITERATION else []
+def _worst_lock(marks: list[Window], window: Window, parts: list[WindowEnergy]) -> Lock:
     locks = [lock_of(part, window.iterations, marks) for part in parts]
     return max(locks, key=lambda lock: (lock.locked, lock.share))
 
@@ -266,7 +311,7 @@ def _unknown(parts: list[WindowEnergy]) -> list[str]:
     return [f"Type B unknown: nobody states a gain error for {', '.join(names)}, calibrate with `joulegrad sensors calibrate`"]
 
 
-def _stuck(record: SensorRecord, parts: list[WindowEnergy], covers: list[Coverage]) -> list[str]:
+def _stuck(covers: list[Coverage]) -> list[str]:
     """Return an alarm for each rail whose value stood still while another rail's moved, or that is the only one."""
     stuck = [cover for cover in covers if cover.stuck_s]
     if len(stuck) == len(covers) or any(not cover.stuck_s for cover in covers):
@@ -283,28 +328,8 @@ def _phase_sources(parts: list[WindowEnergy], lock: Lock) -> list[Source]:
     return [Source("sampling phase", ("run",), swing_w * lock.share * parts[0].time_s, grows=1.0)]
 
 
-def _idle(series: list[Series], window, idle, residual_s, losses, record) -> tuple[IdlePower | None, list[str]]:
-    """Return the idle power, and why it is not fit to be subtracted."""
-    if not idle:
-        return None, []
-    try:
-        found = idle_power(series, window, idle, residual_s)
-    except NoEnergy as error:
-        return None, [str(error)]
-    reasons = []
-    for each, parts in zip(found.windows, found.parts, strict=True):
-        covers = [coverage_of(part, losses, record.period_s) for part in parts]
-        reasons += [f"{each.name}: {why}" for why in why_invalid(covers)]
-    return found, reasons
-
-
 def _channel_json(channel) -> dict:
     limits = channel.specification
     return {"name": channel.name, "unit": channel.unit, "averaging_s": channel.averaging_s,
             "specification": {key: (None if isinstance(value, float) and not math.isfinite(value) else value)
                               for key, value in vars(limits).items()}}  # fmt: skip
-
-
-def with_note(found: Joules, warning: str) -> Joules:
-    """Return the same energy with one more warning."""
-    return replace(found, warnings=(*found.warnings, warning))

@@ -94,11 +94,12 @@ def long_run(values: np.ndarray) -> LongRun:
         variance_w2 = float(values.var(ddof=1)) if n > 1 else 0.0
         return LongRun(variance_w2, variance_w2, max(1.0, n - 1))
     at = np.arange(n) - (n - 1) / 2
-    rest_w = values - values.mean() - at * float(at @ values) / float(at @ at)
-    variance_w2 = float(rest_w @ rest_w) / (n - 2)
+    rest_w = values - values.mean() - at * float(np.sum(at * values)) / float(np.sum(at * at))
+    square_w2 = float(np.sum(rest_w**2))
+    variance_w2 = square_w2 / (n - 2)
     if variance_w2 <= 1e-20 * max(1.0, float(np.max(np.abs(values)))) ** 2:
         return LongRun(0.0, 0.0, n - 2)
-    r = float(rest_w[1:] @ rest_w[:-1]) / float(rest_w @ rest_w) + 1 / n
+    r = float(np.sum(rest_w[1:] * rest_w[:-1])) / square_w2 + 1 / n
     r = min(max(r, 0.0), 0.99) if r > 2 / math.sqrt(n) else 0.0
     explained_w2 = variance_w2 * (1 + r) / (1 - r)
     # r is estimated too, and doubles the variance of what is made from it.
