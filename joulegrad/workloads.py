@@ -204,11 +204,16 @@ def _copies(config: Config, seed: int) -> Unit:
     return _at_rest(0.0, ProcessorWork(copied_bytes=COPIED_BYTES))
 
 
+def _fills(config: Config, seed: int) -> Unit:
+    return _at_rest(REST_S, ProcessorWork(copied_bytes=COPIED_BYTES))
+
+
 IDLE = (
     ("rest", "core and processor at rest, as in the idle windows", _rests),
     ("nap", "core at rest; the processor looks at its registers now and then", _naps),
     ("poll", "core at rest; the processor polls its registers", _polls),
     ("copy", "core at rest; the processor copies memory", _copies),
+    ("fill", "core at rest; the processor copies memory a third of the time", _fills),
 )
 
 

@@ -15,9 +15,8 @@ from pathlib import Path
 from host.run_folder import write_atomically
 from hw import isa
 from measurements.comparison import SAID, Comparison, unit_scale
-from measurements.energy_model import LABEL, Calibration, EnergyTableError
+from measurements.energy_model import LABEL, PROCESSOR_S, Calibration, EnergyTableError
 from measurements.error_figures import RESOLVED_BY
-from measurements.features import PROCESSOR
 
 SOURCE = "fitted"
 
@@ -39,7 +38,7 @@ def calibrated_table(comparison: Comparison, on: date) -> dict:
     events, activity, processor_w = {}, {}, 0.0
     for column, joules in zip(comparison.columns, comparison.fit.coefficients, strict=True):
         value = float(joules) * unit_scale(column)
-        if column.counts == (PROCESSOR,):
+        if column.counts == (PROCESSOR_S,):
             processor_w = value
             continue
         for count in column.counts:
@@ -89,11 +88,7 @@ def _most_per_s(comparison: Comparison) -> dict[str, float]:
     most: dict[str, float] = {}
     for column in comparison.columns:
         for name in column.counts:
-            rates = [
-                (one.processor_s if name == PROCESSOR else {**one.counters, **one.activity}[name]) / one.time_s
-                for one in comparison.observations
-            ]
-            most[name] = float(max(rates))
+            most[name] = float(max(one.counts[name] / one.time_s for one in comparison.observations))
     return most
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from measurements import features
-from measurements.energy_model import EnergyTable, energy_shares
+from measurements.energy_model import PROCESSOR_S, EnergyTable, energy_shares
 from measurements.error_figures import RESOLVED_BY, ErrorFigures, error_figures
 from measurements.features import Feature, matrix
 from measurements.fit import BOOTSTRAPS, Fit, fit, left_out
@@ -24,8 +24,8 @@ CALIBRATED, COUNTERS_ONLY, UNCALIBRATED, CONTROL = (
 )  # fmt: skip
 SAID = {
     "emulated": (
-        "What stood for truth is emulated: virtual rails of the simulated board. Two models by the same authors that agree say "
-        "that fit and sensor path work; they say nothing about a board."
+        "What stood for truth is emulated: virtual rails of the simulated board, driven by counts that model 'activity' sees, too. "
+        "Two models by the same authors that agree say that fit and sensor path work; they say nothing about a board."
     ),
     "measured": "What stood for truth is measured, by the sensor and in the scope named here; it says nothing about other rails.",
 }
@@ -190,7 +190,7 @@ def compare(observations: list[Observation], table: EnergyTable, model: str | No
 
 def unit_scale(column: Feature) -> float:
     """Return what a coefficient in joules per amount is multiplied by for its unit: picojoules, or watts."""
-    return 1.0 if column.counts == (features.PROCESSOR,) else 1e12
+    return 1.0 if column.counts == (PROCESSOR_S,) else 1e12
 
 
 def shuffled_activity(observations: list[Observation], seed: int) -> list[Observation]:

@@ -21,6 +21,9 @@ SHARES = ("array", "memory", "vector", "processor", "idle")
 """Array: products; memory: scratchpads, accumulators, tables, DDR, instructions; vector: vector and coefficient unit."""
 TABLE = Path(__file__).parent / "energy_table.json"
 
+PROCESSOR_S, PROCESSOR_BYTES = "processor_s", "processor_bytes"
+"""What a fitted table pays for besides the core's counts: seconds that the processor works, bytes that it copies."""
+
 UNITS = {
     "event": lambda g: 1,
     "lane": lambda g: g,
@@ -78,7 +81,7 @@ class EnergyTable:
         share: counter name to its share.
         board_idle_w: power that is drawn all the time.
         processor_busy_w: power of the processor above idle while it works for the run.
-        activity: names in `event_pj` that are signal activity instead of counters.
+        activity: names in `event_pj` that are no counters of the core: signal activity, bytes that the processor copies.
         calibration: of a table that was fitted to runs; None for one that was not.
     """
 
@@ -230,17 +233,17 @@ def energy_shares(
         counters: of the core, summed over the segments concerned.
         time_s: duration on the board, idle power is paid for all of it.
         processor_s: time the processor worked for the run, overlapped with the core or not.
-        activity: signal activity, summed likewise; a table may need it.
+        activity: signal activity, summed likewise, and PROCESSOR_BYTES; a fitted table may need them.
 
     Raises:
-        EnergyTableError: the table is made from activity that is not given, while the core worked.
+        EnergyTableError: the table is made from counts that are not given, while the core worked.
     """
     counts = {**counters, **(activity or {})}
     missing = sorted(table.activity - set(counts))
     if missing and counters.get("cycles", 0):
         raise EnergyTableError(
-            f"energy table {table.name} is made from signal activity ({', '.join(missing)}), which this board does not count: "
-            f"fit a table with compare --model counters"
+            f"energy table {table.name} is made from {', '.join(missing)}, which this board does not count: fit a table with "
+            f"compare --model counters"
         )
     joules = dict.fromkeys(SHARES, 0.0)
     for counter in table.event_pj:

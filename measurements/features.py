@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.config import Config
-from measurements.energy_model import UNITS
+from measurements.energy_model import PROCESSOR_BYTES, PROCESSOR_S, UNITS
 from measurements.observations import ComparisonError, Observation
 
 COUNTERS, ACTIVITY = "counters", "activity"
 MODELS = (COUNTERS, ACTIVITY)
-PROCESSOR = "processor_s"
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,11 @@ class Feature:
 
     def amount(self, observation: Observation) -> float:
         """Return how often the coefficient is paid in a run. Raises ComparisonError where the run does not count it."""
-        if self.counts == (PROCESSOR,):
-            return observation.processor_s
-        both = {**observation.counters, **observation.activity}
-        missing = [name for name in self.counts if name not in both]
+        counts = observation.counts
+        missing = [name for name in self.counts if name not in counts]
         if missing:
             raise ComparisonError(f"run {observation.run} does not count {missing[0]}, which feature {self.name} is made of")
-        return self.paid(sum(both[name] for name in self.counts), observation.config)
+        return self.paid(sum(counts[name] for name in self.counts), observation.config)
 
     def paid(self, count: float, config: Config) -> float:
         """Return how often the coefficient is paid for a count on an array of that size."""
@@ -65,7 +62,8 @@ COUNTED = (
     Feature("ddr_read", ("ddr_read_bytes",), "event", "pJ per byte", "memory"),
     Feature("ddr_write", ("ddr_write_bytes",), "event", "pJ per byte", "memory"),
     Feature("busy_cycle", ("cycles",), "event", "pJ per cycle in which the core works", "array"),
-    Feature("processor", (PROCESSOR,), "event", "W while the processor works", "processor"),
+    Feature("processor", (PROCESSOR_S,), "event", "W while the processor works", "processor"),
+    Feature("processor_byte", (PROCESSOR_BYTES,), "event", "pJ per byte that the processor copies", "memory"),
 )
 """A 16-bit operand is two int8 passes, so multiply-accumulates have one width in the counters and one coefficient."""
 

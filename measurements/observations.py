@@ -14,6 +14,7 @@ from pathlib import Path
 
 from host.run_folder import RECORD, RunFolderError, read_iterations, read_record
 from hw.config import Config, ConfigError
+from measurements.energy_model import PROCESSOR_BYTES, PROCESSOR_S
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
 from measurements.quantities import LABELS, Quantity
 
@@ -37,7 +38,7 @@ class Observation:
         time_s: length of the window.
         counters: of the core over the window.
         activity: signal activity over the window; empty where the board counts none.
-        processor_s: time the processor worked in the window.
+        processor_s: time the processor worked in the window; processor_bytes: what it copied.
         board, config, idle, processor: name of the board; the core's configuration; what idle is; the model of the
             processor's time. The same for all runs of a comparison.
         control: what was made wrong on purpose, "" for nothing; also the same.
@@ -53,11 +54,18 @@ class Observation:
     counters: Mapping[str, int]
     activity: Mapping[str, int]
     processor_s: float
+    processor_bytes: int
     board: str
     config: Config
     idle: str
     processor: Mapping[str, float]
     control: str = ""
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """All that a coefficient can pay for, by name: counters, activity, and the processor's seconds and bytes."""
+        processor = {PROCESSOR_S: self.processor_s, PROCESSOR_BYTES: self.processor_bytes}
+        return {**self.counters, **self.activity, **processor}
 
     @property
     def idle_w(self) -> float:
@@ -95,7 +103,7 @@ def load_run(path: Path | str) -> Observation:
         energies = result["run_energy_j"][truth]
         net, gross = Quantity(**energies["net"]), Quantity(**energies["gross"])
         processor = record["energy_assumptions"]["processor_time"]
-        activity, processor_s = _work(path, result, ProcessorModel(**processor))
+        activity, processor_s, processor_bytes = _work(path, ProcessorModel(**processor))
         config = Config(**record["config"])
         observation = Observation(
             run=str(path),
@@ -106,6 +114,7 @@ def load_run(path: Path | str) -> Observation:
             counters=result["counters"],
             activity=activity,
             processor_s=processor_s,
+            processor_bytes=processor_bytes,
             board=record["board"],
             config=config,
             idle=record["idle_definition"],
@@ -128,18 +137,18 @@ def _truth(path: Path | str, energies: dict) -> str:
     return labels[0]
 
 
-def _work(path: Path | str, result: dict, model: ProcessorModel) -> tuple[dict[str, int], float]:
-    """Return activity and the processor's busy time; runs that do not sum them up have them iteration by iteration."""
-    if "activity" in result and "processor_s" in result:
-        return result["activity"], float(result["processor_s"])
+def _work(path: Path | str, model: ProcessorModel) -> tuple[dict[str, int], float, int]:
+    """Return activity, the processor's busy time and the bytes it copied, summed over the run's iterations."""
     activity: dict[str, int] = {}
-    busy_s = 0.0
+    busy_s, copied = 0.0, 0
     for line in read_iterations(path):
-        busy_s += processor_time(ProcessorWork(**line["processor"]), model).busy_s
+        work = ProcessorWork(**line["processor"])
+        busy_s += processor_time(work, model).busy_s
+        copied += work.moved_bytes
         for segment in line["activity"].values():
             for name, count in segment.items():
                 activity[name] = activity.get(name, 0) + count
-    return activity, busy_s
+    return activity, busy_s, copied
 
 
 def check_alike(observations: list[Observation]) -> None:

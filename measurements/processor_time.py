@@ -65,6 +65,11 @@ class ProcessorWork:
     streamed_bytes: int = 0
     streamed_array_calls: int = 0
 
+    @property
+    def moved_bytes(self) -> int:
+        """All bytes that it writes to DDR."""
+        return self.copied_bytes + self.streamed_bytes
+
 
 @dataclass(frozen=True)
 class ProcessorTime:

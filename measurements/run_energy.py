@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hw.config import Config
-from measurements.energy_model import NOTHING, EnergyTable, Shares, energy_shares, load_table, time_shares
+from measurements.energy_model import NOTHING, PROCESSOR_BYTES, EnergyTable, Shares, energy_shares, load_table, time_shares
 from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
 from measurements.quantities import Quantity, RunEnergies
 from measurements.table_validity import quantities
@@ -74,14 +74,15 @@ class EnergyMeter:
         if not counters.get("cycles", 0) and rest_s is None:
             return None
         spent = processor_time(work, self.processor)
+        beside = {**activity, PROCESSOR_BYTES: work.moved_bytes}
         core_s = counters.get("cycles", 0) / self.config.clk_hz
         time_s = iteration_time_s(counters.get("cycles", 0), self.config.clk_hz, spent) + (rest_s or 0.0)
-        energy = energy_shares(counters, self.config, self.table, time_s, spent.busy_s, activity)
+        energy = energy_shares(counters, self.config, self.table, time_s, spent.busy_s, beside)
         seconds = time_shares(counters, self.config, spent.added_s(core_s), rest_s or 0.0)
         iteration = IterationEnergy(time_s, energy, seconds)
         self.iterations.append(iteration)
         self._processor_s += spent.busy_s
-        for name, count in (*counters.items(), *activity.items()):
+        for name, count in (*counters.items(), *beside.items()):
             self._counts[name] = self._counts.get(name, 0) + count
         return iteration
 

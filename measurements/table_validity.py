@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from hw.config import Config
-from measurements.energy_model import Calibration, EnergyTable, EnergyTableError, Shares
+from measurements.energy_model import PROCESSOR_S, Calibration, EnergyTable, EnergyTableError, Shares
 from measurements.quantities import Quantity, invalid, judged
 
 SAME = 1e-6
@@ -43,14 +43,14 @@ def quantities(
 
     Args:
         joules: of the run, from energy_model.energy_shares.
-        counts: counters and activity of the run.
+        counts: counters, activity and processor's bytes of the run.
     """
     found = table.calibration
     if found is None:
         scope, why = SCOPE.format(table=table.name), NOT_FITTED.format(table=table.name)
         return invalid(joules.total, why, scope), invalid(joules.net, why, scope)
     scope = f"{found.scope}: counters times energy table {table.name}, fitted to {found.truth} runs"
-    known = {**counts, "processor_s": processor_s}
+    known = {**counts, PROCESSOR_S: processor_s}
     doubts_j = doubts(found, known, time_s)
     doubt_j = math.fsum(doubts_j.values())
     if doubt_j > found.net_u95 * abs(joules.net):

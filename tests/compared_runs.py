@@ -15,7 +15,7 @@ from measurements.processor_time import ProcessorModel
 
 PICOJOULES = {
     "mac_int8": 0.8, "vector_op": 20.0, "scratchpad": 15.0, "ddr_read": 130.0, "ddr_write": 110.0, "busy_cycle": 300.0,
-    "operand_toggle": 1.0, "product_toggle": 0.9, "sum_toggle": 1.5, "vector_toggle": 5.0,
+    "processor_byte": 100.0, "operand_toggle": 1.0, "product_toggle": 0.9, "sum_toggle": 1.5, "vector_toggle": 5.0,
 }  # fmt: skip
 PROCESSOR_W, STATIC_W, TIME_S = 0.2, 1.6, 10.0
 RATES_PER_S = {
@@ -23,20 +23,21 @@ RATES_PER_S = {
     "acc_writes": 3e7,
     "ddr_read_bytes": 6e8, "ddr_write_bytes": 4e8, "weight_blocks": 1e5, "drained_rows": 1e5, "scalar_ops": 1e5,
     "operand_toggles": 4e9, "product_toggles": 1e11, "sum_toggles": 1e10, "vector_toggles": 8e9,
+    "processor_bytes": 1e7,
 }  # fmt: skip
 IDLE = "board powered, nothing started"
 SCOPE = "board_5v0: all of it"
 
 
 def counts(workload: int, repeat: int) -> tuple[dict[str, int], dict[str, int], float]:
-    """Return counters, activity and the processor's seconds of a run; repeats of a workload differ by 2 %."""
+    """Return counters, activity with the processor's bytes, and its seconds, of a run; repeats of a workload differ by 2 %."""
     drawn, near = np.random.default_rng([7, workload]), np.random.default_rng([8, workload, repeat])
     all_counts = dict.fromkeys(isa.COUNTER_NAMES, 0)
     for name, rate in RATES_PER_S.items():
         share = drawn.choice([0.02, 0.3, 1.0]) * drawn.uniform(0.7, 1.0) * near.uniform(0.98, 1.02)
         all_counts[name] = round(rate * TIME_S * share)
     activity = {name: all_counts.pop(name) for name in list(all_counts) if name not in isa.COUNTER_NAMES}
-    return all_counts, activity, TIME_S * drawn.uniform(0, 0.5)
+    return all_counts, activity, TIME_S * drawn.uniform(0.1, 0.5)
 
 
 def net_j(counters: dict[str, int], activity: dict[str, int], processor_s: float, picojoules: dict[str, float], g: int) -> float:
@@ -51,13 +52,15 @@ def net_j(counters: dict[str, int], activity: dict[str, int], processor_s: float
 
 
 def write_run(
-    path: Path, workload: int, repeat: int = 0, truth: str = "emulated", u95: float = 0.01, noise_j: float = 0.0, **changes
+    path: Path, workload: int, repeat: int = 0, truth: str = "emulated", u95: float = 0.01, noise_j: float = 0.0,
+    active: bool = True, **changes,
 ) -> Path:
     """Write a run's folder and return it.
 
     Args:
         u95: of net and gross energy, in joules.
         noise_j: added to both.
+        active: whether the board counts signal activity.
         changes: entries of run.json, or "net", "gross", "scope" of the energy; "without" names entries to leave out.
     """
     counters, activity, processor_s = counts(workload, repeat)
@@ -76,8 +79,7 @@ def write_run(
         "board": "sim", "config": dataclasses.asdict(config), "seed": repeat, "idle_definition": IDLE,
         "energy_assumptions": {"processor_time": dataclasses.asdict(ProcessorModel())},
         "result": {
-            "schema": 1, "time_s": TIME_S, "run_energy_j": energies, "counters": counters, "activity": activity,
-            "processor_s": processor_s,
+            "schema": 1, "time_s": TIME_S, "run_energy_j": energies, "counters": counters,
         },
     }  # fmt: skip
     record |= changes
@@ -85,6 +87,10 @@ def write_run(
         (record if name in record else record["result"]).pop(name)
     path.mkdir(parents=True)
     (path / "run.json").write_text(json.dumps(record))
+    moved = activity.pop("processor_bytes")
+    work = {"copied_bytes": moved, "register_accesses": round((processor_s - moved / 200e6) / 30e-6)}
+    line = {"counters": {"unit": counters}, "activity": {"unit": activity} if active else {}, "processor": work}
+    (path / "iterations.jsonl").write_text(json.dumps(line) + "\n")
     return path
 
 

@@ -87,11 +87,7 @@ def test_counters_alone(sweep):
 
 
 def test_runs_without_activity_take_the_counters(tmp_path):
-    path = write_sweep(tmp_path / "runs", repeats=1)
-    for file in path.rglob("run.json"):
-        record = json.loads(file.read_text())
-        record["result"]["activity"] = {}
-        file.write_text(json.dumps(record))
+    path = write_sweep(tmp_path / "runs", repeats=1, active=False)
     assert run_compare([path], None, None, None)["model"] == "counters"
     with pytest.raises(ComparisonError, match="does not count operand_toggles"):
         run_compare([path], "activity", None, None)
