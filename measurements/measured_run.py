@@ -9,7 +9,7 @@ from host.trace import Trace, Window, windows
 from measurements.alignment import Alignment, AlignmentError, align
 from measurements.arrivals import align_arrivals
 from measurements.calibration import Calibration, identity_of
-from measurements.joules import Joules, joules
+from measurements.joules import Joules, SensorEnergies
 from measurements.quantities import RunEnergies
 from measurements.series import NoEnergy
 
@@ -66,16 +66,20 @@ def measured(trace: Trace, calibrations: Sequence[Calibration] = ()) -> Measured
         except AlignmentError as error:
             aligned.append(None)
             missing.append(f"{record.url}: its values are stamped on arrival, its own clock cannot be used: {error}")
+    sources = []
+    for sensor, record in enumerate(trace.sensors):
+        try:
+            sources.append(SensorEnergies(trace, sensor, alignment=aligned[sensor], calibrations=own[sensor]))
+        except NoEnergy as error:
+            missing.append(f"{record.url}: {error}")
     found = []
     for window in worked:
         numbers = []
-        for sensor, record in enumerate(trace.sensors):
+        for source in sources:
             try:
-                numbers.append(
-                    joules(trace, window, sensor=sensor, idle=idle, alignment=aligned[sensor], calibrations=own[sensor])
-                )
+                numbers.append(source.joules(window, idle=idle))
             except NoEnergy as error:
-                missing.append(f"{record.url}, window {window.name!r} number {window.number}: {error}")
+                missing.append(f"{source.record.url}, window {window.name!r} number {window.number}: {error}")
         found.append(tuple(numbers))
     return Measured(trace, worked, tuple(found), tuple(missing))
 
