@@ -24,8 +24,8 @@ CALIBRATED, COUNTERS_ONLY, UNCALIBRATED, CONTROL = (
 )  # fmt: skip
 SAID = {
     "emulated": (
-        "What stood for truth is emulated: virtual rails of the simulated board, driven by counts that model 'activity' sees, too. "
-        "Two models by the same authors that agree say that fit and sensor path work; they say nothing about a board."
+        "What stood for truth is emulated: virtual rails of the simulated board, driven by counts that model 'activity' sees, "
+        "too. Two models by the same authors that agree say that fit and sensor path work; they say nothing about a board."
     ),
     "measured": "What stood for truth is measured, by the sensor and in the scope named here; it says nothing about other rails.",
 }
