@@ -41,6 +41,7 @@ KNOWN = {
     "measurements.signature_search.AlignmentError": FAILED,
     "measurements.quantities.LabelError": FAILED,
     "measurements.repeats.NotPooled": FAILED,
+    "measurements.report_parts.ReportError": FAILED,
     "measurements.series.NoEnergy": FAILED,
     "measurements.recompute.RecomputeError": FAILED,
 }
