@@ -14,6 +14,7 @@ from joulegrad import errors
 from joulegrad.cli_compare import compare
 from joulegrad.cli_measure import measure
 from joulegrad.cli_recompute import recompute
+from joulegrad.cli_report import report
 from joulegrad.cli_sensors import sensors_app
 from joulegrad.cli_sweep import bench_sweep
 from joulegrad.cli_trace import trace_app
@@ -160,6 +161,7 @@ def boards(as_json: JsonOption = False) -> None:
 
 app.command("measure")(measure)
 app.command("recompute")(recompute)
+app.command("report")(report)
 app.command("compare")(compare)
 bench_app.command("sweep")(bench_sweep)
 
