@@ -143,6 +143,7 @@ def _marks(scene: Scene):
 SCENES = {
     "1 kHz points": Scene(),
     "1 kHz points, by power alone": Scene(),
+    "1 kHz points, 511 chips, power alone": Scene(pattern=Pattern(9)),
     "1 kHz means of 1 ms": Scene(averaging_s=1e-3),
     "1 kHz points, values 0.8 s late": Scene(link_s=0.8),
     "1 kHz points, count instead of stamps": Scene(stamps="sequence"),

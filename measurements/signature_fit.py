@@ -75,9 +75,11 @@ def fit(
         averaging_s: each value is the mean over so much time before its stamp; 0 for points.
         fixed_rate: the axis is the host's own clock, only the shift is looked for.
     """
+    starts = np.array(starts_s)
     middles = np.array([start + signature.duration_s / 2 for start, signature in zip(starts_s, signatures, strict=True)])
-    shifts = np.array([signature.start_s - start for start, signature in zip(starts_s, signatures, strict=True)])
-    shift, stretch, middle = _line(middles, shifts, fixed_rate)
+    shift, stretch, middle = _line(starts, np.array([signature.start_s for signature in signatures]) - starts, fixed_rate)
+    # From here on the line is about the mean of the signatures' middles.
+    shift, middle = shift + stretch * (middles.mean() - middle), float(middles.mean())
     spacing = spacing_of(x_s)
     results: list[_Local] = []
     for divisor in (2, 8, np.inf):
@@ -91,7 +93,6 @@ def fit(
             corrections = np.array([result.shift_s for result in results])
             limit = [signature.chip_s / 2 for signature in signatures]
             more, turn, _ = _line(middles - middle, np.clip(corrections, np.negative(limit), limit), fixed_rate)
-            # The line is about middle 0 of `middles - middle`, which is the mean of the signatures' middles.
             shift, stretch = shift + more, stretch + turn
             if np.max(np.abs(corrections)) < SETTLED_S:
                 break

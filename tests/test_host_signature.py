@@ -58,6 +58,7 @@ def test_what_lies_in_front_and_runs_afterwards_is_not_touched():
         board.write(0, kernel.program.image())
         player = SignaturePlayer(board, base=kernel.program.ddr_bytes, busy_s=1e-4)
         player._run(BUSY)
+        assert not board.state.acc.any()
         assert np.array_equal(board.read(0, kernel.program.ddr_bytes), kernel.program.image())
         assert run_kernel(board, kernel).exact
 

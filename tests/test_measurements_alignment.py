@@ -44,6 +44,18 @@ def test_offset_and_rate_are_found_from_power_alone():
     assert all(o.error_s < 0.5e-3 for o in done)
 
 
+def test_the_rate_is_searched_where_a_long_signature_would_run_out_of_step():
+    """0.4 % of 10 s are two chips: without the rate the far end of the signature meets the wrong ones."""
+    done = outcome(Scene(pattern=Pattern(9, 0.0203), run_s=4.0), 0, power_alone=True)
+    assert done.error_s < 0.5e-3
+
+
+def test_load_steps_of_others_that_dwarf_the_signature_do_little():
+    done = [outcome(replace(SHORT, others_w=0.7), seed) for seed in range(8)]
+    found = [o.error_s for o in done if o.error_s is not None]  # a seed with such steps all over the signature is refused
+    assert len(found) >= 5 and max(found) < 0.5e-3
+
+
 def test_the_residual_bounds_the_error():
     done = [outcome(SHORT, seed) for seed in range(20)]
     assert np.mean([o.error_s <= o.residual_s for o in done]) >= 0.85
