@@ -50,6 +50,12 @@ def test_measurements_do_not_name_the_hidden_modules_either():
     assert not {file: found for file, found in named.items() if found}
 
 
+def test_measurements_open_no_sensor_and_import_nothing_by_name():
+    """A simulated sensor holds its own errors; what measures sees its readings in a trace only."""
+    ways = ("open_sensor", "import_module", "__import__", "Sampler")
+    assert not {path.name: way for path in MEASUREMENTS for way in ways if way in path.read_text()}
+
+
 def test_all_of_measurements_runs_without_them():
     code = "import importlib, sys\n" + "".join(
         f"importlib.import_module('measurements.{path.stem}')\n" for path in MEASUREMENTS if path.stem != "__init__"

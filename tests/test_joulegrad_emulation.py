@@ -136,6 +136,18 @@ def test_a_pilot_plans_windows_or_says_that_u_cannot_be_reached(tmp_path, reques
         assert found.net.verdict == "resolved" and found.net.u95 > requested * found.net.value
 
 
+def test_a_noisy_sensor_gets_as_many_and_as_long_windows_as_the_pilot_says(tmp_path):
+    with Emulation(tmp_path / TRACE, ("sim?noise=0.05",), CONFIG, {}, Plan(repeats=3, requested=0.03)) as run:
+        run.before()
+        run.run([[Stretch(0.1, {"processor_s": 0.05, "ddr_read_bytes": 0.4e8})]] * 10)
+        run.after()
+    told = run.replayed["replayed"]
+    assert run.planned["reachable"] and told["iterations_in_each"] >= run.planned["iterations"]
+    assert told["repeats"] == run.planned["repeats"]
+    assert told["repeats"] * told["runs_in_each"] > 2 * 3 * 10
+    assert sensed_run(read_trace(tmp_path / TRACE), 0).net.verdict == "resolved"
+
+
 def test_a_slow_sensor_gets_longer_windows(tmp_path):
     assert Plan().times(0.011) == 910 and Plan().times(0.5, 1.0) == 160
     with Emulation(tmp_path / TRACE, ("sim?refresh_s=1",), CONFIG, {}, Plan(repeats=2)) as run:
@@ -196,7 +208,7 @@ def leaks(folder) -> list[str]:
 
     content = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
     forms = {
-        name: [f"{value:.7g}".strip("-").encode(), struct.pack("<d", value), struct.pack(">d", value)]
+        name: [repr(abs(value)).split("e")[0][:-4].encode(), struct.pack("<d", value), struct.pack(">d", value)]
         for name, value in hidden_numbers().items()
     }
     seed = str(specimen.SEED).encode()
@@ -218,7 +230,8 @@ def test_run_folder_and_trace_hold_no_hidden_value(tmp_path):
         folder.update(replayed=run.replayed)
         assert len(hidden_numbers()) > 25
         assert not leaks(folder.path)
-        folder.update(leaked=specimen.board().efficiency["pl_1v0"])
-        assert leaks(folder.path) == ["efficiency pl_1v0"]
+        gain = specimen.instrument("board_5v0/power", run._sampler.sensors[0].channels[0].specification, 0).gain
+        folder.update(leaked={"efficiency": specimen.board().efficiency["pl_1v0"], "rounded": round(gain, 14)})
+        assert leaks(folder.path) == ["efficiency pl_1v0", "board_5v0/power gain"]
 
 
