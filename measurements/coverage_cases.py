@@ -141,7 +141,7 @@ def _load(kind: str, start_s: float, end_s: float, under_w: float, rng: np.rando
         bounds_s = start_s - rng.uniform(0, 1) * period_s + np.cumsum(halves_s)
         inside = (bounds_s > start_s) & (bounds_s < end_s)
         on = (np.arange(len(bounds_s)) % 2 == 0)[np.concatenate([np.flatnonzero(inside), [np.flatnonzero(inside)[-1] + 1]])]
-        watts = under_w + np.where(on, step_w, 0.05)
+        watts = under_w + np.where(on, step_w, 0.043)
         return np.concatenate([[start_s], bounds_s[inside], [end_s]]), watts, watts, 0
     return np.array([start_s, end_s]), np.array([under_w + step_w]), np.array([under_w + step_w]), 0
 

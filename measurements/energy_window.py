@@ -200,7 +200,8 @@ def _edge(series: Series, at_s: float, reach_s: float, at_start: bool) -> Edge:
     last = len(power_w) - 1
     low, high = int(np.clip(low, 0, last)), int(np.clip(high, 0, last))
     step_w = float(power_w[high] - power_w[low]) if at_start else float(power_w[low] - power_w[high])
-    around_w = power_w[max(low - 1, 0) : high + 2]
+    # Between two points the step may lie in either neighbour; a span or a difference of totals has it inside.
+    around_w = power_w[max(low - 1, 0) : high + 2] if series.kind == "point" else power_w[low : high + 1]
     missing_s = max(0.0, ends[0] - at_s) if at_start else max(0.0, at_s - ends[1])
     return Edge(step_w, float(np.ptp(around_w)), spacing_s, missing_s, float(power_w[high if at_start else low]))
 
