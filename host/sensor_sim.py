@@ -1,10 +1,10 @@
 """Sensor "sim": a power monitor on the virtual rails of the simulated board, on virtual time.
 
-    sim?refresh_s=0.0352&kind=average&noise=0.001&jitter_s=0.0001&quantum=0.003125&wrap=inf&seed=0
+    sim?refresh_s=0.0352&kind=average&noise=0.001&jitter_s=0.0001&quantum=0.003125&wrap=inf&seed=0&noise_seed=0
 
 The working process feeds it stretches of constant power (`Sampler.feed`); it samples them and errs like an instrument of its
 specification: gain, shunt, offset and time base are drawn in host/specimen.py, seed tells instruments apart and keys their
-noise. No real time passes: `read` returns what the fed stretches allow.
+noise, noise_seed tells recordings of one instrument apart. No real time passes: `read` returns what the fed stretches allow.
 
 kind: point (power at the stamp), average (mean over the refresh before it), accumulated (joules since the start, modulo wrap).
 noise (standard deviation) and quantum are in watts, of accumulated values in joules. jitter_s (standard deviation) moves a
@@ -56,6 +56,7 @@ class Driver(Sensor):
     def __init__(
         self, url: str, where: str = "", *, refresh_s: str = str(REFRESH_S), kind: str = "average", noise: str | None = None,
         jitter_s: str | None = None, quantum: str | None = None, wrap: str = "inf", seed: str = "0",
+        noise_seed: str = "0",
     ):  # fmt: skip
         super().__init__(url)
         if where:
@@ -72,9 +73,10 @@ class Driver(Sensor):
         if self._jitter_s > LARGEST_JITTER * self._refresh_s:
             most_s = LARGEST_JITTER * self._refresh_s
             raise ValueError(f"jitter_s {self._jitter_s:g}: at most {most_s:g} with this refresh_s, else stamps change order")
-        if not seed.isdecimal():
-            raise ValueError(f"seed {seed!r}: a number from 0")
-        self._number = int(seed)
+        for name, text in (("seed", seed), ("noise_seed", noise_seed)):
+            if not text.isdecimal():
+                raise ValueError(f"{name} {text!r}: a number from 0")
+        self._number, self._noise_seed = int(seed), int(noise_seed)
         self.channels = tuple(self._channel(rail) for rail in RAILS)
         self._changed = threading.Condition()
         self._open = False
@@ -85,7 +87,7 @@ class Driver(Sensor):
         self._gain = np.array([error.gain for error in errors])
         self._offset = np.array([error.offset for error in errors])
         self._time_base = errors[0].time_base
-        self._rng = np.random.default_rng([self._number, zlib.crc32(b"noise")])
+        self._rng = np.random.default_rng([self._number, zlib.crc32(b"noise"), *[self._noise_seed] * (self._noise_seed > 0)])
         self._phase_s = float(self._rng.uniform(0.0, self._refresh_s))
         self._taken = 0
         self._edges_s = np.zeros(1)

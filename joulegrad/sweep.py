@@ -13,6 +13,7 @@ import math
 import shutil
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ class Recorder:
             folder.append(self._line(unit, times))
             known = {"run": f"{planned.workload.name}/{planned.repeat}", "commit": folder.record["commit"],
                      "board": self.settings.board, "idle_definition": IDLE_DEFINITION}  # fmt: skip
-            with Emulation(path / TRACE, self.sensors, self.config, known, Plan(self.settings.windows)) as emulation:
+            with Emulation(path / TRACE, self._sensors(planned), self.config, known, Plan(self.settings.windows)) as emulation:
                 emulation.before()
                 emulation.iteration(stretches(drawn, times, self.model))
                 emulation.after()
@@ -170,6 +171,11 @@ class Recorder:
             result = recompute(path) | {"benchmark": "sweep", "workload": planned.workload.name, "run_dir": str(path)}
             folder.update(result=result, replayed=replayed)
         return result
+
+    def _sensors(self, planned: Planned) -> tuple[str, ...]:
+        """Return the sensors of a run: the same instruments as in all others, with noise of its own."""
+        seed = 1 + zlib.crc32(f"{planned.workload.name} {planned.seed}".encode())
+        return tuple(f"{url}{'&' if '?' in url else '?'}noise_seed={seed}" for url in self.sensors)
 
     def _record(self, planned: Planned, unit: Unit, times: int) -> dict:
         return {
@@ -188,7 +194,7 @@ class Recorder:
             "steps": 1,
             "units": times,
             "training_iterations": unit.iterations * times,
-            "sensors": list(self.sensors),
+            "sensors": list(self._sensors(planned)),
             "trace": TRACE,
             "idle_definition": IDLE_DEFINITION,
             "energy_assumptions": {

@@ -105,6 +105,15 @@ def test_noise_quantum_and_jitter_are_as_asked_and_come_from_the_seed():
     assert not np.array_equal(t_s[:9], read(url.replace("seed=4", "seed=5"), intervals((30.0, 1.0)))[1][:9])
 
 
+def test_a_recording_of_its_own_has_the_same_instrument_and_other_noise():
+    url = "sim?kind=point&refresh_s=0.01&noise=0.002&quantum=0&seed=4"
+    ones = [read(url + more, intervals((30.0, 1.0)))[2][:, 0] for more in ("", "&noise_seed=0", "&noise_seed=1", "&noise_seed=2")]
+    assert np.array_equal(ones[0], ones[1]) and not np.array_equal(ones[2][:99], ones[3][:99])
+    assert np.ptp([one.mean() for one in ones]) < 6 * 0.002 / math.sqrt(len(ones[0]) / 2)
+    errs = [read(f"sim?seed={seed}&{EXACT}", intervals((2.0, 1.0)))[2][:, 0].mean() for seed in (4, 5)]
+    assert abs(errs[0] - errs[1]) > 10 * np.ptp([one.mean() for one in ones])
+
+
 def test_what_it_says_of_itself():
     with open_sensor("sim") as sensor:
         assert sensor.clock == "virtual" and sensor.label == "emulated" and sensor.period_s is None

@@ -162,6 +162,15 @@ def test_a_core_at_rest_has_time_and_no_counts(swept):
     assert net["verdict"] == "not resolved" and abs(net["value"]) < net["u95"]
 
 
+def test_repeats_are_read_by_one_instrument_with_noise_of_their_own(tmp_path):
+    settings = SweepSettings(config="tiny", repeats=2, windows=2, out=tmp_path, families=("idle",))
+    planned = [one for one in plan(settings) if one.workload.name == "idle_poll"]
+    units = [one.workload.simulate(TINY, one.seed) for one in planned]
+    results = record(Recorder(settings, TINY, ("sim",), MODEL, load_table(), tmp_path), planned, units, Screen(as_json=True))
+    one, other = (result["run_energy_j"]["emulated"]["net"] for result in results)
+    assert 0 < abs(one["value"] - other["value"]) < one["u95"]
+
+
 def test_a_control_says_that_it_is_one(swept):
     kept = read_record(swept["control"] / "forward_quiet" / "0")
     true = read_record(swept["sweep"] / "forward_quiet" / "0")
