@@ -24,6 +24,7 @@ from measurements.coverage import (
     LOCKED_ABOVE,
     MINIMUM_S,
     REQUESTED,
+    STUCK_REFRESHES,
     Coverage,
     Lock,
     coverage_of,
@@ -227,6 +228,7 @@ class SensorEnergies:
         net, budget_net, notes = None, None, [] if found else [f"no net energy: {why}" for why in idle_reasons]
         if found is not None:
             budget_net = combined([*sources, *idle_sources(record, found, time_s, told)])
+            idle_reasons += _frozen(parts, found)
             net = _quantity(gross_j - found.total_w * time_s, budget_net, reasons + idle_reasons, scope)
         notes += warnings_of(trace, record, parts, covers, found, budget_net, window)
         return Joules(
@@ -318,6 +320,15 @@ def _stuck(covers: list[Coverage]) -> list[str]:
         return [f"stuck: rail {cover.rail} did not change for {cover.stuck_s:.3g} s although it does at every refresh else"
                 for cover in stuck]  # fmt: skip
     return []
+
+
+def _frozen(parts: list[WindowEnergy], found: IdlePower) -> list[str]:
+    """Return an alarm where no rail showed any difference between idle and the run, not by one bit."""
+    for i, part in enumerate(parts):
+        seen_w = np.concatenate([part.inside_w, *(group[i].inside_w for group in found.parts)])
+        if len(seen_w) < STUCK_REFRESHES or np.any(seen_w != seen_w[0]):
+            return []
+    return ["stuck: no value ever changed, neither in idle nor in the run: stale readings, or the load is not on these rails"]
 
 
 def _phase_sources(parts: list[WindowEnergy], lock: Lock) -> list[Source]:

@@ -100,6 +100,16 @@ def test_a_value_that_stands_still_while_the_load_changes_raises_the_alarm():
     assert found.coverage["board"].stuck_s == pytest.approx(10.0, abs=0.05)
 
 
+@pytest.mark.fault(8)
+def test_readings_that_are_the_same_in_idle_and_in_the_run_say_nothing_of_net():
+    t_s = np.arange(-0.5, 70.5, 0.01)
+    for stale_w, verdict in ((0 * t_s + 1.6, "invalid: stuck: no value ever changed"), (made.step_load(t_s), "resolved")):
+        trace = made.trace(made.record(made.power(limits=Specification(0.001, quantum=0.1)), t_s, stale_w))
+        found = joules(trace, made.of(trace), idle=made.idle(trace))
+        assert found.net.verdict.startswith(verdict)
+        assert found.gross.verdict == "resolved"
+
+
 def test_a_steady_load_is_not_stuck():
     rng = np.random.default_rng(5)
     t_s = np.arange(-0.5, 70.5, 0.01)
