@@ -62,6 +62,14 @@ def test_every_folder_has_a_map_that_names_its_files(folder):
     assert not missing, f"{folder}/README.md does not name {missing}"
 
 
+def test_every_fault_that_a_sampler_must_survive_has_its_test():
+    listed = {int(number) for number in re.findall(r"^\| (\d+) \|", (ROOT / "tests" / "faults.md").read_text(), re.MULTILINE)}
+    tests = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    marked = {int(number) for number in re.findall(r"mark\.fault\((\d+)\)", tests)}
+    assert listed == set(range(1, 41))
+    assert not listed - marked, f"faults {sorted(listed - marked)} have no test"
+
+
 def test_no_machine_paths_in_the_product():
     pattern = re.compile(r"/(?:wor" + r"k|roo" + r"t|hom" + r"e)/\w")
     suffixes = (".py", ".sv", ".md", ".cpp", ".json")
