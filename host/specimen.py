@@ -36,14 +36,15 @@ def board(seed: int = SEED, spread: Spread | None = None) -> Character:
         return {name: float(rng.uniform(*limits)) for name in names}
 
     node, static, efficiency = each(NODES, spread.node), each(SUPPLIED, spread.static), each(SUPPLIED, spread.efficiency)
-    other, leakage, room, drift, rise, time = (
+    loss = each(SUPPLIED, spread.loss_per_w)
+    other, glitches, leakage, room, drift, rise, time = (
         float(rng.uniform(*limits))
         for limits in (
-            spread.static, spread.leakage_per_k, spread.ambient_c, spread.ambient_drift_k_per_s, spread.thermal_k_per_w,
-            spread.thermal_s,
+            spread.static, spread.glitches, spread.leakage_per_k, spread.ambient_c, spread.ambient_drift_k_per_s,
+            spread.thermal_k_per_w, spread.thermal_s,
         )
     )  # fmt: skip
-    return Character(node, static, other, efficiency, leakage, room, drift, rise, time)
+    return Character(node, static, other, efficiency, loss, glitches, leakage, room, drift, rise, time)
 
 
 def instrument(channel: str, specification: Specification, number: int, seed: int = SEED) -> InstrumentErrors:

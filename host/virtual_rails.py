@@ -2,7 +2,8 @@
 
 A node's counts times its energy load a rail; a converter with losses feeds every rail from the board's 5 V input, and what
 leaks grows with the die's temperature. The rails know what counters do not: how many bits really changed. Equal counters
-with quiet data (zeros, repeated pixels) draw less here, so an energy model fitted to counters alone has something to miss.
+with quiet data (zeros, repeated pixels) draw less here, so an energy model fitted to counters alone has something to miss;
+glitches and the resistance of converters, which grow faster than the counts, leave something to miss to every linear model.
 
 The levels below are an assumption, not a measurement. One specimen of the board differs from them within the stated
 spread; how, is drawn in host/specimen.py, and only a sensor's readings tell. Every joule from here is "emulated".
@@ -103,7 +104,9 @@ class Spread:
 
     Attributes:
         node, static: factor on a node's energy and on a rail's idle power, for each on its own.
-        efficiency: of each converter.
+        efficiency, loss_per_w: of each converter: load P takes P / efficiency + loss_per_w * P^2 from the input.
+        glitches: of the multipliers: a product bit costs more by this share at the rate of a full array on random operands than
+            at a rate near 0, in proportion between; the level of NODES holds at the full rate.
         leakage_per_k: relative growth of the idle power of pl_1v0 and ps_1v0 per kelvin.
         ambient_c, ambient_drift_k_per_s: temperature of the room at virtual time 0, and its drift.
         thermal_k_per_w, thermal_s: die above room per watt at the board's input, and how fast it gets there.
@@ -112,6 +115,8 @@ class Spread:
     node: tuple[float, float] = (0.75, 1.25)
     static: tuple[float, float] = (0.85, 1.15)
     efficiency: tuple[float, float] = (0.85, 0.91)
+    loss_per_w: tuple[float, float] = (0.02, 0.10)
+    glitches: tuple[float, float] = (0.05, 0.25)
     leakage_per_k: tuple[float, float] = (0.002, 0.01)
     ambient_c: tuple[float, float] = (20.0, 28.0)
     ambient_drift_k_per_s: tuple[float, float] = (-0.003, 0.003)
@@ -119,6 +124,7 @@ class Spread:
     thermal_s: tuple[float, float] = (15.0, 40.0)
 
 
+GLITCHING = "product_toggles"
 LEAKING = ("pl_1v0", "ps_1v0")
 REFERENCE_C = 42.0
 """Die temperature at which the levels hold: a room of 24 degrees and 11 kelvin per watt at 1.6 W."""
@@ -132,6 +138,8 @@ class Character:
     static: dict[str, float]
     other: float
     efficiency: dict[str, float]
+    loss_per_w: dict[str, float]
+    glitches: float
     leakage_per_k: float
     ambient_c: float
     ambient_drift_k_per_s: float
@@ -221,6 +229,8 @@ class VirtualRails:
                 raise UnknownActivity(f"virtual rails have no node {name!r}: there are {', '.join(NODES)}")
             node = NODES[name]
             joules = node.watts / node.rate_per_s * (self.g / REFERENCE_G if node.by_side else 1.0) * self._character.node[name]
+            if name == GLITCHING:
+                joules *= 1 + self._character.glitches * (count / duration_s / node.rate_per_s - 1)
             load_w[node.rail] += count * joules * self._levels.efficiency / duration_s
         return load_w
 
@@ -231,7 +241,7 @@ class VirtualRails:
         for rail in SUPPLIED:
             static_w = levels.static_w[rail] * levels.efficiency * character.static[rail]
             power_w[rail] = load_w[rail] + static_w * (leakage if rail in LEAKING else 1.0)
-            power_w[BOARD] += power_w[rail] / character.efficiency[rail]
+            power_w[BOARD] += power_w[rail] / character.efficiency[rail] + character.loss_per_w[rail] * power_w[rail] ** 2
         return power_w
 
     def _room_c(self) -> float:

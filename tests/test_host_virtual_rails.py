@@ -24,8 +24,10 @@ from host.virtual_rails import (
 
 SECOND = 100_000_000
 NOMINAL = Character(
-    dict.fromkeys(NODES, 1.0), dict.fromkeys(SUPPLIED, 1.0), 1.0, dict.fromkeys(SUPPLIED, 0.88), 0.0, 24.0, 0.0, 11.0, 30.0
-)
+    node=dict.fromkeys(NODES, 1.0), static=dict.fromkeys(SUPPLIED, 1.0), other=1.0, efficiency=dict.fromkeys(SUPPLIED, 0.88),
+    loss_per_w=dict.fromkeys(SUPPLIED, 0.0), glitches=0.0, leakage_per_k=0.0, ambient_c=24.0, ambient_drift_k_per_s=0.0,
+    thermal_k_per_w=11.0, thermal_s=30.0,
+)  # fmt: skip
 FULL_ARRAY = {
     "operand_toggles": 64 * SECOND, "product_toggles": 1904 * SECOND, "sum_toggles": 265 * SECOND, "spad_words": SECOND,
     "busy_cycles": SECOND,
@@ -71,6 +73,21 @@ def test_the_board_is_the_sum_behind_its_converters():
     character = dataclasses.replace(NOMINAL, efficiency={"ddr_1v5": 0.85, "pl_1v0": 0.9, "ps_1v0": 0.87}, other=1.1)
     spent = energy_j(VirtualRails(16, character), 1.0, FULL_ARRAY)
     assert spent[BOARD] == pytest.approx(0.7 * 1.1 + spent["ddr_1v5"] / 0.85 + spent["pl_1v0"] / 0.9 + spent["ps_1v0"] / 0.87)
+
+
+def test_a_converter_loses_more_than_in_proportion():
+    character = dataclasses.replace(NOMINAL, loss_per_w={"ddr_1v5": 0.0, "pl_1v0": 0.1, "ps_1v0": 0.0})
+    plain, lossy = (energy_j(VirtualRails(16, each), 1.0, FULL_ARRAY) for each in (NOMINAL, character))
+    assert lossy["pl_1v0"] == plain["pl_1v0"]
+    assert lossy[BOARD] - plain[BOARD] == pytest.approx(0.1 * plain["pl_1v0"] ** 2, rel=1e-9)
+
+
+def test_glitches_make_a_product_bit_dearer_at_a_higher_rate_and_the_level_holds_at_the_full_one():
+    character = dataclasses.replace(NOMINAL, glitches=0.2)
+    idle_j = energy_j(VirtualRails(16, NOMINAL), 1.0)[BOARD]
+    for share, factor in ((1.0, 1.0), (0.5, 0.9), (0.001, 0.8002)):
+        counts = {"product_toggles": share * 1904 * SECOND}
+        assert energy_j(VirtualRails(16, character), 1.0, counts)[BOARD] - idle_j == pytest.approx(0.2 * share * factor, rel=1e-6)
 
 
 def test_quiet_data_draw_less_at_equal_counters():
@@ -138,10 +155,10 @@ def test_unknown_nodes_and_time_that_stands_still_are_refused():
 def test_every_specimen_lies_within_the_spread_and_they_differ():
     spread, boards = Spread(), [specimen.board(seed) for seed in range(50)]
     for board in boards:
-        for name in ("node", "static", "efficiency"):
+        for name in ("node", "static", "efficiency", "loss_per_w"):
             low, high = getattr(spread, name)
             assert all(low <= value <= high for value in getattr(board, name).values())
-        for name in ("leakage_per_k", "ambient_c", "ambient_drift_k_per_s", "thermal_k_per_w", "thermal_s"):
+        for name in ("glitches", "leakage_per_k", "ambient_c", "ambient_drift_k_per_s", "thermal_k_per_w", "thermal_s"):
             low, high = getattr(spread, name)
             assert low <= getattr(board, name) <= high
     assert len({board.node["product_toggles"] for board in boards}) == 50
