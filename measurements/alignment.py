@@ -267,7 +267,7 @@ def _alignment(
         if delay.min() < -(EARLY_S + residual_s):
             raise AlignmentError(f"by the signatures a value would have arrived {-delay.min():.4f} s before it was taken: the "
                                  "match is wrong; record the signatures again with nothing else at work")
-    return Alignment(final_offset, final_rate, residual_s, basis, "signatures", u_rate, details)
+    return Alignment(float(final_offset), float(final_rate), residual_s, basis, "signatures", u_rate, details)
 
 
 def _limit(u_s: float, dof: int) -> float:

@@ -92,12 +92,14 @@ def search(
         AlignmentError: one is missing, drowns in noise, or fits two places.
     """
     found = [_candidates(x_s, power_w, signature, reach_s, reach_rate) for signature in signatures]
-    tolerance = [2 * _rate_step(signature) for signature in signatures]
+    # A place is good to a step of its grid, which is never above a chip.
+    grid = max(signature.chip_s for signature in signatures) / (signatures[-1].start_s - signatures[0].start_s)
+    tolerance = [2 * _rate_step(signature) + grid for signature in signatures]
     sets = []
     for places in itertools.product(*found):
         rate = _rate(signatures, places)
         alike = all(abs(place.stretch - rate) <= limit for place, limit in zip(places, tolerance, strict=True))
-        if alike and abs(rate) <= 1.2 * reach_rate + 1e-4:
+        if alike and abs(rate) <= 1.2 * reach_rate + grid:
             sets.append((sum(p.score for p in places), places))
     if not sets:
         raise AlignmentError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from typing import Any
 
@@ -30,7 +31,7 @@ def warnings_of(
     """Return what a reader should know, one sentence each."""
     said = []
     for part, cover in zip(parts, covers, strict=True):
-        said += _rail_warnings(record, part, cover)
+        said += _rail_warnings(record, part, cover) + _calibration_notes(trace, part)
     said += _idle_warnings(idle, budget_net)
     said += _load_warnings(trace, record, window)
     if trace.damaged_blocks:
@@ -57,6 +58,21 @@ def _rail_warnings(record: SensorRecord, part: WindowEnergy, cover: Coverage) ->
     apart = tree.disagreement(record, series.rail)
     if apart > DISAGREE:
         said.append(f"rail {cover.rail}: volts times amperes and watts differ by {apart:.0%}, {series.channels[0].name} is used")
+    return said
+
+
+def _calibration_notes(trace: Trace, part: WindowEnergy) -> list[str]:
+    """Return by what a rail was calibrated and how old that was when the trace began, and whether it reaches so far."""
+    made = part.series.calibration
+    if made is None:
+        return []
+    began_s = trace.provenance.get("clocks", {}).get("wall_unix_s")
+    began = None if began_s is None else datetime.datetime.fromtimestamp(began_s, datetime.timezone.utc)
+    said = [f"rail {part.series.rail} is {made.described(began)}"]
+    reading_w = (part.power_w - made.offset_w) / made.gain
+    if not made.covers(reading_w):
+        said.append(f"rail {part.series.rail} reads {reading_w:.4g} W, but was calibrated from {made.low_w:.4g} to "
+                    f"{made.high_w:.4g} W: calibrate with loads around the power that is measured")  # fmt: skip
     return said
 
 

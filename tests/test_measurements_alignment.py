@@ -162,6 +162,17 @@ def test_a_meter_without_stamps_or_count_gets_its_typical_delay():
     assert -found.offset_s == pytest.approx(float(np.median(delay_s)), abs=1e-3)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_slow_meter_stamped_by_the_host_is_found_on_the_host_clock(seed):
+    """As the simulated board's sensor: no clock of its own, a grid of two places per chip."""
+    scene = Scene(refresh_s=0.0352, averaging_s=0.0352, fast=0.0, ahead_s=0.0, white_w=0.005)
+    trace, host_s = make(scene, seed)
+    record = trace.sensors[0]
+    stamped = replace(record, readings=replace(record.readings, t_s=host_s, device_t_s=np.full(len(host_s), np.nan)))
+    found = align(replace(trace, sensors=(stamped,)))
+    assert found.basis == "arrival" and abs(found.offset_s) <= found.residual_s < 2e-3
+
+
 def test_volts_and_amperes_do_where_there_are_no_watts():
     trace, host_s = make(SHORT, 6)
     record = trace.sensors[0]

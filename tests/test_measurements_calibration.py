@@ -224,6 +224,18 @@ def test_joules_have_the_calibrations_uncertainty_instead_of_the_shunts():
         joules(trace, window, calibrations=[made(sensor={"serial": "C3"})])
 
 
+def test_joules_say_how_old_the_calibration_was_and_whether_it_reaches_so_far():
+    trace = recorded([3.0], seconds=20.0)
+    began_s = (DATE + datetime.timedelta(days=31)).timestamp()
+    trace = replace(trace, provenance={"clocks": {"wall_unix_s": began_s}})
+    [window] = windows(trace, WINDOW)
+    said = joules(trace, window, calibrations=[made()]).warnings
+    assert any(note.startswith("rail 5V is calibrated 2026-03-01 (31 days old): gain 0.9") for note in said)
+    assert not any("calibrated from" in note for note in said)
+    far = joules(trace, window, calibrations=[made(low_w=0.0, high_w=1.0)]).warnings
+    assert any("W, but was calibrated from 0 to 1 W: calibrate with loads around" in note for note in far)
+
+
 def test_energies_follow_gain_and_offset_with_their_covariance():
     found = made(gain=2.0, offset_w=0.5, u_gain=0.02, u_offset_w=0.03, covariance=-0.0005)
     assert found.power_w(3.0) == 6.5 and found.energy_j(30.0, 10.0) == 65.0
