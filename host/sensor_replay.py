@@ -180,6 +180,7 @@ class Driver(Sensor):
             raise SensorError(
                 f"the first line of {self._file} is {','.join(names)[:120]!r}: it is t_s and then columns named like "
                 f"'12V/power [W]', units {', '.join(UNITS)}"
+                + ("; what `joulegrad trace export` made is replayed from its trace" if "width_s" in names else "")
             )
         source = f"recorded in {self._file.name}" + (
             "" if self._limits["gain"] is not None else ", accuracy not stated: gain_limit="
