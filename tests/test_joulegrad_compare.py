@@ -155,8 +155,9 @@ def test_too_few_workloads(tmp_path):
     assert code == 1 and "at least 3 are needed" in json.loads(out)["error"]
 
 
-def test_a_run_named_twice_counts_once(sweep):
-    assert len(load_runs([sweep, sweep, sweep / "workload0" / "0"])) == 54
+def test_a_run_named_twice_counts_once(sweep, monkeypatch):
+    monkeypatch.chdir(sweep.parent)
+    assert len(load_runs([sweep, sweep.name, sweep / "workload0" / "0", "runs/workload1/1"])) == 54
 
 
 @pytest.fixture(scope="module")

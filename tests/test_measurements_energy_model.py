@@ -11,6 +11,8 @@ from hw import isa
 from hw.config import load_config
 from measurements import energy_model
 from measurements.energy_model import SHARES, EnergyTableError, energy_shares, load_table, time_shares
+from measurements.processor_time import ProcessorWork
+from measurements.run_energy import EnergyMeter
 
 COUNTERS = {name: 1000 + 7 * i for i, name in enumerate(isa.COUNTER_NAMES)}
 
@@ -133,3 +135,14 @@ def test_a_faulty_table_is_refused_by_name(tmp_path, change, says):
 def test_no_table(tmp_path):
     with pytest.raises(EnergyTableError, match="no energy table"):
         load_table(tmp_path / "absent.json")
+
+
+def test_rest_is_idle_time_and_costs_idle_power_alone():
+    config, table = load_config("z7020"), load_table()
+    seconds = time_shares(COUNTERS, config, 1e-3, 0.5)
+    assert seconds.total == pytest.approx(COUNTERS["cycles"] / config.clk_hz + 1e-3 + 0.5)
+    assert seconds.idle - time_shares(COUNTERS, config, 1e-3).idle == pytest.approx(0.5)
+    meter = EnergyMeter(config, table)
+    resting = meter.add(dict.fromkeys(isa.COUNTER_NAMES, 0), {}, ProcessorWork(), rest_s=2.0)
+    assert (resting.time_s, resting.energy_j.net) == (2.0, 0.0) and resting.energy_j.idle == pytest.approx(2 * table.board_idle_w)
+    assert meter.add(dict.fromkeys(isa.COUNTER_NAMES, 0), {}, ProcessorWork()) is None
