@@ -1,14 +1,16 @@
-"""The README's program for a network of one's own runs as it stands, and the names to import are there, lazily."""
+"""The README's programs run as they stand, and the names to import are there, lazily."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hwmon_tree import HwmonTree
 from torch import nn
 
 import joulegrad
@@ -16,8 +18,21 @@ import joulegrad
 ROOT = Path(__file__).parents[1]
 
 
+def programs() -> list[str]:
+    """Return the README's Python programs: the measurement, then the network."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readme_example_measures(tmp_path, monkeypatch, capsys):
+    """With a monitor in files instead of rapl and less idle, so that it takes a second."""
+    code = programs()[0].replace('"rapl", idle=10', f"{HwmonTree(tmp_path / 'sys').url()!r}, idle=0.2")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"train": lambda: time.sleep(0.2)})
+    assert capsys.readouterr().out.startswith("Quantity(value=")
+
+
 def test_the_readme_example_trains_bit_exactly_on_the_simulated_board():
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    code = programs()[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     *iterations, evaluation = done.stdout.splitlines()
