@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.run_folder import RECORD, RunFolderError, read_iterations, read_record
-from hw.config import Config, ConfigError
+from hw.config import Config
 from measurements.energy_model import PROCESSOR_BYTES, PROCESSOR_S
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
 from measurements.quantities import LABELS, Quantity
@@ -101,6 +101,8 @@ def load_run(path: Path | str) -> Observation:
     try:
         truth = _truth(path, result["run_energy_j"])
         energies = result["run_energy_j"][truth]
+        if energies["net"] is None:
+            raise ComparisonError(f"run {path} cannot be compared: it has no energy above idle, since no idle power was taken")
         net, gross = Quantity(**energies["net"]), Quantity(**energies["gross"])
         processor = record["energy_assumptions"]["processor_time"]
         activity, processor_s, processor_bytes = _work(path, ProcessorModel(**processor))
@@ -121,7 +123,9 @@ def load_run(path: Path | str) -> Observation:
             processor=processor,
             control=record.get("control") or "",
         )  # fmt: skip
-    except (KeyError, TypeError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ComparisonError):
+            raise
         raise ComparisonError(f"run {path} cannot be compared: run.json lacks or garbles {error}") from None
     for name, quantity in {"net": net, "gross": gross}.items():
         if quantity.u95 is None:

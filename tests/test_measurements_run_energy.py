@@ -100,8 +100,8 @@ def test_labels_cannot_be_lost_or_invented():
     q = invalid(1.0, "no reason", "all")
     with pytest.raises(LabelError, match="guessed"):
         RunEnergies(1, 1, 1.0, {"guessed": q}, {"guessed": q})
-    with pytest.raises(LabelError, match="both"):
-        RunEnergies(1, 1, 1.0, {"emulated": q}, {})
+    with pytest.raises(LabelError, match="net energies are"):
+        RunEnergies(1, 1, 1.0, {}, {"emulated": q})
 
 
 @pytest.mark.parametrize(
