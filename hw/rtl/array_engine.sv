@@ -9,8 +9,9 @@
 // handshake only. Throughput: one slot per cycle. Golden: hw/golden_array.py execute_array().
 
 module array_engine import joulegrad_pkg::*; #(
-  parameter  int unsigned G      = 16,  // side of the array
-  localparam int unsigned IndexW = $clog2(G)
+  parameter  int unsigned G            = 16,    // side of the array
+  parameter  bit          PackProducts = 1'b1,  // see mac_pair
+  localparam int unsigned IndexW       = $clog2(G)
 ) (
   input  logic            clk_i,
   input  logic            rst_ni,
@@ -218,7 +219,8 @@ module array_engine import joulegrad_pkg::*; #(
   end
 
   mac_array #(
-    .G(G)
+    .G           (G),
+    .PackProducts(PackProducts)
   ) u_mac_array (
     .clk_i,
     .rst_ni,

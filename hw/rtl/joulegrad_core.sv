@@ -18,6 +18,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
   parameter  int unsigned BlockWords   = 64,
   parameter  int unsigned AxiBits      = 64,
   parameter  logic [31:0] ConfigHash   = 32'd0,
+  parameter  bit          PackProducts = 1'b1,  // two products per multiplier, see mac_pair
   localparam int unsigned WideBits     = 8 * G,
   localparam int unsigned AccBits      = 32 * G,
   localparam int unsigned MemBits      = WideBits > 64 ? WideBits : 64,
@@ -475,7 +476,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .m1_axi_bresp_i
   );
 
-  array_engine #(.G(G)) u_array (
+  array_engine #(.G(G), .PackProducts(PackProducts)) u_array (
     .clk_i,
     .rst_ni       (compute_rst_n),
     .start_valid_i(start_valid[EngineArray]),

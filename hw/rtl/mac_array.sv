@@ -1,4 +1,4 @@
-// G x G multiply-accumulate array with two dataflows, two int8 products per DSP.
+// G x G multiply-accumulate array with two dataflows; PackProducts: two int8 products per DSP.
 //
 //   weight-stationary:  acc_data_o[c] = sum over r of row_i[r] * working[r][c]      one vector per cycle
 //   output-stationary:  pe[r][c] += row_i[r] * col_i[c]; after the slot with last_i the rows of pe leave
@@ -11,8 +11,9 @@
 // Golden: hw/golden_array.py.
 
 module mac_array #(
-  parameter  int unsigned G    = 16,  // side, a multiple of 4
-  localparam int unsigned RowW = $clog2(G)
+  parameter  int unsigned G            = 16,    // side, a multiple of 4
+  parameter  bit          PackProducts = 1'b1,  // see mac_pair
+  localparam int unsigned RowW         = $clog2(G)
 ) (
   input  logic            clk_i,
   input  logic            rst_ni,
@@ -88,7 +89,7 @@ module mac_array #(
 
   for (genvar r = 0; r < G; r++) begin : gen_rows
     for (genvar c = 0; c < G; c += 2) begin : gen_pairs
-      mac_pair u_pair (
+      mac_pair #(.PackProducts(PackProducts)) u_pair (
         .clk_i,
         .en_i(operand_q.mul),
         .a1_i(working_q[r][c+1]),

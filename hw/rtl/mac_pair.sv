@@ -5,11 +5,14 @@
 // One 25 x 18 product (a1 * 2^16 + a0) * b holds both; a negative lower product would borrow from the
 // upper one. The constant 2^15, added behind the multiplier, keeps the lower half from ever being
 // negative (|a0 * b| <= 2^14), so the upper half is exact; its top bit is inverted to take it out again.
-// Pre-adder, multiplier, adder and result register are those of the DSP.
+// Pre-adder, multiplier, adder and result register are those of the DSP. With PackProducts 0 there are two
+// products of 8 x 8 bits instead, for parts whose multipliers are 18 x 18; the results are the same.
 //
 // Latency 1 cycle, throughput 1 pair per cycle. Golden: the products.
 
-module mac_pair (
+module mac_pair #(
+  parameter bit PackProducts = 1'b1  // both in one multiplier of 25 x 18
+) (
   input  logic               clk_i,
   input  logic               en_i,
   input  logic signed [7:0]  a1_i,
@@ -19,16 +22,25 @@ module mac_pair (
   output logic signed [15:0] p0_o
 );
 
-  logic signed [24:0] pair;
-  logic signed [31:0] products_q;
+  if (PackProducts) begin : gen_packed
+    logic signed [24:0] pair;
+    logic signed [31:0] products_q;
 
-  assign pair = {a1_i[7], a1_i, 16'b0} + 25'(a0_i);
+    assign pair = {a1_i[7], a1_i, 16'b0} + 25'(a0_i);
 
-  always_ff @(posedge clk_i) begin
-    if (en_i) products_q <= 32'(pair) * 32'(b_i) + 32'sh8000;
+    always_ff @(posedge clk_i) begin
+      if (en_i) products_q <= 32'(pair) * 32'(b_i) + 32'sh8000;
+    end
+
+    assign p1_o = products_q[31:16];
+    assign p0_o = {~products_q[15], products_q[14:0]};
+  end else begin : gen_apart
+    always_ff @(posedge clk_i) begin
+      if (en_i) begin
+        p1_o <= 16'(a1_i) * 16'(b_i);
+        p0_o <= 16'(a0_i) * 16'(b_i);
+      end
+    end
   end
-
-  assign p1_o = products_q[31:16];
-  assign p0_o = {~products_q[15], products_q[14:0]};
 
 endmodule

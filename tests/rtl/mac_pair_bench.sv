@@ -2,7 +2,9 @@
 // rest of a1, a0 and the number of b count. b is -128 to 127 in steps of 17, and -8 to 7. Products are
 // compared with SystemVerilog's own a cycle later; while en_i is off they must stay.
 
-module mac_pair_bench (
+module mac_pair_bench #(
+  parameter bit PackProducts = 1'b1
+) (
   input  logic        clk_i,
   input  logic        rst_ni,
   input  logic        en_i,
@@ -25,7 +27,7 @@ module mac_pair_bench (
 
     assign a1_q = {a1_high_q, 5'(i)};
 
-    mac_pair u_pair (
+    mac_pair #(.PackProducts(PackProducts)) u_pair (
       .clk_i,
       .en_i,
       .a1_i({a1_high, 5'(i)}),
