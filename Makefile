@@ -11,7 +11,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test lint synthesis benchmark clean
+.PHONY: bench test lint synthesis benchmark browser-test clean
 
 bench: $(VENV)/.run
 	$(VENV)/bin/joulegrad bench digits $(BENCH_ARGS)
@@ -19,6 +19,10 @@ bench: $(VENV)/.run
 test: $(VENV)/.test
 	@case '$(CURDIR)' in *' '*) echo "the RTL tests need a checkout path without spaces (make bench does not): $(CURDIR)" >&2; exit 1;; esac
 	$(PY) -m pytest -n 2 $(TEST_ARGS)
+
+# Pages of joulegrad report in headless Chromium, which Debian has as chromium and chromium-driver; not part of test.
+browser-test: $(VENV)/.browser
+	$(PY) tests/browser_report.py $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
@@ -42,6 +46,10 @@ $(VENV)/.run: setup.cfg pyproject.toml constraints.txt | $(PY)
 
 $(VENV)/.test: $(VENV)/.run
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,parquet,nvml,meters]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.test
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[browser]'
 	@touch $@
 
 clean:

@@ -92,9 +92,10 @@ def _over_runs(runs: list[ReportedRun], not_detailed: int, held: int) -> Section
     figures, missing = truth_figures(runs)
     accuracy = accuracy_figure(runs)
     parts += [overview(runs), *([accuracy] if accuracy else []), *figures]
-    if accuracy is None:
+    counted = any(run.counted for run in runs)
+    if accuracy is None and counted:
         missing.append("No run has both a test accuracy and an energy.")
-    if not figures:
+    if not figures and counted:
         missing.append("No run has both a simulated and a sensed energy.")
     incomplete = [run for run in runs if not run.result]
     missing += [f"{run.name}: {run.missing[0]}" for run in incomplete[:20] if run.missing]
@@ -135,11 +136,9 @@ def _budgets(run: ReportedRun, key: str) -> list[Figure | None]:
 
 def _trust(run: ReportedRun) -> list[Table | None]:
     """Return the tables without which a number cannot be trusted."""
-    every = [one for found in run.measured.joules for one in found] if run.measured else [
-        one for sensed in run.sensed for one in sensed.repeats]  # fmt: skip
     found: list[Table | None] = [tables.window_table(run)]
-    if every:
-        found += [tables.coverage_table(every), tables.idle_table(every)]
+    if run.every:
+        found += [tables.coverage_table(run.every), tables.idle_table(run.every)]
     if run.trace is not None:
         found += [tables.loss_table(run.trace), tables.sensor_table(run.trace, run)]
     return found

@@ -20,6 +20,7 @@ from measurements.report_parts import (
     Table,
     View,
     axis,
+    distinct,
     marked,
     number,
     plain,
@@ -83,7 +84,7 @@ def simulated_by_layer(run: ReportedRun, table: EnergyTable) -> dict[tuple[str, 
 def energy_figures(run: ReportedRun, key: str) -> list[Figure]:
     """Return figures by phase and by layer, as far as the run has what they need; what is missing goes to `run.missing`."""
     if run.measured is not None:
-        return [_window_figure([found for of in run.measured.joules for found in of], key)]
+        return [_window_figure(run.every, key)]
     if run.work is None or run.config is None:
         return []
     figures = []
@@ -110,7 +111,7 @@ def _phase_figure(run: ReportedRun, table: EnergyTable, key: str) -> Figure:
     scale, prefix = scale_of([by_segment[name].net for name in names])
     data = [
         {
-            "type": "bar", "orientation": "h", "name": f"{share} (simulated)", "y": [marked(name) for name in names],
+            "type": "bar", "orientation": "h", "name": f"{share} (simulated)", "y": distinct([marked(name) for name in names]),
             "x": [getattr(by_segment[name], share) / scale for name in names],
             "marker": _bars_of(colour, hatch),
             "hovertemplate": f"%{{y}}: %{{x:.4g}} {prefix}J",
@@ -168,13 +169,13 @@ def _layer_figure(joules: dict[tuple[str, str], float], table: EnergyTable, run:
         layers[f"{len(left_out)} further layers"] = rest
     kinds = [*WORK_COLOUR, *sorted({work for of in layers.values() for work in of} - set(WORK_COLOUR))]
     scale, prefix = scale_of([sum(of.values()) for of in layers.values()])
-    data = []
+    data, names = [], distinct([marked(layer, 40) for layer in layers])
     for work in kinds:
         if not any(work in of for of in layers.values()):
             continue
         colour, hatch = WORK_COLOUR.get(work, OTHER_WORK)
         data.append({
-            "type": "bar", "orientation": "h", "name": marked(work, 30), "y": [marked(layer, 40) for layer in layers],
+            "type": "bar", "orientation": "h", "name": marked(work, 30), "y": names,
             "x": [of.get(work, 0.0) / scale for of in layers.values()],
             "marker": _bars_of(colour, hatch),
             "hovertemplate": f"%{{y}}: %{{x:.4g}} {prefix}J",
@@ -192,10 +193,10 @@ def _layer_figure(joules: dict[tuple[str, str], float], table: EnergyTable, run:
 
 def _window_figure(found: Sequence[Joules], key: str) -> Figure:
     """Return gross and net energy of the windows of a measurement, with U where it can be stated."""
-    shown = list(found)[:WINDOWS_MOST]
+    shown, several = list(found)[:WINDOWS_MOST], len({one.sensor for one in found}) > 1
     values = [q.value for one in shown for q in (one.gross, one.net) if q is not None]
     scale, prefix = scale_of(values)
-    names = [marked(_window_name(one), 40) for one in shown]
+    names = distinct([marked(_window_name(one, several), 60) for one in shown])
     data = []
     for kind, colour, hatch in (("gross", "@blue", ""), ("net", "@orange", "/")):
         quantities = [getattr(one, kind) for one in shown]
@@ -211,7 +212,7 @@ def _window_figure(found: Sequence[Joules], key: str) -> Figure:
     layout = {"barmode": "group", "xaxis": axis(f"energy of the window ({prefix}J)"),
               "yaxis": axis("", autorange="reversed", type="category")}  # fmt: skip
     rows = tuple(
-        (plain(_window_name(one), 60), plain(one.window.phase, 12), f"{one.time_s:.4g} s", number(one.iterations),
+        (_window_name(one, several), plain(one.window.phase, 12), f"{one.time_s:.4g} s", number(one.iterations),
          _said(one.gross), _said(one.net), plain(one.gross.verdict if one.net is None else one.net.verdict, 200))
         for one in shown
     )  # fmt: skip
@@ -222,8 +223,9 @@ def _window_figure(found: Sequence[Joules], key: str) -> Figure:
     return Figure(f"{key}-windows", "Joules by window", said, (View("windows", data, layout),), 140 + 44 * len(shown), table)
 
 
-def _window_name(one: Joules) -> str:
-    return f"{one.window.name} {one.window.number}" if one.window.number else one.window.name
+def _window_name(one: Joules, several: bool) -> str:
+    name = plain(one.window.name, 28) + (f" {one.window.number}" if one.window.number else "")
+    return f"{name}, {plain(one.description['sensor']['url'], 28)}" if several else name
 
 
 def _bar(quantity: Quantity | None, scale: float) -> float | None:

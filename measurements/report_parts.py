@@ -97,6 +97,16 @@ def marked(text, most: int = NAME_MOST) -> str:
     return plain(text, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def distinct(texts: Sequence[str]) -> list[str]:
+    """Return texts with a number behind those that stand there already: plotly puts bars of one name on top of each other."""
+    seen: dict[str, int] = {}
+    found = []
+    for text in texts:
+        seen[text] = seen.get(text, 0) + 1
+        found.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
+    return found
+
+
 def number(value, digits: int = 4) -> str:
     """Return a number with so many digits, "none" for None or what is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):

@@ -42,7 +42,7 @@ def _figure(trace: TraceView, key: str, title: str, span_s: tuple[float, float],
     for index, rail in enumerate(trace.rails):
         colour = SERIES[index % len(SERIES)]
         envelope = rail.close if close else rail.whole
-        data += _curves(rail, envelope, colour, origin_s)
+        data += _curves(rail, envelope, colour, origin_s, len(trace.sensors) > 1)
         gap_shapes = _gaps(rail, origin_s, start_s, end_s)
         shapes += gap_shapes[: max(0, SHADES_MOST - len(shapes))]
         rows.append(_row(rail, envelope, len(gap_shapes)))
@@ -73,11 +73,11 @@ def _said(trace: TraceView, close: bool) -> str:
     return " ".join(parts)
 
 
-def _curves(rail: RailView, envelope: Envelope, colour: str, origin_s: float) -> list[dict]:
-    """Return line and, of a long series, band of one rail; both are broken at gaps."""
+def _curves(rail: RailView, envelope: Envelope, colour: str, origin_s: float, several: bool) -> list[dict]:
+    """Return band, of a long series, and line of one rail; both are broken at gaps. Of several sensors each is named."""
     t_s, low, mean, high = envelope.curve()
     t_s = t_s - origin_s
-    name = f"{marked(rail.rail)} ({marked(rail.label, 12)})"
+    name = f"{marked(rail.rail, 40)}{f', {marked(rail.url, 30)}' if several else ''} ({marked(rail.label, 12)})"
     cuts = _cuts(t_s, [(low - origin_s, high - origin_s) for low, high in rail.gaps])
     line = {
         "type": "scatter", "mode": "lines", "name": name, "x": _broken(t_s, cuts), "y": _broken(mean, cuts), "connectgaps": False,
@@ -89,12 +89,16 @@ def _curves(rail: RailView, envelope: Envelope, colour: str, origin_s: float) ->
         if len(t_s) < 60:
             line |= {"mode": "lines+markers", "marker": {"size": 5, "color": colour}}
         return [line]
-    edge = {"type": "scatter", "mode": "lines", "x": line["x"], "showlegend": False, "hoverinfo": "skip", "connectgaps": False}
-    bare = {"color": colour, "width": 0}
-    lower = {**edge, "name": f"{name}, lowest", "y": _broken(low, cuts), "line": bare}
-    upper = {**edge, "name": f"{name}, highest", "y": _broken(high, cuts), "line": bare, "fill": "tonexty",
-             "fillcolor": f"{colour}/0.25"}  # fmt: skip
-    return [lower, upper, line]
+    band_t, band_w = [], []
+    for first, last in zip([0, *cuts], [*cuts, len(t_s)], strict=True):
+        # There and back is one closed outline; None ends it.
+        band_t += [*_said_as(t_s[first:last]), *_said_as(t_s[first:last][::-1]), None]
+        band_w += [*_said_as(high[first:last]), *_said_as(low[first:last][::-1]), None]
+    band = {
+        "type": "scatter", "mode": "lines", "name": f"{name}, lowest to highest", "x": band_t, "y": band_w, "fill": "toself",
+        "fillcolor": f"{colour}/0.25", "line": {"color": colour, "width": 0}, "showlegend": False, "hoverinfo": "skip",
+    }  # fmt: skip
+    return [band, line]
 
 
 def _cuts(t_s: np.ndarray, gaps: Sequence[tuple[float, float]]) -> np.ndarray:
@@ -104,11 +108,16 @@ def _cuts(t_s: np.ndarray, gaps: Sequence[tuple[float, float]]) -> np.ndarray:
 
 
 def _broken(values: np.ndarray, cuts: np.ndarray) -> list:
-    """Return values as JSON numbers of seven digits, with None at the cuts."""
-    said = [float(f"{value:.9g}") for value in values]
+    """Return values as JSON numbers, with None at the cuts."""
+    said = _said_as(values)
     for cut in cuts[::-1]:
         said.insert(int(cut), None)
     return said
+
+
+def _said_as(values: np.ndarray) -> list[float]:
+    """Return values as JSON numbers of nine digits."""
+    return [float(f"{value:.9g}") for value in values]
 
 
 def _key(name: str, colour: str, symbol: str) -> dict:
@@ -136,8 +145,10 @@ def _windows(
         shape = {"type": "rect", "xref": "x", "yref": "paper", "x0": x0, "x1": x1, "line": {"width": 0}, "layer": "below"}
         if window.phase in PHASE_COLOUR:
             phases.add(window.phase)
-            shapes.append({**shape, "y0": 0, "y1": 1, "fillcolor": f"{PHASE_COLOUR[window.phase]}/0.22"})
-            said, y, anchor = window.phase, 0.995, "top"
+            shapes.append({**shape, "y0": 0, "y1": 1, "fillcolor": f"{PHASE_COLOUR[window.phase]}/0.22",
+                           "line": {"width": 0.5, "color": "@paper"}})
+            rests = window.phase in ("idle", "signature") or window.name == window.phase
+            said, y, anchor = window.phase if rests else _name(window), 0.995, "top"
         elif window.name != window.phase:
             shapes.append({**shape, "y0": 1.012, "y1": 1.035, "fillcolor": "@ink/0.45", "line": {"width": 1, "color": "@paper"}})
             said, y, anchor = _name(window), 1.035, "bottom"
@@ -153,7 +164,8 @@ def _windows(
 
 
 def _name(window: Window) -> str:
-    return marked(f"{window.name} {window.number}" if window.name in ("repeat", "iteration") else window.name, 24)
+    numbered = window.number or window.name in ("repeat", "iteration")
+    return marked(f"{plain(window.name, 24)} {window.number}" if numbered else window.name, 32)
 
 
 def _gaps(rail: RailView, origin_s: float, start_s: float, end_s: float) -> list[dict]:

@@ -72,11 +72,23 @@ class ReportedRun:
     missing: list[str] = field(default_factory=list)
 
     @property
+    def counted(self) -> bool:
+        """Whether there are counts that an energy model can be applied to."""
+        return isinstance(self.record.get("config"), dict)
+
+    @property
     def joules(self) -> list[Joules]:
         """Joules that stand for the run, one of each sensor: the first repeat, or the whole block."""
         if self.measured is not None:
             return list(self.measured.run())
         return [one.repeats[0] for one in self.sensed if one.repeats]
+
+    @property
+    def every(self) -> list[Joules]:
+        """All joules that were taken from the trace: of every window, or of every repeat."""
+        if self.measured is not None:
+            return [one for found in self.measured.joules for one in found]
+        return [one for sensed in self.sensed for one in sensed.repeats]
 
     @property
     def pooled(self) -> list[Pooled | None]:

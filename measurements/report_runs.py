@@ -67,7 +67,7 @@ def truth_figures(runs: Sequence[ReportedRun]) -> tuple[list[Figure | Table], li
     parts: list[Figure | Table] = []
     missing: list[str] = []
     for truth in TRUTHS:
-        pairs = [run for run in runs if quantity(run, "simulated", "gross") and quantity(run, truth, "gross")]
+        pairs = [run for run in runs if run.counted and quantity(run, truth, "gross")]
         if not pairs:
             continue
         views, figures = [], []
@@ -215,6 +215,6 @@ def quantities_table(run: ReportedRun) -> Table:
     note = ""
     if isinstance(time_s, (int, float)) and math.isfinite(time_s):
         executed, drawn = (number(run.result.get(f"iterations_{name}")) for name in ("executed", "drawn"))
-        note = (f"{executed} of {drawn} iterations executed, "
-                f"{with_unit(time_s, 's')} on the board's clock. Net is above idle.")  # fmt: skip
+        clock = " on the board's clock" if run.counted else ""
+        note = f"{executed} of {drawn} iterations executed, {with_unit(time_s, 's')}{clock}. Net is above idle."
     return Table("Results", columns, tuple(rows), note)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from host.sensor import Channel
 from measurements.joules import Joules
+from measurements.quantities import Quantity
 from measurements.report_parts import Table, number, plain, with_u, with_unit
 from measurements.report_run import ReportedRun
 from measurements.report_trace import TraceView
@@ -51,13 +52,13 @@ def coverage_table(found: Iterable[Joules]) -> Table:
         for rail, cover in one.coverage.items():
             asked = "stream" if cover.requested_s is None else with_unit(cover.requested_s, "s", 3)
             rows.append((
-                _window(one), plain(rail, 40), number(cover.values), asked, with_unit(cover.refresh_s, "s", 4),
+                _window(one), _url(one), plain(rail, 40), number(cover.values), asked, with_unit(cover.refresh_s, "s", 4),
                 f"{100 * cover.covered:.4g} %",
                 with_unit(cover.longest_gap_s, "s", 3), number(cover.gaps), number(cover.duplicates), number(cover.dropped),
                 number(cover.rejected + cover.missing), number(cover.saturated), "yes" if one.lock.locked else "no",
             ))  # fmt: skip
-    columns = ("window", "rail", "values", "read every", "renewed every", "covered", "longest distance", "gaps", "duplicates",
-               "dropped",
+    columns = ("window", "sensor", "rail", "values", "read every", "renewed every", "covered", "longest distance", "gaps",
+               "duplicates", "dropped",
                "rejected or missing", "saturated", "locked to iterations")  # fmt: skip
     return Table(
         "Coverage", columns, tuple(rows), "A gap is longer than three refreshes. Gaps above 0.1 % make a window invalid."
@@ -76,45 +77,34 @@ def idle_table(found: Iterable[Joules]) -> Table | None:
         before = [w for w, window in zip(watts, idle.windows, strict=True) if window.end_s <= one.window.start_s]
         after = [w for w, window in zip(watts, idle.windows, strict=True) if window.start_s >= one.window.end_s]
         drift = "one side only" if idle.change_w is None else f"{with_unit(idle.change_w, 'W', 3)}"
-        rows.append((_window(one), *(f"{side[0]:.5g} W" if side else "none" for side in (before, after)), drift,
+        rows.append((_window(one), _url(one), *(f"{side[0]:.5g} W" if side else "none" for side in (before, after)), drift,
                      f"{idle.total_w:.5g} W"))  # fmt: skip
         definitions |= dict.fromkeys(idle.to_json()["definition"])
     if not rows:
         return None
     note = "Idle is: " + "; ".join(plain(text, 240) for text in definitions)
-    return Table("Idle power", ("window", "before", "after", "change", "taken for the window"), tuple(rows), note)
+    return Table("Idle power", ("window", "sensor", "before", "after", "change", "taken for the window"), tuple(rows), note)
 
 
 def window_table(run: ReportedRun) -> Table | None:
     """Return the windows that joules were taken from, and for repeats their mean, with U."""
-    every = [one for found in run.measured.joules for one in found] if run.measured else [
-        one for sensed in run.sensed for one in sensed.repeats]  # fmt: skip
-    if not every:
+    if not run.every:
         return None
     rows = []
-    for one in every[:60]:
-        residual = "host's own stamps" if one.residual_s is None else with_unit(one.residual_s, "s", 3)
-        rows.append((_window(one), plain(one.label, 12), f"{one.time_s:.6g} s", number(one.iterations),
-                     with_u(one.gross.value, one.gross.u95), "none" if one.net is None else with_u(one.net.value, one.net.u95),
-                     residual, plain((one.net or one.gross).verdict, 160)))  # fmt: skip
-    for pooled in run.pooled:
+    for one in run.every[:60]:
+        residual = "none: host's stamps" if one.residual_s is None else with_unit(one.residual_s, "s", 3)
+        rows.append((_window(one), _url(one), plain(one.label, 12), f"{one.time_s:.6g} s", number(one.iterations), _q(one.gross),
+                     _q(one.net), residual, plain((one.net or one.gross).verdict, 160)))  # fmt: skip
+    for sensed in run.sensed:
+        pooled = sensed.pooled
         if pooled is not None:
-            rows.append(
-                (
-                    f"mean of {pooled.n} repeats",
-                    plain(pooled.label, 12),
-                    "",
-                    number(pooled.iterations),
-                    with_u(pooled.gross.value, pooled.gross.u95),
-                    "none" if pooled.net is None else with_u(pooled.net.value, pooled.net.u95),
-                    "",
-                    plain(pooled.gross.verdict, 160),
-                )
-            )
+            rows.append((f"mean of {pooled.n} repeats", plain(sensed.url, 40), plain(pooled.label, 12), "",
+                         number(pooled.iterations), _q(pooled.gross), _q(pooled.net), "",
+                         plain((pooled.net or pooled.gross).verdict, 160)))  # fmt: skip
     runs = sorted({one.runs for one in run.sensed})
     note = f"A repeat does the run {number(runs[0])} times; its energy is divided by that." if runs and runs != [1] else ""
     note += " Windows begin and end where the working process set its marks."
-    columns = ("window", "label", "length", "iterations", "gross", "net", "alignment residual", "verdict")
+    columns = ("window", "sensor", "label", "length", "iterations", "gross", "net", "alignment residual", "verdict")
     return Table("Windows of the measurement", columns, tuple(rows), note.strip())
 
 
@@ -179,9 +169,7 @@ def replay_table(run: ReportedRun) -> Table | None:
 
 def warnings_of(run: ReportedRun) -> tuple[str, ...]:
     """Return the warnings of a run's joules, each once."""
-    every = [one for found in run.measured.joules for one in found] if run.measured else [
-        one for sensed in run.sensed for one in sensed.repeats]  # fmt: skip
-    said = [warning for one in every for warning in one.warnings]
+    said = [warning for one in run.every for warning in one.warnings]
     said += run.measured.missing if run.measured else []
     if run.trace is not None and run.trace.status != "finished":
         said.append(f"The recording is {run.trace.status}: it was not closed as a finished run.")
@@ -195,9 +183,16 @@ def _kind(channel: Channel) -> str:
 
 
 def _window(one: Joules) -> str:
-    return plain(
-        f"{one.window.name} {one.window.number}" if one.window.number or one.window.name == "repeat" else one.window.name, 60
-    )
+    numbered = one.window.number or one.window.name == "repeat"
+    return plain(one.window.name, 40) + (f" {one.window.number}" if numbered else "")
+
+
+def _q(quantity: Quantity | None) -> str:
+    return "none" if quantity is None else with_u(quantity.value, quantity.u95)
+
+
+def _url(one: Joules) -> str:
+    return plain(one.description["sensor"]["url"], 40)
 
 
 def _flat(data, name: str = "", depth: int = 0) -> list[tuple[str, str]]:
