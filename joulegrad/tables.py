@@ -80,6 +80,7 @@ def show_bench(result: dict, screen: Screen) -> None:
         show_energy(result, screen)
         _shares(result["shares"], screen)
     out.print(f"  run folder      {result['run_dir']}", markup=False)
+    out.print(f"  pictures        joulegrad report {result['run_dir']}", markup=False)
 
 
 def show_energy(result: dict, screen: Screen) -> None:

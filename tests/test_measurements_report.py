@@ -22,7 +22,18 @@ from measurements.energy_model import TABLE, load_table
 from measurements.report_energy import NO_LAYER, budget_figure, energy_figures, simulated_by_layer, simulated_by_segment
 from measurements.report_envelope import POINTS, Envelope
 from measurements.report_page import SCRIPT, STYLE, page
-from measurements.report_parts import LABEL_STYLE, PHASE_COLOUR, Figure, ReportError, Section, Table, distinct, plain, with_u, with_unit
+from measurements.report_parts import (
+    LABEL_STYLE,
+    PHASE_COLOUR,
+    Figure,
+    ReportError,
+    Section,
+    Table,
+    distinct,
+    plain,
+    with_u,
+    with_unit,
+)
 from measurements.report_power import power_figures
 from measurements.report_run import load_record, load_run
 from measurements.report_runs import accuracy_figure, overview, truth_figures
