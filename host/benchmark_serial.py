@@ -65,11 +65,14 @@ def run(protocol: str, rate: float, seconds: float, stall_s: float = 0.0, buffer
         with open_sensor(f"serial:{port}?protocol={protocol}") as sensor:
             first, last, received, counted = -1, -1, 0, 0
             began_s, cpu_s, pauses_s = time.monotonic(), time.process_time(), 0.0
+            ended_s = began_s
             while True:
                 rows = sensor.read(1.0)
                 counted += sum(loss.count for loss in sensor.take_losses() if loss.reason == "dropped")
                 if not len(rows):
-                    break
+                    if time.monotonic() - ended_s > 1.5:
+                        break
+                    continue
                 first, last, received = (
                     int(rows.sequence[0]) if first < 0 else first,
                     int(rows.sequence[-1]),

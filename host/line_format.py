@@ -14,6 +14,9 @@ import numpy as np
 from host.meter_protocol import shown
 
 HEADER = b"#joulegrad "
+LONGEST = 1024
+"""Bytes of the longest line; what is longer is none."""
+
 POLYNOMIAL, START = 0x1021, 0xFFFF
 """CRC-16/CCITT-FALSE over everything before the '*'."""
 
@@ -35,7 +38,7 @@ class Column:
     def parsed(cls, text: str) -> Column:
         """Return the column of "bus:V:1250e-6:u4". Raises ValueError."""
         found = re.fullmatch(r"([A-Za-z0-9_./]{1,24}):(\w+):([0-9.]+(?:e-?\d{1,2})?):([us])(\d{1,2})", text)
-        if not found or found[2] not in UNITS or not 1 <= int(found[5]) <= 12:
+        if not found or found[2] not in UNITS or not 1 <= int(found[5]) <= 12 or not float(found[3]) > 0:
             raise ValueError(f"column {text!r} is not name:unit:scale:digits, such as bus:V:1250e-6:u4")
         return cls(found[1], found[2], float(found[3]), int(found[5]), found[4] == "s")
 
@@ -72,6 +75,10 @@ class Header:
         for key in ("shunt_uohm", "shunt_ppm", "cycle_us", "time_bits"):
             if key in fields and not re.fullmatch(r"\d{1,10}", fields[key]):
                 raise ValueError(f"the header says {key}={fields[key]}: it is a whole number")
+        if not 25 <= int(fields.get("time_bits", 32)) <= 32:
+            raise ValueError(f"the header says time_bits={fields['time_bits']}: it is 25 to 32, or the clock turns too often")
+        if RowFormat(columns).length > LONGEST:
+            raise ValueError(f"the header names {len(columns)} columns: a row is at most {LONGEST} bytes long")
         return cls(columns, fields)
 
     def line(self) -> bytes:

@@ -137,6 +137,8 @@ class Player:
         while self.made < until:
             self._listen(TICK_S)
             if not self._meter.streaming:
+                if started_s is not None:
+                    return  # the host has stopped it
                 continue
             if started_s is None:
                 started_s = time.monotonic()

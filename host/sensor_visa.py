@@ -7,6 +7,7 @@ gain_limit=, offset_limit=, volts=. The read-back accuracy is the instrument's a
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 
@@ -114,7 +115,9 @@ def found() -> list[Found]:
         return [Found("visa", "SCPI instruments through VISA", MISSING)]
     try:
         manager = pyvisa.ResourceManager("@py")
-        names = [name for name in manager.list_resources() if not name.startswith("ASRL")]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # searches in the network want further packages
+            names = [name for name in manager.list_resources() if not name.startswith("ASRL")]
         manager.close()
     except (pyvisa.errors.Error, OSError, ValueError) as error:
         return [Found("visa", "SCPI instruments through VISA", f"pyvisa lists nothing: {error}")]

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from host.line_format import HEADER, UNITS, Column, Header, RowFormat
+from host.line_format import HEADER, LONGEST, UNITS, Column, Header, RowFormat
 from host.meter_counters import MeterCounters
 from host.meter_limits import MeterLimits, product
 from host.meter_protocol import GIVE_UP_BYTES, Pieces, Port, StreamProtocol, arrivals, shown
@@ -24,9 +24,6 @@ REQUEST = b"?\n"
 MARK = b"m\n"
 """Counts as an edge on the mark pin."""
 
-LONGEST = 1024
-"""Bytes of the longest line; what is longer is none."""
-
 HEADER_S = 4.0
 """How long to wait for a header: boards whose reset hangs on the port start up first (2 s of boot loader)."""
 
@@ -35,6 +32,8 @@ NAMES = {"V": "voltage", "A": "current", "W": "power", "J": "energy"}
 
 class Protocol(StreamProtocol):
     """The host's side of the line protocol."""
+
+    BAUD = 921_600
 
     def __init__(self, limits: MeterLimits):
         super().__init__(limits)

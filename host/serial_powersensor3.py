@@ -8,6 +8,7 @@ which wrap every 1.024 ms, so that a long hole is measured with the host's clock
 
 from __future__ import annotations
 
+import math
 import struct
 import time
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ STAMP = SENSORS
 """Stands for a time stamp where sensors are numbered."""
 
 STAMP_TURN_US = 1024
+CATCH_UP_S, HELD_GROUPS = 0.5, 1 << 16
+"""Groups behind a hole are held until they arrive no faster than they are made, so long and so many at most."""
+
 GROUP_BYTES = 2 * (SENSORS + 1)
 CONFIGURATION = struct.Struct("<16s16sff?")
 SOURCE = f"PowerSensor3: {NOT_STATED}"
@@ -77,6 +81,7 @@ class Protocol(StreamProtocol):
         self._version, self._pattern = "", np.array([STAMP, *range(SENSORS)])
         self._tail, self._skipped = b"", False
         self._clock = StampClock()
+        self._held: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def begin(self, port: Port) -> None:
         """Stop a stream that runs, read version and configuration, start the stream."""
@@ -168,7 +173,7 @@ class Protocol(StreamProtocol):
 
     def restart(self) -> None:
         """Begin a new segment."""
-        self._tail, self._skipped = b"", False
+        self._tail, self._skipped, self._held = b"", False, []
         self._clock.restart()
 
     def describe(self) -> dict:
@@ -202,10 +207,16 @@ class Protocol(StreamProtocol):
         places = starts[:, None] + np.arange(len(self._pattern))
         last = at[starts + len(self._pattern) - 1] + 1 if len(starts) else np.zeros(0, np.int64)
         arrival_s = arrivals(pieces, before, last)
-        device_s, sequence, losses = self._clock.add(levels[starts] if len(starts) else np.zeros(0, np.int64), arrival_s)
-        values = self._values(levels[places], markers[places])
-        losses += self._judge(len(starts), garbage, data[:24].tobytes(), now_s)
-        return Readings.of(arrival_s, values, 0.0, device_s, sequence), losses
+        stamps = levels[starts] if len(starts) else np.zeros(0, np.int64)
+        self._held.append((stamps, arrival_s, self._values(levels[places], markers[places])))
+        lost = self._judge(len(starts), garbage, data[:24].tobytes(), now_s)
+        stamps, arrival_s, values = (np.concatenate(parts) for parts in zip(*self._held, strict=True))
+        told = self._clock.add(stamps, arrival_s)
+        if told is None:
+            return Readings.none(len(self.channels)), lost
+        self._held = []
+        device_s, sequence, losses = told
+        return Readings.of(arrival_s, values, 0.0, device_s, sequence), losses + lost
 
     def _values(self, levels: np.ndarray, markers: np.ndarray) -> np.ndarray:
         columns = []
@@ -224,57 +235,70 @@ class StampClock:
     def __init__(self):
         self._last_us = self._whole_us = self._number = 0
         self._arrival_s, self._offset_s, self._started = 0.0, 0.0, False
+        self._late_us = math.inf
+        self._begun: list[Loss] = []
 
     def restart(self) -> None:
         """The next group begins a new segment."""
-        self._started = False
+        self._started, self._late_us = False, math.inf
 
-    def add(self, stamp_us: np.ndarray, arrival_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
-        """Return device times and numbers of groups, float64 and int64 (n,), and what is missing between them."""
-        losses: list[Loss] = []
+    def add(self, stamp_us: np.ndarray, arrival_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Loss]] | None:
+        """Return device times and numbers of groups, float64 and int64 (n,), and what is missing between them.
+
+        Behind a hole groups arrive late while what was buffered is worked off, and only then the host's clock tells how long
+        it was. Until then the answer is None: the groups are to be given again, with those that follow.
+        """
         if not len(stamp_us):
-            return np.zeros(0), np.zeros(0, np.int64), losses
+            return np.zeros(0), np.zeros(0, np.int64), []
         if not self._started:
-            self._begin(int(stamp_us[0]), float(arrival_s[0]), losses)
+            self._begin(int(stamp_us[0]), float(arrival_s[0]))
         step = np.diff(stamp_us, prepend=self._last_us) % STAMP_TURN_US
-        if self._arrival_s == 0.0:
-            step[0] = 0
-        missing = np.zeros(len(step), np.int64)
         first = 1 if self._arrival_s == 0.0 else 0
-        for i in np.flatnonzero(np.abs(step[first:] - PERIOD_US) > self.TOLERANCE_US) + first:
-            turns = self._turns(self._whole_us + int(step[: i + 1].sum()), float(arrival_s[i]))
-            step[i] += turns * STAMP_TURN_US
+        step[:first] = 0
+        holes = np.flatnonzero(np.abs(step[first:] - PERIOD_US) > self.TOLERANCE_US) + first
+        turns = self._turns(holes, self._whole_us + np.cumsum(step), arrival_s)
+        if turns is None:
+            return None
+        missing = np.zeros(len(step), np.int64)
+        losses, self._begun = self._begun, []
+        for n, i in enumerate(holes):
+            step[i] += turns * STAMP_TURN_US if n == 0 else 0
             missing[i] = max(0, round(step[i] / PERIOD_US) - 1)
             if missing[i]:
-                near = "about " if turns else ""
-                losses.append(
-                    Loss(
-                        float(arrival_s[i]),
-                        "dropped",
-                        int(missing[i]),
-                        f"{near}{missing[i]} groups are missing: the time stamps jump by {step[i] / 1000:.3f} ms",
-                    )
-                )
+                near = "about " if turns and n == 0 else ""
+                text = f"{near}{missing[i]} groups: the time stamps jump by {step[i] / 1000:.3f} ms"
+                losses.append(Loss(float(arrival_s[i]), "dropped", int(missing[i]), text))
         whole = self._whole_us + np.cumsum(step)
-        number = self._number + np.cumsum(1 + missing) - (1 if first else 0)
+        number = self._number + np.cumsum(1 + missing) - first
         self._offset_s = min(self._offset_s + 1e-4 * (arrival_s[-1] - arrival_s[0]), float((arrival_s - whole * 1e-6).min()))
         self._last_us, self._whole_us, self._number = int(stamp_us[-1]), int(whole[-1]), int(number[-1])
-        self._arrival_s = float(arrival_s[-1])
+        self._arrival_s, self._late_us = float(arrival_s[-1]), math.inf
         return whole * 1e-6, number, losses
 
-    def _begin(self, stamp_us: int, t_s: float, losses: list[Loss]) -> None:
+    def _begin(self, stamp_us: int, t_s: float) -> None:
         if self._arrival_s:  # a stream that was broken off: the clock goes on by what the host's says
             self._whole_us += max(PERIOD_US, round((t_s - self._arrival_s) * 1e6)) - PERIOD_US
-            losses.append(Loss(t_s, "counter reset", 0, "the stream was started anew: how many rows are missing cannot be known"))
+            text = "the stream was started anew: how many rows are missing cannot be known"
+            self._begun.append(Loss(t_s, "counter reset", 0, text))
         else:
             self._whole_us, self._number = stamp_us, 0
         self._last_us = (stamp_us - (PERIOD_US if self._arrival_s else 0)) % STAMP_TURN_US
         self._offset_s, self._started = t_s - self._whole_us * 1e-6, True
 
-    def _turns(self, whole_us: int, t_s: float) -> int:
-        """Return how many turns the stamps have made unseen, from how late the group seems."""
-        late_us = (t_s - self._offset_s) * 1e6 - whole_us
-        return max(0, round(late_us / STAMP_TURN_US)) if late_us > STAMP_TURN_US else 0
+    def _turns(self, holes: np.ndarray, whole_us: np.ndarray, arrival_s: np.ndarray) -> int | None:
+        """Return how many turns the stamps have made unseen in the holes, None while the groups still catch up."""
+        if not len(holes):
+            return 0
+        behind = (arrival_s - self._offset_s) * 1e6 - whole_us
+        recent = (np.arange(len(behind)) >= holes[-1]) & (arrival_s > arrival_s[-1] - CATCH_UP_S / 10)
+        late_us, before_us = float(behind[recent].min()), self._late_us
+        if late_us < STAMP_TURN_US:
+            return 0
+        waited = arrival_s[-1] - arrival_s[holes[0]] > CATCH_UP_S or len(behind) > HELD_GROUPS
+        if waited or (before_us < math.inf and late_us > before_us - 2 * STAMP_TURN_US):
+            return round(late_us / STAMP_TURN_US)
+        self._late_us = late_us
+        return None
 
 
 def _packets(data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -136,6 +136,17 @@ def test_bad_headers_are_refused(columns):
         begun("lines", ScriptedPort(first=body + b"*%04X\n" % checksum(body)))
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.text("0123456789abVSAWJ1:=,./ue- ", max_size=60), st.integers(0, 3))
+def test_any_header_is_read_or_refused(text, extra):
+    body = b"#joulegrad 1 " + b"columns=bus:V:1:u4 " * (extra == 1) + b"time_bits=8 " * (extra == 2) + text.encode()
+    try:
+        found = Header.parsed(body + b"*%04X" % checksum(body))
+    except ValueError:
+        return
+    assert found.columns and RowFormat(found.columns).length <= 1024
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=12), st.integers(0, 10**6))
 def test_rows_do_not_depend_on_where_the_bytes_were_cut(cuts, seed):
