@@ -14,6 +14,7 @@ from pathlib import Path
 from hw import isa
 
 RTL = Path(__file__).parent / "rtl"
+BOARD_RTL = Path(__file__).parent / "board_rtl"
 LINT = Path(__file__).parent / "lint.vlt"
 BUILD = Path(__file__).parents[1] / "build"
 OLDEST = (5, 36)

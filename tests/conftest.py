@@ -18,11 +18,11 @@ TESTS = Path(__file__).parent
 
 @pytest.fixture
 def run_rtl(monkeypatch):
-    """Return run(toplevel, module, parameters=None, env=None): the cocotb tests of tests/<module>.py on hw/rtl/<toplevel>.sv.
+    """Return run(toplevel, module, parameters=None, env=None): the cocotb tests of tests/<module>.py on <toplevel>.sv.
 
     The bench is built in build/rtl/<toplevel>-<digest of parameters> and rebuilt by make's rules only; modules
-    below the top are found by name in hw/rtl. A wrapper for a test may stand in tests/rtl/<toplevel>.sv. Fails
-    when a test of the bench fails.
+    below the top are found by name in tests/rtl, hw/rtl and hw/board_rtl. A wrapper for a test may stand in
+    tests/rtl/<toplevel>.sv. Fails when a test of the bench fails.
     """
 
     def run(toplevel: str, module: str, parameters: dict | None = None, env: dict | None = None) -> None:
@@ -36,15 +36,18 @@ def run_rtl(monkeypatch):
         parameters = parameters or {}
         digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:8]
         build_dir = verilator.BUILD / "rtl" / f"{toplevel}-{digest}"
-        top = TESTS / "rtl" / f"{toplevel}.sv"
-        top = top if top.exists() else verilator.RTL / f"{toplevel}.sv"
+        places = [TESTS / "rtl", verilator.RTL, verilator.BOARD_RTL]
+        top = next(place / f"{toplevel}.sv" for place in places if (place / f"{toplevel}.sv").exists())
         runner = get_runner("verilator")
         runner.build(
             sources=[VerilatorControlFile(verilator.LINT), verilator.write_package(), top],
             hdl_toplevel=toplevel,
             parameters=parameters,
             build_dir=build_dir,
-            build_args=["-y", str(verilator.RTL), "-Wall", "--assert", "--x-initial", "unique", *tool.build_flags],
+            build_args=[
+                *(word for place in places for word in ("-y", str(place))),
+                "-Wall", "--assert", "--x-initial", "unique", *tool.build_flags,
+            ],
             timescale=("1ns", "1ps"),
             always=True,
         )
