@@ -28,7 +28,8 @@ LEVELS_SAID = (
     "Assumed, not measured: 1.6 W idle as published for PYNQ-Z2 (MLPerf Tiny v0.7, lowest whole-board figure), divided between "
     "rails by assumption; 0.4 W more for a full 16 x 16 array at 100 MHz on random operands, 0.1 W for the vector unit at one "
     "vector per cycle, 0.2 W for DDR at 1.6 GB/s, 0.2 W for the working processor. The simulated board is one specimen within "
-    "the stated spread of these levels; its own values are known to its sensors only."
+    "the stated spread of these levels, with losses of its converters on top that grow with the square of the load; its own "
+    "values are known to its sensors only."
 )
 IDLE_DEFINITION = "simulated board powered, core configured and clocked, no segment started, processor waiting, sensors sampling"
 """What net energies are above: the state of the board in the windows "idle before" and "idle after"."""
