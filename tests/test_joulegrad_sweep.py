@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -91,17 +93,29 @@ def test_shuffling_moves_activity_between_units_and_nothing_else():
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """All workloads on the tiny core, simulated once and recorded twice: as they are, and as a control."""
-    path, screen = tmp_path_factory.mktemp("sweep"), Screen(as_json=True)
+    """All workloads on the tiny core, simulated once and recorded twice: as they are, and as a control.
+
+    Test processes that work side by side share the folders: the first makes them, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    path = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-sweep"
+    path.mkdir(exist_ok=True)
+    with open(path / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (path / "made").exists():
+            make_sweeps(path)
+            (path / "made").touch()
+    return {name: path / name for name in ("sweep", "control")}
+
+
+def make_sweeps(path: Path) -> None:
+    screen = Screen(as_json=True)
     settings = SweepSettings(config="tiny", repeats=1, windows=2, out=path / "sweep")
     planned = plan(settings)
     units = simulate(planned, TINY, 2, screen)
-    folders = {}
     for name, mixed in (("sweep", False), ("control", True)):
         chosen = dataclasses.replace(settings, shuffle_toggles=mixed)
-        folders[name] = path / name
-        record(Recorder(chosen, TINY, ("sim",), MODEL, load_table(), folders[name]), planned, units, screen)
-    return folders
+        record(Recorder(chosen, TINY, ("sim",), MODEL, load_table(), path / name), planned, units, screen)
 
 
 def test_a_fit_predicts_workloads_it_has_not_seen(swept):
