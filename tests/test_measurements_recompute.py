@@ -76,7 +76,7 @@ def test_the_numbers_are_the_runs(run):
             assert found["energy_per_executed_iteration_j"][label][kind]["value"] == pytest.approx(whole / 2, rel=1e-12)
     (window, *_) = windows(read_trace(run / TRACE), "repeat")
     assert window.end_s - window.start_s == pytest.approx(window.iterations * found["time_s"] / 2, rel=1e-9)
-    assert found["run_energy_j"]["emulated"]["gross"]["value"] == pytest.approx(1.6 * found["time_s"], rel=0.15)
+    assert 1.5 < found["run_energy_j"]["emulated"]["gross"]["value"] / found["time_s"] < 2.3  # watts: 1.6 idle, 0.4 of work
     code, again = command(run)
     assert code == 0 and again["reported"] == "equal" and again["run_energy_j"] == found["run_energy_j"]
 
