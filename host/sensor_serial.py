@@ -17,6 +17,9 @@ from host.port import Port
 from host.readings import Loss, Readings
 from host.sensor import Found, Sensor, SensorError, SensorLost
 
+LOOK = False
+"""Listing opens no port: what is behind one is unknown, and opening restarts many controllers."""
+
 GATHER_S = 0.05
 """A read of a stream returns so long after its first byte: rows are parsed many at once."""
 
