@@ -29,6 +29,7 @@ from measurements.report_parts import (
     ReportError,
     Section,
     Table,
+    View,
     distinct,
     plain,
     with_u,
@@ -278,6 +279,13 @@ def test_foreign_text_stays_text_and_only_the_named_scripts_may_run(tmp_path):
     names = [trace["name"] for figure in figures.values() for view in figure["views"] for trace in view["data"]]
     assert any("&lt;/script&gt;" in name for name in names) and not any("<" in name for name in names)
     assert "\u202e" not in text and "http:" not in text and "https:" not in text
+
+
+def test_text_in_figures_cannot_end_the_data():
+    figure = Figure("one", HOSTILE, HOSTILE, (View(HOSTILE, [{"name": "</script><script>x & y</script>"}], {}),))
+    seen = Seen(page("title", "lead", [Section("all", "title", parts=(figure,))], "window.Plotly = {};"))
+    assert len(seen.scripts) == 3
+    assert json.loads(seen.scripts[0])["one"]["views"][0]["data"][0]["name"] == "</script><script>x & y</script>"
 
 
 def test_figures_are_plotlys_and_their_colours_the_stylesheets(bench, gap, three_labels):
