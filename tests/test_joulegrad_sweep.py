@@ -28,7 +28,8 @@ from joulegrad.cli import app
 from joulegrad.compare import run_compare
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, SweepSettings
-from joulegrad.sweep import Recorder, plan, record, shuffled, simulate, stretches
+from joulegrad.sweep import plan, record, shuffled, simulate
+from joulegrad.sweep_run import BLOCK_S, CONTROL, Planned, Recorder, stretches
 from joulegrad.workloads import FAMILIES, Unit, workloads
 from measurements.comparison import CALIBRATED
 from measurements.energy_model import load_table
@@ -147,7 +148,7 @@ def test_networks_made_in_threads_are_those_made_alone(monkeypatch):
     made = []
     monkeypatch.setattr("joulegrad.workloads._trained", lambda board, program, state, batches: made.append(program.image()))
     digits = next(one for one in workloads() if one.name == "training_digits_8")
-    planned = [sweep.Planned(digits, seed, seed) for seed in range(4)]
+    planned = [Planned(digits, seed, seed) for seed in range(4)]
     simulate(planned, TINY, 1, Screen(as_json=True))
     alone, made[:] = [image.tobytes() for image in made], []
     simulate(planned, TINY, 4, Screen(as_json=True))
@@ -171,7 +172,7 @@ def test_what_a_run_folder_holds(swept):
 
 def test_a_core_at_rest_has_time_and_no_counts(swept):
     kept = read_record(swept["sweep"] / "idle_rest" / "0")
-    assert kept["result"]["time_s"] == pytest.approx(sweep.BLOCK_S) and not any(kept["result"]["counters"].values())
+    assert kept["result"]["time_s"] == pytest.approx(BLOCK_S) and not any(kept["result"]["counters"].values())
     net = kept["result"]["run_energy_j"]["emulated"]["net"]
     assert net["verdict"] == "not resolved" and abs(net["value"]) < net["u95"]
 
@@ -188,7 +189,7 @@ def test_repeats_are_read_by_one_instrument_with_noise_of_their_own(tmp_path):
 def test_a_control_says_that_it_is_one(swept):
     kept = read_record(swept["control"] / "forward_quiet" / "0")
     true = read_record(swept["sweep"] / "forward_quiet" / "0")
-    assert kept["control"] == sweep.CONTROL and true["control"] is None
+    assert kept["control"] == CONTROL and true["control"] is None
     assert kept["result"]["activity"] == true["result"]["activity"]
     one, other = (each["result"]["run_energy_j"]["emulated"]["net"]["value"] for each in (kept, true))
     assert abs(one / other - 1) > 0.02
