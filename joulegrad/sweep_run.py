@@ -11,10 +11,11 @@ from pathlib import Path
 
 from host import provenance
 from host.run_folder import RunFolder
+from host.trace_file import TRACE
 from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread, core_counts
 from host.virtual_run import Stretch
 from hw.config import Config
-from joulegrad.emulation import TRACE, Emulation, Plan
+from joulegrad.emulation import Emulation, Plan
 from joulegrad.settings import SweepSettings
 from joulegrad.workloads import Unit, Workload
 from measurements.energy_model import TABLE, EnergyTable
