@@ -10,7 +10,7 @@ from pathlib import Path
 
 from host.run_folder import RECORD, RunFolderError, read_iterations, read_record
 from host.trace import TraceError
-from host.trace_file import MEMORY_BYTES, read_trace
+from host.trace_file import read_trace
 from hw.config import Config
 from measurements.calibration import Calibration
 from measurements.joules import Joules
@@ -24,6 +24,8 @@ from measurements.sensed import Sensed, sensed_run
 from measurements.series import NoEnergy
 
 RUNS_MOST = 2000
+MEMORY_BYTES = 1 << 30
+"""Of samples: budgets and coverage of a longer trace are not worked out again for its page."""
 
 
 @dataclass

@@ -84,6 +84,13 @@ def test_runs_side_by_side_and_a_sweep(bench, tmp_path):
     assert "model fitted to the other workloads" in text and "Kendall tau" in text
 
 
+def test_a_trace_too_long_for_memory_is_drawn_without_budgets(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("measurements.report_run.MEMORY_BYTES", 1000)
+    data, text = reported(bench, "--out", tmp_path / "page.html")
+    assert "run-0-power" in data["figures"] and "run-0-0-budget" not in data["figures"]
+    assert any("too many to work budgets" in one for one in data["missing"]) and "resolved" in text
+
+
 def test_a_run_without_a_trace_says_what_is_missing(tmp_path):
     data, text = reported(bench_run(tmp_path / "run", ()))
     assert "run-0-layers" in data["figures"] and "run-0-power" not in data["figures"]
