@@ -18,7 +18,7 @@ NARROW = 0.0015
 MOST_OF_IT = 0.9
 """Windows that fill more of a close-up say nothing in it."""
 
-NAMED = 0.05
+NAMED = 0.02
 """Windows that are a smaller share of the picture are drawn without their name."""
 
 

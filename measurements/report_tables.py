@@ -19,29 +19,29 @@ LOSSES_MOST = 40
 
 def sensor_table(trace: TraceView, run: ReportedRun) -> Table:
     """Return every channel with instrument, specification and calibration."""
-    calibrations = [one for one in run.record.get("calibrations", []) if isinstance(one, dict)]
+    dated = {(one.sensor, channel.name): part.series.calibration.date
+             for one in run.joules for part in one.parts if part.series.calibration for channel in part.series.channels}  # fmt: skip
     rows = []
-    for record in trace.sensors:
+    for index, record in enumerate(trace.sensors):
         who = " ".join(str(record.description[name]) for name in ("make", "model", "serial") if record.description.get(name))
         shunt = record.description.get("shunt_ohm")
         for channel in record.channels[:40]:
             limits = channel.specification
             gain = "not stated" if limits.gain is None else f"{100 * limits.gain:.3g} %"
-            fitting = [one for one in calibrations if one.get("channel") == channel.name]
-            dated = plain(fitting[-1].get("date", "without a date"), 20) if fitting else "none"
             rows.append((
                 plain(record.url, 60), plain(record.label, 12), plain(who or "not said", 60), plain(channel.name, 40),
                 _kind(channel),
                 gain, f"{100 * limits.shunt:.3g} %" + (f" of {plain(shunt, 12)} ohm" if shunt else ""),
                 f"{with_unit(limits.offset, channel.unit, 3)}, step {with_unit(limits.quantum, channel.unit, 3)}",
                 "none" if math.isinf(limits.full_scale) else with_unit(limits.full_scale, channel.unit),
-                dated, plain(limits.source or "not stated", 240),
+                plain(dated.get((index, channel.name), "none"), 20),
             ))  # fmt: skip
-    columns = ("sensor", "label", "instrument", "channel", "kind", "gain", "shunt", "offset, step", "full scale", "calibrated",
-               "where the limits come from")  # fmt: skip
+    columns = ("sensor", "label", "instrument", "channel", "kind", "gain", "shunt", "offset, step", "full scale", "calibrated")
     note = (
         'Limits of error are half widths of rectangular distributions. "Calibrated: none" means that the data sheet alone stands.'
     )
+    sources = dict.fromkeys(channel.specification.source for record in trace.sensors for channel in record.channels)
+    note += " The limits come from: " + "; ".join(plain(source or "nowhere stated", 240) for source in list(sources)[:6])
     return Table("Sensors and their specifications", columns, tuple(rows), note)
 
 
@@ -59,9 +59,10 @@ def coverage_table(found: Iterable[Joules]) -> Table:
             ))  # fmt: skip
     columns = ("window", "sensor", "rail", "values", "read every", "renewed every", "covered", "longest distance", "gaps",
                "duplicates", "dropped",
-               "rejected or missing", "saturated", "locked to iterations")  # fmt: skip
+               "rejected", "saturated", "locked")  # fmt: skip
     return Table(
-        "Coverage", columns, tuple(rows), "A gap is longer than three refreshes. Gaps above 0.1 % make a window invalid."
+        "Coverage", columns, tuple(rows), "A gap is longer than three refreshes; gaps above 0.1 % make a window invalid. Rejected: also those without a value. "
+                 "Locked: samples fall on the same phase of every iteration."
     )
 
 

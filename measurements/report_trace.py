@@ -26,7 +26,7 @@ ITERATION = "iteration"
 CLOSE_UP = (3, 8)
 """Least and largest number of iterations that are shown close up."""
 
-CLOSE_UP_VALUES = 24
+CLOSE_UP_VALUES, BESIDE = 24, 3
 GAPS_MOST = 200
 RAILS_MOST = 24
 
@@ -205,6 +205,8 @@ class Steps:
 def _fill(file: TraceFile, index: int, rails: list, close_s: tuple[float, float] | None) -> int:
     """Read a sensor's blocks into the views of its rails; return the number of rows."""
     rows, record = 0, file.sensors[index]
+    refreshes = [channel.refresh_s for channel in record.channels if channel.refresh_s]
+    margin_s = BESIDE * max([*refreshes, record.period_s or 0.0])  # so that curves go on to the edges of the picture
     for block in file.readings(index):
         rows += len(block)
         for view, power in rails:
@@ -216,7 +218,7 @@ def _fill(file: TraceFile, index: int, rails: list, close_s: tuple[float, float]
             _look_for_gaps(view, record, t_s)
             view.whole.add(t_s, watts)
             if close_s is not None:
-                inside = (t_s >= close_s[0]) & (t_s <= close_s[1])
+                inside = (t_s >= close_s[0] - margin_s) & (t_s <= close_s[1] + margin_s)
                 view.close.add(t_s[inside], watts[inside])
     for view, _ in rails:
         view.gap_count = len(view.gaps)
