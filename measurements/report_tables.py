@@ -20,7 +20,8 @@ LOSSES_MOST = 40
 def sensor_table(trace: TraceView, run: ReportedRun) -> Table:
     """Return every channel with instrument, specification and calibration."""
     dated = {(one.sensor, channel.name): part.series.calibration.date
-             for one in run.joules for part in one.parts if part.series.calibration for channel in part.series.channels}  # fmt: skip
+             for one in run.joules for part in one.parts if part.series.calibration
+             for channel in part.series.channels}  # fmt: skip
     rows = []
     for index, record in enumerate(trace.sensors):
         who = " ".join(str(record.description[name]) for name in ("make", "model", "serial") if record.description.get(name))
@@ -60,10 +61,11 @@ def coverage_table(found: Iterable[Joules]) -> Table:
     columns = ("window", "sensor", "rail", "values", "read every", "renewed every", "covered", "longest distance", "gaps",
                "duplicates", "dropped",
                "rejected", "saturated", "locked")  # fmt: skip
-    return Table(
-        "Coverage", columns, tuple(rows), "A gap is longer than three refreshes; gaps above 0.1 % make a window invalid. Rejected: also those without a value. "
-                 "Locked: samples fall on the same phase of every iteration."
+    note = (
+        "A gap is longer than three refreshes; gaps above 0.1 % make a window invalid. Rejected: also those without a value. "
+        "Locked: samples fall on the same phase of every iteration."
     )
+    return Table("Coverage", columns, tuple(rows), note)
 
 
 def idle_table(found: Iterable[Joules]) -> Table | None:
