@@ -1,7 +1,7 @@
 """A short run of the coverage benchmark: U holds what it promises, and 0.7 U does not.
 
 150 trials per class. The share of truths inside has a standard error of sqrt(0.95 x 0.05 / 150) = 1.8 % and a 95 % half-width
-from so few trials one of about 7 %: the thresholds of 93 % and 1.5 are loosened by two of these (3.6 % and 15 %). The long run with
+from so few trials one of about 7 %: the thresholds of 93 % and 1.5 are loosened by two of these (3.6 % and 15 %). The long run of
 1,000 trials and no slack is `python -m measurements.benchmark_coverage`.
 """
 
