@@ -25,13 +25,14 @@ class Port:
         usb_serial: of the USB device behind it, "" where there is none.
     """
 
-    def __init__(self, where: str, baud: int, usb_serial: str = ""):
+    def __init__(self, where: str, baud: int, usb_serial: str = "", what: str = "meter"):
         """Open it.
 
         Args:
             where: path of the device file, or USB serial number.
             baud: line speed; native USB ignores it.
             usb_serial: of what must be behind it, "" for anything; plugged in elsewhere, it is opened there.
+            what: is behind it, for messages.
 
         Raises:
             SensorError: it is not there, in use, forbidden, or no serial port.
@@ -40,6 +41,7 @@ class Port:
             where = usb_serial
         self.path = found_path(where)
         self.usb_serial = _usb_serial(self.path)
+        self._what = what
         try:
             self._serial = serial.Serial(self.path, baud, timeout=0, write_timeout=1.0, exclusive=True)
         except (OSError, ValueError, termios.error) as error:
@@ -55,9 +57,9 @@ class Port:
         try:
             self._serial.write(data)
         except serial.SerialTimeoutException:
-            raise SensorLost(f"the meter at {self.path} takes no bytes any more") from None
+            raise SensorLost(f"the {self._what} at {self.path} takes no bytes any more") from None
         except (OSError, TypeError) as error:
-            raise SensorLost(f"the meter at {self.path} is gone: {_text(error)}") from None
+            raise SensorLost(f"the {self._what} at {self.path} is gone: {_text(error)}") from None
 
     def receive(self, timeout_s: float) -> bytes:
         """Return what has arrived, after at most so many seconds; b"" for nothing. Raises SensorLost."""
@@ -66,14 +68,19 @@ class Port:
                 return b""
             return self._serial.read(READ_BYTES)
         except (OSError, TypeError, ValueError) as error:
-            raise SensorLost(f"the meter at {self.path} is gone: {_text(error)}") from None
+            raise SensorLost(f"the {self._what} at {self.path} is gone: {_text(error)}") from None
+
+    def hurry(self) -> None:
+        """Ask the driver to hand bytes on at once, not after some milliseconds; where it cannot, nothing changes."""
+        with contextlib.suppress(OSError, ValueError, NotImplementedError, AttributeError, termios.error):
+            self._serial.set_low_latency_mode(True)
 
     def discard(self) -> None:
         """Drop what has arrived."""
         try:
             self._serial.reset_input_buffer()
         except (OSError, termios.error) as error:
-            raise SensorLost(f"the meter at {self.path} is gone: {_text(error)}") from None
+            raise SensorLost(f"the {self._what} at {self.path} is gone: {_text(error)}") from None
 
     def close(self) -> None:
         """Free the port."""

@@ -1,4 +1,4 @@
-"""Build the verilated core of a configuration as a shared library, cached in build/ by all it is made from."""
+"""Build the verilated core of a configuration, or a board around it, as a shared library, cached in build/."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from hw import verilator
@@ -34,6 +35,42 @@ FLAGS = (
     "-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O2",
 )  # fmt: skip
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is verilated.
+
+    Attributes:
+        top: module.
+        files: lists of RTL files, leaves first.
+        around: folder of the C++ around it, SIM where not given.
+        parameters: (name, SystemVerilog constant) of the top beside the core's.
+        prefix: of the library's folder, before the configuration's name.
+    """
+
+    top: str = TOP
+    files: tuple[Path, ...] = (FILES,)
+    around: Path | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    prefix: str = ""
+
+    @property
+    def sim(self) -> Path:
+        """Folder of the C++ around it."""
+        return self.around or SIM
+
+    def all_parameters(self, config: Config) -> dict[str, str]:
+        """Return the parameters of the top, by name."""
+        return {**parameters(config), **dict(self.parameters)}
+
+    def sources(self) -> list[Path]:
+        """Return the RTL files in their order. Raises verilator.ToolError."""
+        return [path for files in self.files for path in rtl_files(files)]
+
+
+CORE = Model()
+"""The core alone, with the DDR model behind it."""
 
 
 def parameters(config: Config) -> dict[str, str]:
@@ -70,11 +107,11 @@ def rtl_files(files: Path = FILES) -> list[Path]:
     return paths
 
 
-def digest(config: Config, tool: verilator.Verilator) -> str:
+def digest(config: Config, tool: verilator.Verilator, model: Model = CORE) -> str:
     """Return 16 hex digits that change with any source, size, tool or flag of the library."""
-    state = hashlib.sha256(json.dumps([parameters(config), tool.version, str(tool.root), _compiler(), FLAGS]).encode())
+    state = hashlib.sha256(json.dumps([model.all_parameters(config), tool.version, str(tool.root), _compiler(), FLAGS]).encode())
     package = verilator.write_package()
-    for path in (package, verilator.LINT, *rtl_files(), *sorted(SIM.glob("*.*"))):
+    for path in (package, verilator.LINT, *model.sources(), *sorted(model.sim.glob("*.*"))):
         state.update(f"\0{path.name}\0".encode())
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
@@ -91,7 +128,7 @@ def _compiler() -> str:
     return done.stdout.splitlines()[0]
 
 
-def build(config: Config, folder: Path = verilator.BUILD) -> Path:
+def build(config: Config, folder: Path = verilator.BUILD, model: Model = CORE) -> Path:
     """Return the shared library of a configuration, building it if what it is made from has changed.
 
     Two processes may build at once: the second waits for the first and takes its library.
@@ -100,25 +137,25 @@ def build(config: Config, folder: Path = verilator.BUILD) -> Path:
         verilator.ToolError: a tool is missing, the folder cannot be written, or the build fails.
     """
     try:
-        return _cached(config, folder, verilator.find())
+        return _cached(config, folder, verilator.find(), model)
     except OSError as error:
         where = error.filename or folder
         said = f"building the simulated core {config.name} failed: {where} cannot be written: {error.strerror or error}"
         raise verilator.ToolError(said) from None
 
 
-def _cached(config: Config, folder: Path, tool: verilator.Verilator) -> Path:
-    target = folder / f"{config.name}-{digest(config, tool)}"
+def _cached(config: Config, folder: Path, tool: verilator.Verilator, model: Model) -> Path:
+    target = folder / f"{model.prefix}{config.name}-{digest(config, tool, model)}"
     if (target / LIBRARY).is_file():
         return target / LIBRARY
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / f"{target.name}.lock"):
         if not (target / LIBRARY).is_file():
-            _build(config, tool, target)
+            _build(config, tool, target, model)
     return target / LIBRARY
 
 
-def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
+def _build(config: Config, tool: verilator.Verilator, target: Path, model: Model = CORE) -> None:
     started = time.monotonic()
     log.info("building the simulated core %s", config.name)
     room = None if _has_spaces(target.parent) else target.parent  # make does not work in a folder with spaces
@@ -127,11 +164,12 @@ def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
         tempfile.TemporaryDirectory(prefix=f"{target.name}.", dir=room) as made,
     ):
         objects, finished = Path(made) / "objects", Path(work) / "finished"
-        _verilate(config, tool, objects, target.with_suffix(".log"))
+        _verilate(config, tool, model, objects, target.with_suffix(".log"))
         finished.mkdir()
         shutil.move(objects / LIBRARY, finished / LIBRARY)
         seconds = round(time.monotonic() - started, 1)
-        record = {"config": config.name, "parameters": parameters(config), "verilator": tool.version, "build_s": seconds}
+        made = {"config": config.name, "parameters": model.all_parameters(config)}
+        record = {**made, "verilator": tool.version, "build_s": seconds}
         (finished / "build.json").write_text(json.dumps(record, indent=1))
         if target.exists():
             shutil.rmtree(target)
@@ -139,9 +177,9 @@ def _build(config: Config, tool: verilator.Verilator, target: Path) -> None:
     log.info("built the simulated core %s in %.1f s", config.name, seconds)
 
 
-def _verilate(config: Config, tool: verilator.Verilator, objects: Path, kept: Path) -> None:
+def _verilate(config: Config, tool: verilator.Verilator, model: Model, objects: Path, kept: Path) -> None:
     """Build the library in the folder `objects`; keep what the tools said in the file `kept` when they fail."""
-    sources = [verilator.LINT, verilator.write_package(), *rtl_files(), *sorted(SIM.glob("*.cpp"))]
+    sources = [verilator.LINT, verilator.write_package(), *model.sources(), *sorted(model.sim.glob("*.cpp"))]
     objects.mkdir()
     try:
         with _without_spaces() as plain:
@@ -150,9 +188,9 @@ def _verilate(config: Config, tool: verilator.Verilator, objects: Path, kept: Pa
             executable = tool.executable if root == tool.root else root / "bin" / "verilator_bin"
             tool = dataclasses.replace(tool, root=root, executable=executable)
             command = [
-                str(executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{plain(SIM)}", "--top-module", TOP,
+                str(executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{plain(model.sim)}", "--top-module", model.top,
                 "-o", LIBRARY, "--Mdir", str(plain(objects)),
-                *(f"-G{name}={value}" for name, value in parameters(config).items()),
+                *(f"-G{name}={value}" for name, value in model.all_parameters(config).items()),
                 *(str(plain(source.parent) / source.name) for source in sources),
             ]  # fmt: skip
             code, text = _call(command, tool.environment())

@@ -47,7 +47,7 @@ def test_two_processes_build_it_once(tmp_path):
         "import sys, pathlib, time\n"
         "from hw import simulate\n"
         "from hw.config import load_config\n"
-        "def build(config, tool, target):\n"
+        "def build(config, tool, target, model):\n"
         "    time.sleep(0.5)\n"
         "    target.mkdir()\n"
         "    (target / simulate.LIBRARY).write_text('once')\n"
