@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 import zlib
 from dataclasses import replace
@@ -151,30 +152,31 @@ def test_a_killed_writer_loses_only_what_it_had_not_committed(tmp_path):
     assert (path.read_bytes(), (tmp_path / "a.trace-wal").read_bytes()) == before
 
 
-def test_a_folder_that_cannot_be_written_can_be_read(tmp_path):
+@pytest.fixture
+def open_folder():
+    """A folder of its own right below /tmp: other users may look into it, which pytest's own folders forbid."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+        os.chmod(name, 0o755)
+
+
+def test_a_folder_that_cannot_be_written_can_be_read(open_folder):
     """Root may write anywhere, so the read is another user's."""
-    folder = tmp_path / "runs"
-    folder.mkdir()
-    killed(folder / "a.trace")
-    (folder / "a.trace-shm").unlink(missing_ok=True)
-    written(folder / "b.trace").close("finished")
-    without_log = folder / "c.trace"
-    raw = sqlite3.connect(folder / "b.trace")
+    killed(open_folder / "a.trace")
+    (open_folder / "a.trace-shm").unlink(missing_ok=True)
+    written(open_folder / "b.trace").close("finished")
+    raw = sqlite3.connect(open_folder / "b.trace")
     raw.execute("PRAGMA journal_mode = WAL")
     raw.close()
-    without_log.write_bytes((folder / "b.trace").read_bytes())
-    for parent in (tmp_path, *tmp_path.parents):
-        if os.access(parent, os.W_OK) and parent.owner() != "root" or parent.name.startswith("pytest"):
-            os.chmod(parent, 0o755)
-    os.chmod(tmp_path, 0o755)
-    os.chmod(folder, 0o555)
+    (open_folder / "c.trace").write_bytes((open_folder / "b.trace").read_bytes())
+    os.chmod(open_folder, 0o555)
     code = ("import sys, os; sys.path.insert(0, sys.argv[1]); from host.trace_file import read_trace\n"
             "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\n"
             "for path in sys.argv[2:]: print(len(read_trace(path).sensors[0].readings))")  # fmt: skip
-    paths = [str(folder / name) for name in ("a.trace", "b.trace", "c.trace")]
+    paths = [str(open_folder / name) for name in ("a.trace", "b.trace", "c.trace")]
     done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parents[1]), *paths], capture_output=True, text=True,
                           timeout=60)  # fmt: skip
-    os.chmod(folder, 0o755)
     assert done.stdout.split() == ["280", "200", "200"], done.stderr
 
 

@@ -249,7 +249,10 @@ def test_an_interrupted_sweep_says_so_and_keeps_its_runs(tmp_path):
     path = tmp_path / "sweep"
     command = [sys.executable, "-m", "joulegrad.cli", "bench", "sweep", "--config", "tiny", "--family", "idle", "--repeats", "40",
                "--out", str(path)]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
+    ) as process:  # fmt: skip
         deadline = time.monotonic() + 60
         while not list(path.glob("idle_rest/*/run.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
