@@ -11,6 +11,7 @@ import typer
 
 from joulegrad import cli_calibrate as cli_calibrate  # joins the group `sensors`
 from joulegrad import errors
+from joulegrad.cli_bitstream import bitstream
 from joulegrad.cli_compare import compare
 from joulegrad.cli_measure import measure
 from joulegrad.cli_recompute import recompute
@@ -159,6 +160,7 @@ def boards(as_json: JsonOption = False) -> None:
         screen.result({"schema": 1, "boards": found})
 
 
+app.command("bitstream")(bitstream)
 app.command("measure")(measure)
 app.command("recompute")(recompute)
 app.command("report")(report)

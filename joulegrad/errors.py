@@ -28,6 +28,8 @@ KNOWN = {
     "host.virtual_rails.UnknownActivity": FAILED,
     "host.trace.TraceError": FAILED,
     "hw.config.ConfigError": USAGE,
+    "hw.design.DesignError": USAGE,
+    "hw.flow.FlowError": FAILED,
     "hw.program.ProgramError": FAILED,
     "hw.scratchpad.CompileError": USAGE,
     "hw.verilator.ToolError": FAILED,

