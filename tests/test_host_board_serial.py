@@ -9,11 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from serial_boards import played_board
 from serial_meter import Terminal
 from test_host_board_sim import copies
 
 from host import serial_link
+from host.benchmark_serial_board import played
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
 from host.kernel import run_kernel
 from host.serial_link import Link
@@ -24,6 +24,7 @@ from hw.noisy_line import NoisyLine
 
 TINY = load_config("tiny")
 PROGRAM = 0x1000
+MEMORY_BYTES = 1 << 17
 STORE = isa.ENGINES.index("store")
 
 
@@ -34,17 +35,17 @@ def opened(url, config=TINY):
 @pytest.mark.parametrize("noise", [0.0, 1e-4])
 def test_a_product_is_the_same_as_on_the_simulated_board(noise):
     kernel = compile_kernel("grad_weight", 2, 8, 8, 8, 8, 3, 1, 1, TINY)
-    with played_board(noise=noise) as (url, _, record):
+    with played("tiny", noise, memory=MEMORY_BYTES) as (url, _, record):
         with opened(url) as board:
             assert board.identity().config_hash == TINY.config_hash
-            assert (board.ddr_bytes, board.clk_hz) == (1 << 17, TINY.clk_hz)
+            assert (board.ddr_bytes, board.clk_hz) == (MEMORY_BYTES, TINY.clk_hz)
             data = np.random.default_rng(3).integers(0, 256, 60_001, dtype=np.uint8)
             board.write(3, data)
             np.testing.assert_array_equal(board.read(3, data.size), data)
             serial = run_kernel(board, kernel)
             assert (board.link.repeated > 0) == (noise > 0)
         line = record()
-    with open_board("sim", TINY, ddr_bytes=1 << 17) as board:
+    with open_board("sim", TINY, ddr_bytes=MEMORY_BYTES) as board:
         simulated = run_kernel(board, kernel)
     assert serial.exact and simulated.exact and serial.counter_difference is None
     exact = [name for name in isa.COUNTER_NAMES if name not in isa.TIMING_COUNTERS]
@@ -55,7 +56,7 @@ def test_a_product_is_the_same_as_on_the_simulated_board(noise):
 
 
 def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
-    with played_board() as (url, _, _):
+    with played("tiny", memory=MEMORY_BYTES) as (url, _, _):
         with opened(url + "&hang_s=0.3") as board:
             board.write(PROGRAM, copies(1, wait=1 << STORE))
             board.start(PROGRAM, 2)
@@ -77,15 +78,15 @@ def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
             board.start(PROGRAM, 4)
             assert board.wait(30)["instructions"] == 4
             with pytest.raises(BoardError, match="do not lie in the board's"):
-                board.write((1 << 17) - 4, bytes(8))
+                board.write((MEMORY_BYTES) - 4, bytes(8))
             with pytest.raises(BoardError, match="has no memory there"):
-                board.link.read(1 << 17, 4)
+                board.link.read(MEMORY_BYTES, 4)
         with pytest.raises(BoardError, match="not open"):
             board.read(0, 4)
 
 
 def test_a_cable_pulled_in_the_run_is_one_sentence():
-    with played_board() as (url, process, _):
+    with played("tiny", memory=MEMORY_BYTES) as (url, process, _):
         with opened(url) as board:
             board.write(PROGRAM, copies(1, wait=1 << STORE))
             board.start(PROGRAM, 2)
