@@ -18,6 +18,8 @@ from hw.config import Config
 
 BOARDS = Path(__file__).parent / "boards"
 BOARD_FILES = Path(__file__).parent / "board_files.f"
+PRIMITIVES = Path(__file__).parent / "primitives"
+"""Declarations of cells of parts whose parameters would be lost where Yosys reads them from its own library."""
 FAMILIES = {"zynq-7000": "xc7", "zynq-ultrascale": "xcup", "ecp5": "ecp5"}
 """Family of a board's part to what Yosys calls it."""
 PORT_BITS = 64
@@ -154,7 +156,7 @@ def describe(config: Config, board: Board, tool: str | None = None) -> Design:
     wanted = {**simulate.parameters(config), **board.parameters, **_clock_parameters(board, clk_hz)}
     declared = declared_parameters(sources[-1])
     parameters = {name: value for name, value in wanted.items() if name in declared}
-    return Design(board, config, tool, top, (verilator.write_package(), *sources), parameters, clk_hz)
+    return Design(board, config, tool, top, (verilator.write_package(), *_declarations(sources), *sources), parameters, clk_hz)
 
 
 def declared_parameters(module: Path) -> set[str]:
@@ -173,15 +175,24 @@ def reachable(top: str) -> list[Path]:
     files = {path.stem: path for path in [*simulate.rtl_files(), *simulate.rtl_files(BOARD_FILES)]}
     if top not in files:
         raise DesignError(f"{top} is none of the modules in {simulate.FILES.name} and {BOARD_FILES.name}")
-    pattern = re.compile(r"^\s*(\w+)\s+(?:#\s*\(|u_\w+\s*\()", re.MULTILINE)
     needed, waiting = set(), [top]
     while waiting:
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
-            text = re.sub(r"//.*", "", files[name].read_text())
-            waiting += [child for child in pattern.findall(text) if child in files]
+            waiting += [child for child in _instances(files[name]) if child in files]
     return [path for name, path in files.items() if name in needed]
+
+
+def _instances(path: Path) -> list[str]:
+    """Return the modules that a file instantiates, among other words that look like it."""
+    return re.findall(r"^\s*(\w+)\s+(?:#\s*\(|u_\w+\s*\()", re.sub(r"//.*", "", path.read_text()), re.MULTILINE)
+
+
+def _declarations(sources: list[Path]) -> list[Path]:
+    """Return the declarations of the cells of the part that the sources instantiate."""
+    used = {name for path in sources for name in _instances(path)}
+    return [path for path in sorted(PRIMITIVES.glob("*.sv")) if path.stem in used]
 
 
 def _clock_parameters(board: Board, clk_hz: int) -> dict[str, str]:

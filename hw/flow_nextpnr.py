@@ -34,7 +34,7 @@ class Flow(flow.Flow):
     def write(self, design: Design, folder: Path) -> list[Path]:
         """Write synth.ys, the pins, and commands.sh, which says what is called."""
         synthesis = [
-            *yosys.read(design, flow.copy_sources(design, folder), "ecp5"),
+            yosys.read(design, flow.copy_sources(design, folder)),
             f"synth_ecp5 -top {design.top} -json {NAME}.json",
             "tee -q -o check.txt check",
             "",

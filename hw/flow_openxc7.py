@@ -40,7 +40,8 @@ class Flow(flow.Flow):
         """Write synth.ys, the constraints, and commands.sh, which says what is called."""
         # nextpnr-xilinx places one kind of LUT memory only, so small queues become flip-flops.
         synthesis = [
-            *yosys.read(design, flow.copy_sources(design, folder), "xc7"),
+            yosys.XILINX_CELLS,
+            yosys.read(design, flow.copy_sources(design, folder)),
             f"synth_xilinx -family xc7 -flatten -nolutram -noiopad -top {design.top}",
             "tee -q -o check.txt check",
             f"write_json {NAME}.json",

@@ -52,7 +52,7 @@ class Flow(flow.Flow):
         """Write resources.ys: synthesis, checks, statistics, and the longest path with all registers taken out."""
         family = FAMILIES[design.board.family]
         commands = [
-            *yosys.read(design, flow.copy_sources(design, folder)),
+            yosys.read(design, flow.copy_sources(design, folder)),
             f"{SYNTHESIS[family]} -top {design.top}",
             "tee -q -o check.txt check",
             f"tee -q -o statistics.json stat -json {STATISTICS[family]}".rstrip(),

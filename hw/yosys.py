@@ -20,11 +20,8 @@ from hw.flow import FlowError, Tool
 
 GET = "pip install pyosys"
 NICENESS = 10
-PRIMITIVES = {
-    "xc7": "read_verilog -lib -specify +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",
-    "ecp5": "read_verilog -lib -specify +/ecp5/cells_sim.v +/ecp5/cells_bb.v",
-}
-"""What a top that instantiates cells of the part needs to have been read."""
+XILINX_CELLS = "read_verilog -lib -specify +/xilinx/cells_sim.v +/xilinx/cells_xtra.v"
+"""Has to come first where a top instantiates cells of the part that take no parameters; hw/primitives declares the others."""
 
 
 def find() -> Tool:
@@ -52,17 +49,10 @@ def run(tool: Tool, folder: Path, script: str, log: str) -> str:
     return flow.call([tool.path, "-m", "hw.yosys", script], folder, log, {"PYTHONPATH": searched})
 
 
-def read(design: Design, sources: list[str], primitives: str | None = None) -> list[str]:
-    """Return the commands that read a design with its parameters.
-
-    Args:
-        design: top and parameters.
-        sources: its files, from the script's folder, package first.
-        primitives: family of PRIMITIVES whose cells the top instantiates, None for none.
-    """
+def read(design: Design, sources: list[str]) -> str:
+    """Return the command that reads a design with its parameters; the sources are as seen from the script's folder."""
     parameters = " ".join(f"-G {name}={value}" for name, value in design.parameters.items())
-    first = [PRIMITIVES[primitives]] if primitives else []
-    return [*first, f"read_slang -D SYNTHESIS --top {design.top} {parameters} {' '.join(sources)}"]
+    return f"read_slang -D SYNTHESIS --top {design.top} {parameters} {' '.join(sources)}"
 
 
 def _has_slang(path: str) -> bool:
