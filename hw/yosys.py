@@ -18,7 +18,7 @@ from hw import flow
 from hw.design import Design
 from hw.flow import FlowError, Tool
 
-GET = "pip install pyosys"
+GET = "pip install 'joulegrad[bitstream]'"
 NICENESS = 10
 XILINX_CELLS = "read_verilog -lib -specify +/xilinx/cells_sim.v +/xilinx/cells_xtra.v"
 """Has to come first where a top instantiates cells of the part that take no parameters; hw/primitives declares the others."""
