@@ -3,7 +3,7 @@
 // One burst each way at a time; a beat per cycle while the memory grants it. Data of a granted read come back three
 // cycles later and wait in a queue of eight, so a master that is not ready holds up nobody else. Beats outside the
 // memory are answered with an error and not written. Bursts are incrementing, of whole beats.
-// Golden: an array, see tests/bench_onchip_memory.py.
+// Golden: an array, see tests/test_rtl_onchip_memory.py.
 
 module memory_port #(
   parameter  int unsigned AxiBits  = 64,

@@ -2,7 +2,7 @@
 //
 // One read and one write per cycle, of any port each. The AXI4-Lite port goes first (it asks once in hundreds of cycles),
 // the others in turn. Latency of a read: 6 cycles from address to data; a response to a write comes when every later
-// read sees it. Outside the memory: decode error. Golden: an array, see tests/bench_onchip_memory.py.
+// read sees it. Outside the memory: decode error. Golden: an array, see tests/test_rtl_onchip_memory.py.
 
 module onchip_memory #(
   parameter  int unsigned AxiBits  = 64,
