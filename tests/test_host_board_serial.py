@@ -194,7 +194,22 @@ def test_what_is_written_and_started_is_right_under_any_noise(noise):
     assert (link.repeated > 0) == (noise > 0)
 
 
-def test_an_address_or_length_that_does_not_fit_is_named():
+class Echo(Pipe):
+    """A port on which an answer to someone before us, with the same number, comes first."""
+
+    def write(self, data):
+        request = serial_packets.request_of(serial_packets.Deframer().feed(data)[0])
+        stale = serial_packets.Reply(request.kind, request.sequence, request.address + 4, 4, b"old!", serial_packets.OKAY)
+        self.arrived += serial_packets.reply_bytes(stale)
+        super().write(data)
+
+
+def test_an_answer_to_someone_else_is_not_taken():
+    link = Link(Echo(golden_serial.SerialBridge(bytearray(b"mine")), 0.0, 1), 3_000_000, answer_s=0.5)
+    assert link.read(0, 4) == b"mine"
+
+
+def test_a_program_for_another_configuration_is_refused():
     config = dataclasses.replace(TINY, name="other", a_words=2048)
     bridge = golden_serial.SerialBridge(bytearray(4096), _Core())
     with Terminal(bridge.answer) as terminal, opened(f"serial:{terminal.port}", config) as board:

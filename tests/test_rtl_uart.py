@@ -1,4 +1,4 @@
-"""uart_rx and uart_tx at 3 Mbaud from 62.5 MHz, where a bit is 20.83 clocks: speed tolerance, glitches, broken bytes, bit edges."""
+"""uart_rx and uart_tx at 3 Mbaud from 62.5 MHz, a bit of 20.83 clocks: speed tolerance, glitches, broken bytes, bit edges."""
 
 import random
 

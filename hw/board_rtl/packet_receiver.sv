@@ -17,7 +17,6 @@ module packet_receiver #(
 
   input  logic                   valid_i,
   input  logic [7:0]             data_i,
-  input  logic                   error_i,   // a byte was damaged
 
   output logic                   wen_o,     // payload words
   output logic [SlotW+WordW-1:0] waddr_o,
@@ -94,7 +93,6 @@ module packet_receiver #(
       escape_q <= 1'b0;
       crc_q    <= '1;
     end else begin
-      if (error_i) bad_q <= 1'b1;
       if (valid_i) escape_q <= data_i == Escape && !escape_q;
       if (take) begin
         count_q <= count_q + CountW'(1);

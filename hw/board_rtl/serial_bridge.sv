@@ -37,7 +37,7 @@ module serial_bridge #(
   output logic        m_axi_rready_o,
 
   output logic        whole_o,   // a request arrived whole (pulse)
-  output logic        dropped_o  // a frame was dropped (pulse)
+  output logic        dropped_o  // a frame was dropped, or a byte with a wrong stop bit (pulse)
 );
 
   localparam logic [31:0] Signature    = 32'h3153474A;
@@ -56,7 +56,7 @@ module serial_bridge #(
   } state_e;
 
   state_e                 state_q;
-  logic                   rx_valid, rx_error, tx_valid, tx_ready;
+  logic                   rx_valid, rx_error, dropped, tx_valid, tx_ready;
   logic [7:0]             rx_data, tx_data;
   logic                   payload_wen;
   logic [SlotW+WordW-1:0] payload_waddr;
@@ -91,7 +91,6 @@ module serial_bridge #(
     .rst_ni,
     .valid_i        (rx_valid),
     .data_i         (rx_data),
-    .error_i        (rx_error),
     .wen_o          (payload_wen),
     .waddr_o        (payload_waddr),
     .wdata_o        (payload_wdata),
@@ -104,7 +103,7 @@ module serial_bridge #(
     .refused_o      (refused),
     .release_i      (finish),
     .whole_o,
-    .dropped_o
+    .dropped_o      (dropped)
   );
 
   ram_1r1w #(
@@ -129,6 +128,7 @@ module serial_bridge #(
   assign last_lanes   = last_word ? 4'hF >> (2'd3 - end_lane) : 4'hF;
   assign has_payload  = !refused && kind != KindWrite;
   assign again        = written_q && last_write_q == sequence_number;
+  assign dropped_o    = dropped || rx_error;
   assign finish       = state_q == StSend && send_done;
 
   always_ff @(posedge clk_i) begin
