@@ -1,4 +1,4 @@
-"""Lint the whole core with Verilator, every warning on: `python -m hw.lint [CONFIG ...]`."""
+"""Lint the core, and what stands around it on boards, with Verilator, every warning on: `python -m hw.lint [CONFIG ...]`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ import sys
 
 from hw import simulate, verilator
 from hw.config import CONFIGS, Config, ConfigError, load_config
+from hw.design import declared_parameters, reachable
 
 TIMEOUT_S = 600
+TOPS = (simulate.TOP, "joulegrad_zynq", "serial_board_top")
+"""Modules without cells of a part, with all that is below them."""
 
 
-def lint(config: Config) -> str:
-    """Return what Verilator says of the core in a configuration; empty when it says nothing.
+def lint(config: Config, top: str = simulate.TOP) -> str:
+    """Return what Verilator says of a module and all below it in a configuration; empty when it says nothing.
 
     Raises:
         verilator.ToolError: Verilator or an RTL file is missing.
     """
     tool = verilator.find()
+    sources = simulate.rtl_files() if top == simulate.TOP else reachable(top)
+    declared = declared_parameters(sources[-1])
     command = [
-        str(tool.executable), "--lint-only", "-Wall", "--assert", "--quiet", "--top-module", simulate.TOP,
-        *(f"-G{name}={value}" for name, value in simulate.parameters(config).items()),
-        *map(str, [verilator.LINT, verilator.write_package(), *simulate.rtl_files()]),
+        str(tool.executable), "--lint-only", "-Wall", "--assert", "--quiet", "--top-module", top,
+        *(f"-G{name}={value}" for name, value in simulate.parameters(config).items() if name in declared),
+        *map(str, [verilator.LINT, verilator.write_package(), *sources]),
     ]  # fmt: skip
     done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, timeout=TIMEOUT_S)
     text = (done.stdout + done.stderr).strip()
@@ -33,7 +38,8 @@ def main(names: list[str]) -> int:
     failed = 0
     for name in names or sorted(path.stem for path in CONFIGS.glob("*.json")):
         try:
-            text = lint(load_config(name))
+            config = load_config(name)
+            text = "\n".join(filter(None, (lint(config, top) for top in TOPS)))
         except (verilator.ToolError, ConfigError) as error:
             print(error, file=sys.stderr)
             return 2

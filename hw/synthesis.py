@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hw import simulate, verilator
+from hw import flow, simulate, verilator, yosys
 from hw.config import Config, ConfigError, load_config
+from hw.design import DesignError, declared_parameters, reachable
+from hw.flow_yosys import count
 
 LIMITS = {"dsp48e1": 200, "estimated_lcs": 40_000, "bram36": 130}
 """What an XC7Z020 (220, 53,200, 140) has for the core, with room for the interconnect."""
-NICENESS = 10
-TIMEOUT_S = 3 * 3600
 
 
 class SynthesisError(RuntimeError):
@@ -53,9 +50,7 @@ class Resources:
 
 def parameters_of(module: Path, config: Config) -> dict[str, str]:
     """Return the parameters of a configuration that the module declares."""
-    text = module.read_text()
-    declared = set(re.findall(r"^\s*parameter\s[^=\n]*?(\w+)\s*=", text, re.MULTILINE))
-    declared |= set(re.findall(r"[#(,]\s*parameter\s[^=\n]*?(\w+)\s*=", text))
+    declared = declared_parameters(module)
     return {name: value for name, value in simulate.parameters(config).items() if name in declared}
 
 
@@ -63,60 +58,36 @@ def synthesise(config: Config, top: str = simulate.TOP) -> Resources:
     """Synthesise a module with a configuration's parameters, in a process of its own at low priority.
 
     Raises:
-        SynthesisError: pyosys is not installed, or Yosys fails.
+        SynthesisError: Yosys is not installed, or fails, or there is no such module.
     """
-    with tempfile.TemporaryDirectory() as work:
-        statistics = Path(work) / "stat.json"
-        job = {"top": top, "script": _script(config, top, statistics)}
-        done = subprocess.run(
-            [sys.executable, "-m", "hw.synthesis", "--job", json.dumps(job)],
-            capture_output=True, text=True, timeout=TIMEOUT_S, cwd=Path(__file__).parents[1],
-        )  # fmt: skip
-        if done.returncode or not statistics.is_file():
-            text = (done.stdout + done.stderr).strip()
-            errors = [line for line in text.splitlines() if "rror" in line]
-            raise SynthesisError(f"Yosys does not synthesise {top}: {(errors or text.splitlines() or ['no output'])[0]}")
-        return _resources(statistics.read_text(), top, config.name)
-
-
-def _script(config: Config, top: str, statistics: Path) -> list[str]:
-    files = simulate.rtl_files()
-    module = next((path for path in files if path.stem == top), None)
-    if module is None:
-        raise SynthesisError(f"{top} is none of the modules in {simulate.FILES}")
-    # The slang front end wants the package before those that import it; the list is in dependency order.
-    sources = " ".join(map(str, [verilator.write_package(), *files]))
-    parameters = " ".join(f"-G {name}={value}" for name, value in parameters_of(module, config).items())
-    return [
-        f"read_slang -D SYNTHESIS --top {top} {parameters} {sources}",
-        f"synth_xilinx -family xc7 -flatten -noiopad -top {top}",
-        f"tee -q -o {statistics} stat -json -tech xilinx",
-    ]
-
-
-def _run_job(job: dict) -> None:
     try:
-        from pyosys import libyosys
-    except ImportError:
-        sys.exit("Error: synthesis needs Yosys: pip install pyosys")
-    os.nice(NICENESS)
-    design = libyosys.Design()
-    for command in job["script"]:
-        libyosys.run_pass(command, design)
+        tool = yosys.find()
+        with tempfile.TemporaryDirectory() as work:
+            folder = Path(work)
+            flow.write_script(folder / "synthesis.ys", "\n".join([*_script(config, top), ""]))
+            yosys.run(tool, folder, "synthesis.ys", "yosys.log")
+            return _resources((folder / "stat.json").read_text(), top, config.name)
+    except (DesignError, flow.FlowError, OSError) as error:
+        raise SynthesisError(f"Yosys does not synthesise {top}: {error}") from None
+
+
+def _script(config: Config, top: str) -> list[str]:
+    sources = [verilator.write_package(), *reachable(top)]
+    parameters = " ".join(f"-G {name}={value}" for name, value in parameters_of(sources[-1], config).items())
+    return [
+        f"read_slang -D SYNTHESIS --top {top} {parameters} {' '.join(map(str, sources))}",
+        f"synth_xilinx -family xc7 -flatten -noiopad -top {top}",
+        "tee -q -o stat.json stat -json -tech xilinx",
+    ]
 
 
 def _resources(text: str, top: str, config: str) -> Resources:
     statistics = json.loads(text)
-    design = statistics["design"]
-    cells = design["num_cells_by_type"]
-
-    def count(*prefixes: str) -> int:
-        return sum(number for cell, number in cells.items() if cell.startswith(prefixes))
-
+    taken = count(statistics["design"])
     return Resources(
-        top=top, config=config, dsp48e1=count("DSP48E1"), estimated_lcs=int(design["estimated_num_lc"]),
-        lut_cells=count("LUT"), lut_rams=count("RAM32", "RAM64", "RAM128"), flip_flops=count("FD"), carry4=count("CARRY4"),
-        bram36=count("RAMB36") + count("RAMB18") / 2, yosys=statistics.get("creator", "Yosys"),
+        top=top, config=config, dsp48e1=int(taken["dsp"]), estimated_lcs=int(taken["estimated_lcs"]),
+        lut_cells=int(taken["lut_cells"]), lut_rams=int(taken["lut_rams"]), flip_flops=int(taken["flip_flops"]),
+        carry4=int(taken["carries"]), bram36=taken["bram36"], yosys=statistics.get("creator", "Yosys"),
     )  # fmt: skip
 
 
@@ -125,11 +96,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m hw.synthesis", description=__doc__.splitlines()[0])
     parser.add_argument("config", nargs="?", help="configuration, by name or path")
     parser.add_argument("--top", default=simulate.TOP, help="module to synthesise instead of the whole core")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.job:
-        _run_job(json.loads(options.job))
-        return 0
     if not options.config:
         parser.error("the name of a configuration is needed, such as z7020")
     try:

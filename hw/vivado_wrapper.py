@@ -10,11 +10,15 @@ from __future__ import annotations
 from hw.design import Design
 
 MODULE = "joulegrad_axi"
+WINDOW_BITS = 16
+"""Address bits of the register port: a block design wants as many as the window's 64 KiB have."""
 WIDER = {"zynq-7000": {}, "zynq-ultrascale": {"addr": 49, "len": 8, "lock": 1}}
 """By family: address-channel signals whose width is not the core's."""
+REGISTER_BITS = 10
+"""Address bits of the core's registers."""
 _LITE = (
-    ("awaddr", 10, 1), ("awvalid", 1, 1), ("awready", 1, 0), ("wdata", 32, 1), ("wstrb", 4, 1), ("wvalid", 1, 1),
-    ("wready", 1, 0), ("bresp", 2, 0), ("bvalid", 1, 0), ("bready", 1, 1), ("araddr", 10, 1), ("arvalid", 1, 1),
+    ("awaddr", WINDOW_BITS, 1), ("awvalid", 1, 1), ("awready", 1, 0), ("wdata", 32, 1), ("wstrb", 4, 1), ("wvalid", 1, 1),
+    ("wready", 1, 0), ("bresp", 2, 0), ("bvalid", 1, 0), ("bready", 1, 1), ("araddr", WINDOW_BITS, 1), ("arvalid", 1, 1),
     ("arready", 1, 0), ("rdata", 32, 0), ("rresp", 2, 0), ("rvalid", 1, 0), ("rready", 1, 1),
 )  # fmt: skip
 """Signals of the register port: name, bits, 1 for an input."""
@@ -37,7 +41,10 @@ def wrapper(design: Design) -> str:
     ports, pins, wires = _clock_reset_interrupt(), [".clk_i(aclk)", ".rst_ni(aresetn)", ".irq_o(irq)"], []
     for name, bits, is_input in _LITE:
         ports.append(_port("s_axi", name, bits, is_input, "PROTOCOL AXI4LITE" if name == "awaddr" else ""))
-        pins.append(f".s_axi_{name}_{'i' if is_input else 'o'}(s_axi_{name})")
+        low = f"[{REGISTER_BITS - 1}:0]" if bits == WINDOW_BITS else ""
+        pins.append(f".s_axi_{name}_{'i' if is_input else 'o'}(s_axi_{name}{low})")
+    above = f"{WINDOW_BITS - 1}:{REGISTER_BITS}"
+    wires.append(f"  wire unused_window = ^{{s_axi_awaddr[{above}], s_axi_araddr[{above}]}};")
     for number in range(2):
         _add_master(design.board.family, number, ports, pins, wires)
     lines = [

@@ -1,10 +1,12 @@
-"""The one list of RTL files is whole and in order, and the core of the smallest configuration is clean under every warning."""
+"""The list of the core's RTL is whole and in order; the smallest core and its surroundings are clean under every warning."""
 
 import re
 
+import pytest
+
 from hw import simulate, verilator
 from hw.config import load_config
-from hw.lint import lint
+from hw.lint import TOPS, lint
 
 
 def instances(text: str, modules: set[str]) -> set[str]:
@@ -28,8 +30,9 @@ def test_list_is_in_dependency_order():
         seen.add(path.stem)
 
 
-def test_core_is_clean():
-    assert lint(load_config("tiny")) == ""
+@pytest.mark.parametrize("top", TOPS)
+def test_core_and_what_stands_around_it_is_clean(top):
+    assert lint(load_config("tiny"), top) == ""
 
 
 def test_no_pragmas_in_rtl():

@@ -1,6 +1,7 @@
-// Bring a reset from elsewhere into the clock: low for at least four cycles, and low at once with the next edge.
+// Bring a reset from elsewhere into the clock: low with the next edge, high four edges after it has gone.
 //
-// Latency 4 cycles to leave reset. Golden function: none, a shift register.
+// A processing system that loads this design while it runs has left its own reset long ago, so the part's configuration
+// clears the register: the first four cycles are a reset in any case. Golden function: none, a shift register.
 
 module reset_synchroniser (
   input  logic clk_i,
@@ -8,6 +9,7 @@ module reset_synchroniser (
   output logic rst_no   // of this clock
 );
 
+  (* init = 4'h0 *)
   logic [3:0] shift_q;
 
   always_ff @(posedge clk_i) begin

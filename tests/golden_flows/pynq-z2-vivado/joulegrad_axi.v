@@ -13,7 +13,7 @@ module joulegrad_axi (
   output wire irq,
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi AWADDR" *)
   (* X_INTERFACE_PARAMETER = "PROTOCOL AXI4LITE" *)
-  input wire [9:0] s_axi_awaddr,
+  input wire [15:0] s_axi_awaddr,
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi AWVALID" *)
   input wire s_axi_awvalid,
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi AWREADY" *)
@@ -33,7 +33,7 @@ module joulegrad_axi (
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi BREADY" *)
   input wire s_axi_bready,
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi ARADDR" *)
-  input wire [9:0] s_axi_araddr,
+  input wire [15:0] s_axi_araddr,
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi ARVALID" *)
   input wire s_axi_arvalid,
   (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 s_axi ARREADY" *)
@@ -202,6 +202,7 @@ module joulegrad_axi (
   output wire m1_axi_bready
 );
 
+  wire unused_window = ^{s_axi_awaddr[15:10], s_axi_araddr[15:10]};
   joulegrad_zynq #(
     .G(16),
     .AWords(8192),
@@ -219,7 +220,7 @@ module joulegrad_axi (
     .clk_i(aclk),
     .rst_ni(aresetn),
     .irq_o(irq),
-    .s_axi_awaddr_i(s_axi_awaddr),
+    .s_axi_awaddr_i(s_axi_awaddr[9:0]),
     .s_axi_awvalid_i(s_axi_awvalid),
     .s_axi_awready_o(s_axi_awready),
     .s_axi_wdata_i(s_axi_wdata),
@@ -229,7 +230,7 @@ module joulegrad_axi (
     .s_axi_bresp_o(s_axi_bresp),
     .s_axi_bvalid_o(s_axi_bvalid),
     .s_axi_bready_i(s_axi_bready),
-    .s_axi_araddr_i(s_axi_araddr),
+    .s_axi_araddr_i(s_axi_araddr[9:0]),
     .s_axi_arvalid_i(s_axi_arvalid),
     .s_axi_arready_o(s_axi_arready),
     .s_axi_rdata_o(s_axi_rdata),
