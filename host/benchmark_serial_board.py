@@ -23,8 +23,8 @@ from host.runtime import Runtime
 from hw import isa
 from hw.config import load_config
 from hw.program import Program
+from hw.simulated_board import LineSettings
 
-MEMORY_BYTES = 1 << 20
 NOISE = 1e-4
 
 
@@ -45,9 +45,9 @@ def differing(got: dict, wanted: dict) -> list[str]:
 
 
 @contextmanager
-def played(config: str, noise: float = 0.0, clocks_per_bit: int = 2, memory: int = MEMORY_BYTES):
+def played(config: str, noise: float = 0.0, clocks_per_bit: int = LineSettings.clocks_per_bit):
     """Run hw.play_serial_board; yields the board's URL, its process, and a function that ends it and returns its record."""
-    options = ["--memory", str(memory), "--noise", str(noise), "--clocks-per-bit", str(clocks_per_bit)]
+    options = ["--noise", str(noise), "--clocks-per-bit", str(clocks_per_bit)]
     board = subprocess.Popen(
         [sys.executable, "-m", "hw.play_serial_board", config, *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--steps", type=int, default=10, help="iterations")
     parser.add_argument("--batch", type=int, default=8, help="images of an iteration")
     parser.add_argument("--noise", type=float, default=NOISE, help="share of the bytes that the noisy run damages")
-    parser.add_argument("--clocks-per-bit", type=int, default=2, help="of the simulated line")
+    parser.add_argument("--clocks-per-bit", type=int, default=LineSettings.clocks_per_bit, help="of the line")
     options = parser.parse_args(arguments)
     config = load_config(options.config)
     exported, data = export_digits(seed=0, steps=options.steps, batch=options.batch)
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     def run(board: Board) -> dict:
         return trained(board, program, exported.state, batches)
 
-    with open_board("sim", config, ddr_bytes=MEMORY_BYTES) as board:
+    with open_board("sim", config, ddr_bytes=LineSettings.memory_bytes) as board:
         wanted = run(board)
     report = {"config": config.name, "steps": options.steps, "batch": options.batch, "program_bytes": program.ddr_bytes}
     equal = True

@@ -30,9 +30,8 @@ BAUD = 115_200
 class Player:
     """Moves bytes between a pseudo-terminal and a board until standard input is closed."""
 
-    def __init__(self, board: SimulatedBoard, noise: float, seed: int):
-        self.board = board
-        self.inward, self.outward = NoisyLine(noise, seed), NoisyLine(noise, seed + 1)
+    def __init__(self, board: SimulatedBoard, inward: NoisyLine, outward: NoisyLine):
+        self.board, self.inward, self.outward = board, inward, outward
         self._master, self._slave = os.openpty()  # the open slave keeps the port in being between two users
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -77,7 +76,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = LineSettings(options.memory, options.clocks_per_bit)
-        player = Player(SimulatedBoard(load_config(options.config), settings), options.noise, options.seed)
+        inward, outward = NoisyLine(options.noise, options.seed), NoisyLine(options.noise, options.seed + 1)
+        player = Player(SimulatedBoard(load_config(options.config), settings), inward, outward)
     except (ValueError, ConfigError, ToolError) as error:
         print(error, file=sys.stderr)
         return 2

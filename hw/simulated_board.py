@@ -21,12 +21,12 @@ class LineSettings:
     """The simulated board's memory and line.
 
     Attributes:
-        memory_bytes: on-chip memory in place of DDR, a multiple of 8.
+        memory_bytes: on-chip memory in place of DDR, a multiple of 8; by default more than an ECP5 has, so that digits fits.
         clocks_per_bit: of the line; a real board at 3 Mbaud has 20 or so, few make the simulation fast.
     """
 
-    memory_bytes: int = 1 << 18
-    clocks_per_bit: int = 4
+    memory_bytes: int = 1 << 20
+    clocks_per_bit: int = 2
 
     def __post_init__(self):
         if not 4096 <= self.memory_bytes <= 1 << 28 or self.memory_bytes % 8:

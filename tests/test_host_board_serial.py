@@ -21,10 +21,11 @@ from hw import golden_serial, isa, serial_packets
 from hw.compile_kernel import compile_kernel
 from hw.config import load_config
 from hw.noisy_line import NoisyLine
+from hw.simulated_board import LineSettings
 
 TINY = load_config("tiny")
 PROGRAM = 0x1000
-MEMORY_BYTES = 1 << 17
+MEMORY_BYTES = LineSettings.memory_bytes
 STORE = isa.ENGINES.index("store")
 
 
@@ -35,7 +36,7 @@ def opened(url, config=TINY):
 @pytest.mark.parametrize("noise", [0.0, 1e-4])
 def test_a_product_is_the_same_as_on_the_simulated_board(noise):
     kernel = compile_kernel("grad_weight", 2, 8, 8, 8, 8, 3, 1, 1, TINY)
-    with played("tiny", noise, memory=MEMORY_BYTES) as (url, _, record):
+    with played("tiny", noise) as (url, _, record):
         with opened(url) as board:
             assert board.identity().config_hash == TINY.config_hash
             assert (board.ddr_bytes, board.clk_hz) == (MEMORY_BYTES, TINY.clk_hz)
@@ -56,7 +57,7 @@ def test_a_product_is_the_same_as_on_the_simulated_board(noise):
 
 
 def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
-    with played("tiny", memory=MEMORY_BYTES) as (url, _, _):
+    with played("tiny") as (url, _, _):
         with opened(url + "&hang_s=0.3") as board:
             board.write(PROGRAM, copies(1, wait=1 << STORE))
             board.start(PROGRAM, 2)
@@ -86,7 +87,7 @@ def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
 
 
 def test_a_cable_pulled_in_the_run_is_one_sentence():
-    with played("tiny", memory=MEMORY_BYTES) as (url, process, _):
+    with played("tiny") as (url, process, _):
         with opened(url) as board:
             board.write(PROGRAM, copies(1, wait=1 << STORE))
             board.start(PROGRAM, 2)
