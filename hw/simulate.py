@@ -47,6 +47,8 @@ class Model:
         around: folder of the C++ around it, SIM where not given.
         parameters: (name, SystemVerilog constant) of the top beside the core's.
         prefix: of the library's folder, before the configuration's name.
+        flags: further ones of Verilator.
+        made_from: files elsewhere that the C++ around it includes.
     """
 
     top: str = TOP
@@ -54,6 +56,8 @@ class Model:
     around: Path | None = None
     parameters: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
+    flags: tuple[str, ...] = ()
+    made_from: tuple[Path, ...] = ()
 
     @property
     def sim(self) -> Path:
@@ -109,9 +113,10 @@ def rtl_files(files: Path = FILES) -> list[Path]:
 
 def digest(config: Config, tool: verilator.Verilator, model: Model = CORE) -> str:
     """Return 16 hex digits that change with any source, size, tool or flag of the library."""
-    state = hashlib.sha256(json.dumps([model.all_parameters(config), tool.version, str(tool.root), _compiler(), FLAGS]).encode())
+    flags = [*FLAGS, *model.flags]
+    state = hashlib.sha256(json.dumps([model.all_parameters(config), tool.version, str(tool.root), _compiler(), flags]).encode())
     package = verilator.write_package()
-    for path in (package, verilator.LINT, *model.sources(), *sorted(model.sim.glob("*.*"))):
+    for path in (package, verilator.LINT, *model.sources(), *sorted(model.sim.glob("*.*")), *model.made_from):
         state.update(f"\0{path.name}\0".encode())
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
@@ -188,8 +193,8 @@ def _verilate(config: Config, tool: verilator.Verilator, model: Model, objects: 
             executable = tool.executable if root == tool.root else root / "bin" / "verilator_bin"
             tool = dataclasses.replace(tool, root=root, executable=executable)
             command = [
-                str(executable), *FLAGS, *tool.build_flags, "-CFLAGS", f"-I{plain(model.sim)}", "--top-module", model.top,
-                "-o", LIBRARY, "--Mdir", str(plain(objects)),
+                str(executable), *FLAGS, *model.flags, *tool.build_flags, "-CFLAGS", f"-I{plain(model.sim)}",
+                "--top-module", model.top, "-o", LIBRARY, "--Mdir", str(plain(objects)),
                 *(f"-G{name}={value}" for name, value in model.all_parameters(config).items()),
                 *(str(plain(source.parent) / source.name) for source in sources),
             ]  # fmt: skip

@@ -19,7 +19,8 @@ def bitstream(
     tool: Annotated[str | None, typer.Option(
         "--tool", help="vivado, openxc7, nextpnr, or yosys for a resource report only; by default the board's first.")] = None,
     activity: Annotated[Path | None, typer.Option(
-        "--activity", help="SAIF file of the simulated core's signal activity, for Vivado's power report.")] = None,
+        "--activity", help="SAIF file of the simulated core's signal activity for Vivado's power report; "
+        "'python -m hw.signal_activity' makes one.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of all builds; by default build in the checkout.")] = None,
     as_json: JsonOption = False,
 ) -> None:
