@@ -177,8 +177,7 @@ class ReadingThread:
     def _polled(self, period_s: float) -> None:
         sensor, lateness, mask = self.sensor, self._lateness, LATENESS_KEPT - 1
         scheduling.go_first(2)
-        self._first_read(period_s)
-        self._start_s = start_s = time.monotonic() + period_s
+        self._start_s = start_s = self._first_read(period_s) + period_s
         while True:
             self._nap_until(start_s + self._slot * period_s)
             stopping = self._stop_s is not None
@@ -195,6 +194,14 @@ class ReadingThread:
                 continue
             self._reading_since = None
             after = time.monotonic()
+            if not stopping:
+                lateness[self._reads & mask] = before - start_s - self._slot * period_s
+                self._reads += 1
+                self._slot += 1
+                if after >= start_s + self._slot * period_s:
+                    late_s = before - start_s - (self._slot - 1) * period_s
+                    # Before the row is handed on: no commit then holds a row behind a hole without the hole's count.
+                    self._count_slots(after, "missed deadline", f"began {late_s:.4f} s late, took {after - before:.4f} s")
             if after - before > self.stalled_s:
                 self.losses.add(Loss(after, "stalled read", max(1, len(readings)), f"answered after {after - before:.3f} s"))
                 self._take_losses(but="stalled read")
@@ -202,15 +209,13 @@ class ReadingThread:
                 self._deliver(readings)
             if stopping:
                 return
-            lateness[self._reads & mask] = before - start_s - self._slot * period_s
-            self._reads += 1
-            self._slot += 1
-            if after >= start_s + self._slot * period_s:
-                late_s = before - start_s - (self._slot - 1) * period_s
-                self._count_slots(after, "missed deadline", f"began {late_s:.4f} s late, took {after - before:.4f} s")
 
-    def _first_read(self, period_s: float) -> None:
-        """Read once out of turn: the run has a sample before its start, and what is slow by nature is no stall."""
+    def _first_read(self, period_s: float) -> float:
+        """Read once out of turn: the run has a sample before its start, and what is slow by nature is no stall.
+
+        Returns:
+            When the read began: the slots are counted from there.
+        """
         took_s = math.inf
         for _ in range(2):
             before = time.monotonic()
@@ -220,6 +225,7 @@ class ReadingThread:
                 break
         self._deliver(readings)
         self.stalled_s = max(STALLED_S, 3 * period_s, 4 * took_s)
+        return before
 
     def _count_slots(self, now: float, reason: str, detail: str) -> None:
         """Count the slots that are due at `now` and were not read."""

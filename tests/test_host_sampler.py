@@ -218,8 +218,8 @@ def test_a_working_process_that_is_killed_leaves_an_aborted_trace_and_a_free_por
 @pytest.mark.fault(35)
 def test_a_child_of_the_dead_working_process_does_not_keep_the_sampler(tree, tmp_path):
     """A forked child (a data loader) holds the pipe open: its end never comes."""
-    command = [sys.executable, "-c", WORKER.replace("    time.sleep(60)", "    print(os.fork(), flush=True)\n    time.sleep(6)")]
-    command[-1] = "import os" + command[-1]
+    forking = WORKER.replace("    time.sleep(60)", "    os.write(1, b'%d\\n' % os.fork())\n    time.sleep(6)")
+    command = [sys.executable, "-c", "import os" + forking]
     process = subprocess.Popen([*command, str(tmp_path / "a.trace"), tree.url()], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     pid = int(process.stdout.readline().split()[1])
     children = [int(process.stdout.readline()) for _ in range(2)]
