@@ -103,7 +103,9 @@ class Flow(abc.ABC):
             done = subprocess.run([path, *version], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise FlowError(f"{path} {' '.join(version)} does not run: {error}") from None
-        lines = (done.stdout + done.stderr).strip().splitlines()
+        said = (done.stdout + done.stderr).strip().splitlines()
+        # A program of YoWASP says so when it is run for the first time.
+        lines = [line for line in said if not line.startswith("Preparing to run ")]
         if done.returncode or not lines:
             raise FlowError(f"{path} {' '.join(version)} fails with exit code {done.returncode}: {' '.join(lines[:1])}")
         return Tool(name, path, lines[0].strip())

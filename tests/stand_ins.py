@@ -72,7 +72,7 @@ else:
 
 LAST = """
 if arguments == ["--version"]:
-    print("stand-in")
+    print(f"Preparing to run yowasp-{{name}}. This might take a while...\\nstand-in of {{name}}")
 elif not pathlib.Path(arguments[-2] if name != "xc7frames2bit" else arguments[arguments.index("--frm_file") + 1]).is_file():
     sys.exit("ERROR: no input")
 else:

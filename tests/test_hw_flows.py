@@ -3,6 +3,7 @@
 The stored copies are in tests/golden_flows; JOULEGRAD_UPDATE_GOLDEN=1 rewrites them.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from stand_ins import STUB, StandIns, tclsh
 from hw import verilator, yosys
 from hw.bitstream import MANIFEST, build
 from hw.config import load_config
-from hw.design import boards, describe, load_board
+from hw.design import PRIMITIVES, boards, describe, load_board
 from hw.flow import FlowError, flow_of
 
 GOLDEN = Path(__file__).parent / "golden_flows"
@@ -24,6 +25,25 @@ CELLS = {
     "DSP48E1": 180, "LUT6": 20000, "LUT2": 5000, "FDRE": 30000, "RAMB36E1": 100, "RAMB18E1": 3, "CARRY4": 900, "RAM32M": 80,
 }  # fmt: skip
 STATISTICS = {"creator": "Yosys 0.70", "design": {"estimated_num_lc": 30000, "num_cells_by_type": CELLS}}
+SMALL = """
+module speck (input logic clk_25mhz_i, btn_n_i, rx_i, output logic tx_o, output logic [7:0] led_o);
+  logic clk, locked;
+  logic [15:0] count_q;
+  logic signed [7:0] a_q, b_q;
+  logic signed [15:0] product_q;
+  EHXPLLL #(.CLKI_DIV(2), .CLKFB_DIV(5), .CLKOP_DIV(10), .CLKOP_CPHASE(9)) u_pll (
+    .CLKI(clk_25mhz_i), .CLKFB(clk), .PHASESEL1(1'b0), .PHASESEL0(1'b0), .PHASEDIR(1'b0), .PHASESTEP(1'b0),
+    .PHASELOADREG(1'b0), .STDBY(1'b0), .PLLWAKESYNC(1'b0), .RST(1'b0), .ENCLKOP(1'b0), .CLKOP(clk), .LOCK(locked));
+  always_ff @(posedge clk) begin
+    count_q <= count_q + 16'(locked && btn_n_i);
+    a_q <= {a_q[6:0], rx_i};
+    b_q <= a_q + 8'sd3;
+    product_q <= a_q * b_q;
+    tx_o <= ^product_q;
+  end
+  assign led_o = count_q[15:8];
+endmodule
+"""
 PATH = "Longest topological path in joulegrad_core (length=9)\n 0: a\n 1: b (via x.carry4)\n 2: c (via $lut)"
 
 
@@ -193,6 +213,22 @@ def test_nextpnr(tools, tmp_path):
     assert pack == ["ecppack", "--compress", "joulegrad.config", "joulegrad.bit"]
     assert made["clk_hz"] == 62_500_000 and made["max_clk_hz"] == 110.5e6 and made["resources"]["dsp"] == 80
     assert made["facts"]["memory_bytes"] == 256 * 1024
+    assert made["tools"]["ecppack"] == "stand-in of ecppack"
+
+
+def test_nextpnr_places_and_routes_a_small_design(tmp_path):
+    """The real chain of pip's packages, on a design that takes seconds: PLL, registers and a multiplier at the board's pins."""
+    source = tmp_path / "speck.sv"
+    source.write_text(SMALL)
+    design = describe(load_config("ecp5"), load_board("ulx3s-85f"))
+    sources = (PRIMITIVES / "EHXPLLL.sv", source)
+    small = dataclasses.replace(design, top="speck", sources=sources, parameters={})
+    made = build(small, flow_of("nextpnr"), "the commit", tmp_path / "out")
+    folder = tmp_path / "out" / "ulx3s-85f-ecp5"
+    assert (folder / "joulegrad.bit").stat().st_size > 10_000
+    assert made["max_clk_hz"] > 62.5e6 and made["resources"]["dsp"] == 1 and 20 < made["resources"]["flip_flops"] < 100
+    assert any("nextpnr" in version.lower() and "Version" in version for version in made["tools"].values())
+    assert not build(small, flow_of("nextpnr"), "the commit", tmp_path / "out")["built"]
 
 
 @pytest.mark.parametrize("tool, board", [("openxc7", "zedboard"), ("nextpnr", "ulx3s-85f")])
