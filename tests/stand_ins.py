@@ -110,6 +110,7 @@ class StandIns:
             path.chmod(0o755)
         (self.data / "zynq7" / part).mkdir(parents=True)
         (self.data / f"{part.rpartition('-')[0]}.bin").write_text("chip")
+        (self.data / "zynq7" / part / "part.yaml").write_text("part")
 
     def without(self, *names: str) -> None:
         """Take tools away."""

@@ -299,6 +299,14 @@ def test_missing_chip_data_are_found_out_before_any_work(variable, tools, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["xc7z020clg400.bin", "zynq7/xc7z020clg400-1/part.yaml"])
+def test_missing_data_of_the_part_are_found_out_before_yosys(name, tools, tmp_path):
+    (tools.data / name).unlink()
+    with pytest.raises(FlowError, match=f"openXC7 has no data of the part xc7z020clg400-1: .*{name} is not there"):
+        make("pynq-z2", "openxc7", tmp_path)
+    assert tools.calls() == []
+
+
 def test_a_yosys_without_slang_is_not_taken(tools, monkeypatch):
     path = tools.folder / "yosys"
     path.write_text("#!/bin/sh\necho No such command or cell type: read_slang\n")
