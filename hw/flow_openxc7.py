@@ -64,7 +64,7 @@ class Flow(flow.Flow):
         for variable, name in {CHIPS: f"{part.rpartition('-')[0]}.bin", DATABASE: f"zynq7/{part}/part.yaml"}.items():
             path = Path(os.environ[variable], name)
             if not path.is_file():
-                raise FlowError(f"openXC7 has no data of the part {part}: {path} is not there; {variable} is where {name} should be")
+                raise FlowError(f"openXC7 has no data of the part {part}: {path} is not there, where {variable} says")
         for suffix in ("json", "fasm", "frames", "bit"):
             (folder / f"{NAME}.{suffix}").unlink(missing_ok=True)
         yosys.run(tools[0], folder, "synth.ys", "yosys.log")
