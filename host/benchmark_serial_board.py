@@ -45,9 +45,10 @@ def differing(got: dict, wanted: dict) -> list[str]:
 
 
 @contextmanager
-def played(config: str, noise: float = 0.0, clocks_per_bit: int = LineSettings.clocks_per_bit):
+def played(config: str, noise: float = 0.0, clocks_per_bit: int = LineSettings.clocks_per_bit, host_clocks_per_bit: int = 0):
     """Run hw.play_serial_board; yields the board's URL, its process, and a function that ends it and returns its record."""
-    options = ["--noise", str(noise), "--clocks-per-bit", str(clocks_per_bit)]
+    settings = {"noise": noise, "clocks-per-bit": clocks_per_bit, "host-clocks-per-bit": host_clocks_per_bit}
+    options = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     board = subprocess.Popen(
         [sys.executable, "-m", "hw.play_serial_board", config, *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],

@@ -74,7 +74,7 @@ class Driver(Board):
             found = self.link.describe()
             self._driver = CoreDriver(self._read_register, self._write_register, MEMORY_BASE, self._read_block)
             self._driver.identity()
-            self._driver.soft_reset()  # whatever someone before us has left running
+            self._halt(self._driver)  # whatever someone before us has left running
         except SensorError as error:
             port.close()
             raise BoardError(str(error)) from None
@@ -141,12 +141,16 @@ class Driver(Board):
         """Abandon the segment and reset the core."""
         driver = self._opened()
         self._started = None
+        self._halt(driver)
+
+    def _halt(self, driver: CoreDriver) -> None:
+        """Reset the core and return when it rests: a start before that has no effect."""
         driver.soft_reset()
         until_s = time.monotonic() + STOP_S
         while driver.read("STATUS") & BUSY:
             if time.monotonic() > until_s:
-                raise BoardTimeout(f"the core behind {self._port.path} does not end its segment: load the bitstream again")
-            time.sleep(LONGEST_POLL_S)
+                raise BoardTimeout(f"the core behind {self._where} does not end its segment: load the bitstream again")
+            time.sleep(FIRST_POLL_S)
 
     def _give_up(self) -> None:
         """Stop the core where it still answers."""

@@ -71,11 +71,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("config", help="configuration, by name or path")
     parser.add_argument("--memory", type=int, default=LineSettings.memory_bytes, help="bytes of on-chip memory")
     parser.add_argument("--clocks-per-bit", type=int, default=LineSettings.clocks_per_bit, help="of the line")
+    parser.add_argument("--host-clocks-per-bit", type=int, default=0, help="of the host's end, for a wrong line speed")
     parser.add_argument("--noise", type=float, default=0.0, help="share of the bytes that are damaged")
     parser.add_argument("--seed", type=int, default=1, help="of the noise")
     options = parser.parse_args(arguments)
     try:
-        settings = LineSettings(options.memory, options.clocks_per_bit)
+        settings = LineSettings(options.memory, options.clocks_per_bit, options.host_clocks_per_bit)
         inward, outward = NoisyLine(options.noise, options.seed), NoisyLine(options.noise, options.seed + 1)
         player = Player(SimulatedBoard(load_config(options.config), settings), inward, outward)
     except (ValueError, ConfigError, ToolError) as error:

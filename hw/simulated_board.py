@@ -23,16 +23,19 @@ class LineSettings:
     Attributes:
         memory_bytes: on-chip memory in place of DDR, a multiple of 8; by default more than an ECP5 has, so that digits fits.
         clocks_per_bit: of the line; a real board at 3 Mbaud has 20 or so, few make the simulation fast.
+        host_clocks_per_bit: of the host's end, where its speed is another one; 0 for the same.
     """
 
     memory_bytes: int = 1 << 20
     clocks_per_bit: int = 2
+    host_clocks_per_bit: int = 0
 
     def __post_init__(self):
         if not 4096 <= self.memory_bytes <= 1 << 28 or self.memory_bytes % 8:
             raise ValueError(f"an on-chip memory of {self.memory_bytes} bytes: a multiple of 8 from 4096 to 2^28 can be had")
-        if not 2 <= self.clocks_per_bit <= 1000:
-            raise ValueError(f"{self.clocks_per_bit} clocks per bit: 2 to 1000 can be simulated")
+        for clocks in (self.clocks_per_bit, self.host_clocks_per_bit or self.clocks_per_bit):
+            if not 2 <= clocks <= 1000:
+                raise ValueError(f"{clocks} clocks per bit: 2 to 1000 can be simulated")
 
 
 def model(config: Config, settings: LineSettings) -> simulate.Model:
@@ -56,7 +59,7 @@ class SimulatedBoard:
             self._library = _declared(ctypes.CDLL(str(path)))
         except OSError as error:
             raise ToolError(f"the simulated board {path} cannot be loaded: {error}; delete its folder") from None
-        self._handle = self._library.board_open(settings.clocks_per_bit)
+        self._handle = self._library.board_open(settings.host_clocks_per_bit or settings.clocks_per_bit)
         self._buffer = (ctypes.c_uint8 * MOST_BYTES)()
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -58,7 +59,8 @@ def test_a_product_is_the_same_as_on_the_simulated_board(noise):
 
 def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
     with played("tiny") as (url, _, _):
-        with opened(url + "&hang_s=0.3") as board:
+        with contextlib.ExitStack() as stack:
+            board = stack.enter_context(opened(url + "&hang_s=0.3"))
             board.write(PROGRAM, copies(1, wait=1 << STORE))
             board.start(PROGRAM, 2)
             with pytest.raises(BoardError, match="under way already"):
@@ -75,11 +77,14 @@ def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
             board.start(PROGRAM, 2)
             with pytest.raises(BoardTimeout, match="not done after 0.05 s"):
                 board.wait(0.05)
+            board.start(PROGRAM, 2)
+            board._port.close()  # as a process that is killed leaves it
+            board = stack.enter_context(opened(url))
             board.write(PROGRAM, copies(2))
             board.start(PROGRAM, 4)
             assert board.wait(30)["instructions"] == 4
             with pytest.raises(BoardError, match="do not lie in the board's"):
-                board.write((MEMORY_BYTES) - 4, bytes(8))
+                board.write(MEMORY_BYTES - 4, bytes(8))
             with pytest.raises(BoardError, match="has no memory there"):
                 board.link.read(MEMORY_BYTES, 4)
         with pytest.raises(BoardError, match="not open"):
@@ -122,6 +127,14 @@ def test_a_wrong_baud_rate_or_device_is_one_sentence(answer, says):
     with Terminal(answer) as terminal:
         with pytest.raises(BoardError, match=says):
             opened(f"serial:{terminal.port}?answer_s=0.02").open()
+
+
+@pytest.mark.parametrize("host_clocks_per_bit", [3, 20])
+def test_a_wrong_baud_rate_at_the_pins_is_one_sentence(host_clocks_per_bit):
+    """The host's bits are longer than the board's: half as long again, and ten times."""
+    with played("tiny", host_clocks_per_bit=host_clocks_per_bit) as (url, _, _):
+        with pytest.raises(BoardError, match="does not answer at 115200 baud: .* line speed"):
+            opened(url + "&answer_s=0.1").open()
 
 
 def test_another_core_behind_the_bridge_is_refused():
