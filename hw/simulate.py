@@ -43,7 +43,7 @@ class Model:
 
     Attributes:
         top: module.
-        files: lists of RTL files, leaves first.
+        rtl: its RTL files, leaves first; those of the core where not given.
         around: folder of the C++ around it, SIM where not given.
         parameters: (name, SystemVerilog constant) of the top beside the core's.
         prefix: of the library's folder, before the configuration's name.
@@ -52,7 +52,7 @@ class Model:
     """
 
     top: str = TOP
-    files: tuple[Path, ...] = (FILES,)
+    rtl: tuple[Path, ...] = ()
     around: Path | None = None
     parameters: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
@@ -70,7 +70,7 @@ class Model:
 
     def sources(self) -> list[Path]:
         """Return the RTL files in their order. Raises verilator.ToolError."""
-        return [path for files in self.files for path in rtl_files(files)]
+        return list(self.rtl) or rtl_files()
 
 
 CORE = Model()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from hw import simulate
 from hw.config import Config
+from hw.design import reachable
 from hw.verilator import ToolError
 
 BOARD_SIM = simulate.HW / "sim_board"
-BOARD_FILES = simulate.HW / "board_files.f"
 TOP = "serial_board_top"
 SLICE_MS = 20.0
 MOST_BYTES = 1 << 16
@@ -45,7 +45,7 @@ def model(config: Config, settings: LineSettings) -> simulate.Model:
         ("ClkHz", f"32'd{config.clk_hz}"),
         ("Baud", f"32'd{config.clk_hz // settings.clocks_per_bit}"),
     )
-    return simulate.Model(TOP, (simulate.FILES, BOARD_FILES), BOARD_SIM, extra, "serial-")
+    return simulate.Model(TOP, tuple(reachable(TOP)), BOARD_SIM, extra, "serial-")
 
 
 class SimulatedBoard:
