@@ -17,7 +17,7 @@ from host.core_driver import BUSY, CoreDriver
 from host.port import Port
 from host.readings import HOST_CLOCK
 from host.sensor import SensorError
-from host.serial_link import Link
+from host.packet_link import Link
 from hw.config import Config
 from hw.serial_packets import REGISTERS
 

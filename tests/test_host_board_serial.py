@@ -13,11 +13,11 @@ import pytest
 from serial_meter import Terminal
 from test_host_board_sim import copies
 
-from host import serial_link
+from host import packet_link
 from host.benchmark_serial_board import played
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
 from host.kernel import run_kernel
-from host.serial_link import Link
+from host.packet_link import Link
 from hw import golden_serial, isa, serial_packets
 from hw.compile_kernel import compile_kernel
 from hw.config import load_config
@@ -103,7 +103,7 @@ def test_a_cable_pulled_in_the_run_is_one_sentence():
 
 
 def test_a_board_that_stops_answering_is_one_sentence_and_holds_nobody_up(monkeypatch):
-    monkeypatch.setattr(serial_link, "LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(packet_link, "LONGEST_PAUSE_S", 0.05)
     bridge = golden_serial.SerialBridge(bytearray(4096), _Core())
     dead = []
     with Terminal(lambda data: b"" if dead else bridge.answer(data)) as terminal:
