@@ -14,10 +14,10 @@ import numpy as np
 
 from host.board import Board, BoardError, BoardTimeout, Identity
 from host.core_driver import BUSY, CoreDriver
+from host.packet_link import Link
 from host.port import Port
 from host.readings import HOST_CLOCK
 from host.sensor import SensorError
-from host.packet_link import Link
 from hw.config import Config
 from hw.serial_packets import REGISTERS
 
