@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import nn
+
+from algo.graph import ExportError
 
 
 class ResidualBlock(nn.Module):
@@ -73,6 +77,33 @@ def digits_network(seed: int) -> nn.Module:
 def resnet8(seed: int) -> nn.Module:
     """Return ResNet-8 for 32 x 32 colour images: one block per stage of 16, 32 and 64 channels."""
     return residual_network(seed, 3, (16, 32, 64))
+
+
+def make_model(model: dict, seed: int) -> nn.Module:
+    """Return the network that a recipe names, initialised from the seed.
+
+    Args:
+        model: its kind, of MODELS, and the arguments of that function.
+
+    Raises:
+        ExportError: kind or arguments cannot be.
+    """
+    kind = model.get("kind")
+    if not isinstance(kind, str) or kind not in MODELS:
+        raise ExportError(f"model {kind!r} is not known; there are {', '.join(MODELS)}")
+    arguments = {name: value for name, value in model.items() if name != "kind"}
+    parameters = list(inspect.signature(MODELS[kind]).parameters)[1:]
+    unknown = sorted(set(arguments) - set(parameters))
+    if unknown:
+        raise ExportError(f"model {kind} has no {', '.join(unknown)}; its arguments are {', '.join(parameters) or 'none'}")
+    wrong = [f"{name} {value!r}" for name, value in arguments.items() if type(value) is not int or value < 1]
+    if wrong:
+        raise ExportError(f"model {kind} is asked for with {', '.join(wrong)}; whole numbers from 1 are needed")
+    return MODELS[kind](seed, **arguments)
+
+
+MODELS = {"digits_network": digits_network, "resnet8": resnet8}
+"""Name of a network to the function that makes it from a seed and the recipe's arguments."""
 
 
 def _seeded(seed: int, make) -> nn.Module:

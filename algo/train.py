@@ -8,29 +8,27 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from fractions import Fraction
+from dataclasses import replace
 
-from algo.data import Images, load_digits, mini_batch
+from algo.data import Images, mini_batch
 from algo.emulator import Emulator
-from algo.export import Exported, export
+from algo.export import Exported
 from algo.loss import Loss
-from algo.models import digits_network
+from algo.recipe import load_recipe
 from algo.sgd import Sgd
 
-DIGITS_STEPS, DIGITS_BATCH = 100, 32
+DIGITS = load_recipe("digits")
+DIGITS_STEPS, DIGITS_BATCH = DIGITS.steps, DIGITS.batch
 
 
 def digits_sgd(steps: int = DIGITS_STEPS) -> Sgd:
     """Return the hyper-parameters of the digits benchmark for a number of iterations."""
-    return Sgd(lr=Fraction(1, 10), momentum=Fraction(9, 10), warmup=min(5, steps // 4), steps=steps)
+    return DIGITS.sgd_for(steps)
 
 
 def export_digits(seed: int, steps: int = DIGITS_STEPS, batch: int = DIGITS_BATCH) -> tuple[Exported, Images]:
     """Return the digits benchmark: network, calibrated on its first mini-batch, and data."""
-    data = load_digits(seed)
-    first = mini_batch(len(data.train), batch, seed, 0)
-    module = digits_network(seed)
-    return export(module, data.train[first], data.train_labels[first], data.exponent, batch, digits_sgd(steps), seed), data
+    return replace(DIGITS, steps=steps, batch=batch).export(seed)
 
 
 def train(emulator: Emulator, data: Images, steps: int, report: Callable[[int, Loss], None] | None = None) -> None:

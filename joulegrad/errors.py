@@ -17,9 +17,12 @@ FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 KNOWN = {
     "algo.arithmetic.OutOfRange": FAILED,
+    "algo.augmentation.AugmentationError": USAGE,
     "algo.data.DataError": FAILED,
     "algo.graph.ExportError": USAGE,
     "algo.loss.LossError": FAILED,
+    "algo.recipe.RecipeError": USAGE,
+    "algo.sgd_recipe.SgdSettingError": USAGE,
     "host.board.BoardError": FAILED,
     "host.check.Mismatch": FAILED,
     "host.run_folder.RunFolderError": FAILED,

@@ -13,6 +13,7 @@ FLOW = ["algo", "hw", "host", "measurements", "joulegrad"]
 FILES = [path for folder in FLOW for path in sorted((ROOT / folder).glob("*.py"))]
 TORCH_FREE = {
     "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd", "data",
+    "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation",
 }
 
 

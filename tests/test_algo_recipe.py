@@ -1,0 +1,136 @@
+"""Recipes: what a file may say, what it makes, and that reading one needs no torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from algo.augmentation import Augmentation
+from algo.data import load_digits, mini_batch
+from algo.export import export
+from algo.models import digits_network
+from algo.recipe import Recipe, RecipeError, load_recipe, recipe_names
+from algo.sgd import Sgd
+
+GOOD = load_recipe("digits").to_json()
+
+
+def _written(tmp_path, **changes):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({name: value for name, value in (GOOD | changes).items() if value != "gone"}))
+    return path
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_survives_json(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+def test_a_recipe_is_read_without_torch():
+    code = "import sys; from algo.recipe import *; [load_recipe(n) for n in recipe_names()]; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("steps, warmup", [(100, 5), (12, 3), (1, 0)])
+def test_digits_is_the_benchmark_it_was(steps, warmup):
+    exported, images = replace(load_recipe("digits"), steps=steps, batch=16).export(seed=3)
+    data, drawn = load_digits(3), mini_batch(1437, 16, 3, 0)
+    sgd = Sgd(lr="1/10", momentum="9/10", warmup=warmup, steps=steps)
+    expected = export(digits_network(3), data.train[drawn], data.train_labels[drawn], data.exponent, 16, sgd, 3)
+    assert exported.step == expected.step and exported.state == expected.state
+    for name, value in expected.tensors.items():
+        np.testing.assert_array_equal(exported.tensors[name], value)
+    np.testing.assert_array_equal(images.train, data.train)
+
+
+def test_first_exponents_come_from_the_first_batch_as_it_is_drawn():
+    """A crop of the digits shifts their pixels, so the calibration sees other maxima; fewer images give fewer."""
+    recipe = replace(load_recipe("digits"), batch=16, augmentation=Augmentation(3, True))
+    cropped, images = recipe.export(seed=1)
+    assert cropped.state != replace(recipe, augmentation=None).export(seed=1)[0].state
+    first, labels = recipe.batches(images, 1).draw(0)
+    one = replace(recipe, calibration_images=1).export(seed=1)[0]
+    expected = export(digits_network(1), first[:1], labels[:1], images.exponent, 16, recipe.sgd_for(100), 1)
+    assert one.state == expected.state
+
+
+def test_epochs_become_iterations():
+    recipe = replace(load_recipe("digits"), steps=None, epochs=3)
+    assert recipe.iterations(recipe.load_data(0)) == 3 * 45
+    assert recipe.sgd_for(135).steps == 135
+    assert replace(recipe, sgd={"schedule": {"kind": "constant"}}).sgd_for(135).steps == 0
+
+
+@pytest.mark.parametrize("changes, sentence", [
+    ({"schema": 2}, "holds schema 2; an object with schema 1"),
+    ({"learning_rate": 1}, "a recipe has no learning_rate; it may have schema, name, says, model"),
+    ({"model": "gone"}, "a recipe has no model; it needs name"),
+    ({"model": {"depth": 20}}, "it needs a kind"),
+    ({"says": 4}, "says of recipe 'digits' is 4; a text is needed"),
+    ({"batch": 1}, "batch of recipe 'digits' is 1; a whole number from 2"),
+    ({"batch": True}, "batch of recipe 'digits' is True"),
+    ({"steps": 0}, "steps of recipe 'digits' is 0; a whole number from 1"),
+    ({"steps": 10.0}, "steps of recipe 'digits' is 10.0"),
+    ({"epochs": 4}, "steps 100 and epochs 4; exactly one"),
+    ({"steps": "gone"}, "steps None and epochs None; exactly one"),
+    ({"data": {"kind": "mnist"}}, "data set 'mnist' is not known; there are digits"),
+    ({"data": {"kind": ["digits"]}}, "is not known; there are digits"),
+    ({"data": {"kind": "digits", "path": "x"}}, "data set digits has no path; its arguments are seed"),
+    ({"data": {"kind": "digits", "seed": "x"}}, "has seed 'x'; a whole number"),
+    ({"data": {"kind": "random"}}, "is given without shape, train, test"),
+    ({"sgd": {"nesterov": True}}, "sgd has no nesterov; its settings are lr, momentum"),
+    ({"sgd": {"lr": "fast"}}, "lr is 'fast'; it must be a number"),
+    ({"sgd": {"lr": "1/0"}}, "denominator 0"),
+    ({"sgd": {"warmup": -1}}, "warmup is -1; a number of iterations from 0"),
+    ({"sgd": {"schedule": {"kind": "cosine"}}}, "a kind of constant, linear"),
+    ({"sgd": {"schedule": "linear"}}, "schedule is 'linear'; an object"),
+    ({"augmentation": {"rotate": 3}}, "augmentation has no rotate; it may have crop_padding, flip"),
+    ({"augmentation": {"crop_padding": -1}}, "crop_padding is -1; it must be from 0"),
+    ({"augmentation": {"flip": 1}}, "flip is 1; it is true or false"),
+    ({"augmentation": True}, "augmentation of a recipe is True; an object or null"),
+    ({"methods": {"smd": 0.5}}, "methods of recipe 'digits' has smd: 0.5; an object is needed"),
+    ({"calibration_images": 0}, "calibration_images of recipe 'digits' is 0"),
+])  # fmt: skip
+def test_what_a_recipe_may_not_say_is_one_sentence(tmp_path, changes, sentence):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(_written(tmp_path, **changes))
+    assert sentence in str(caught.value) and "mine.json" in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_names_those_that_are(tmp_path):
+    with pytest.raises(RecipeError, match="recipe 'digit' is not known; there are .*digits"):
+        load_recipe("digit")
+    with pytest.raises(RecipeError, match="is not there; give one of"):
+        load_recipe(tmp_path / "none.json")
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(RecipeError, match="broken.json cannot be read as JSON"):
+        load_recipe(tmp_path / "broken.json")
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(RecipeError, match="a recipe holds a list; an object"):
+        load_recipe(tmp_path / "list.json")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(_folder(tmp_path))
+
+
+def _folder(tmp_path):
+    (tmp_path / "folder.json").mkdir()
+    return tmp_path / "folder.json"
+
+
+@pytest.mark.parametrize("model, sentence", [
+    ({"kind": "lenet"}, "model 'lenet' is not known; there are digits_network"),
+    ({"kind": "random"}, "model 'random' is not known"),
+    ({"kind": "digits_network", "depth": 3}, "model digits_network has no depth; its arguments are none"),
+])  # fmt: skip
+def test_an_unknown_model_is_one_sentence(model, sentence):
+    from algo.graph import ExportError
+
+    with pytest.raises(ExportError, match=sentence):
+        replace(load_recipe("digits"), model=model).export(seed=0)
