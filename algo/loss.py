@@ -1,6 +1,6 @@
 """Softmax cross-entropy of int8 logits and its int8 gradient, in integers: the processor's part of an iteration. No torch.
 
-exp is a table of integers computed in fixed point from the series, so no last bit depends on a floating-point library.
+exp is a table of integers from the series in long integers, so no last bit depends on a floating-point library.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from algo.arithmetic import noise16, saturate
+from algo import exact
+from algo.arithmetic import noise16, pow2, saturate
 
 EXP_BITS = 24
 """exp(0) is 2^24 in the table, and a probability has as many fraction bits."""
 
 _LEVELS = 255
-_WORKING_BITS = 192
 
 
 class LossError(ValueError):
@@ -44,22 +44,8 @@ class Loss:
 @lru_cache(maxsize=64)
 def exp_table(exponent: int) -> tuple[int, ...]:
     """Return round(2^EXP_BITS * exp(-d * 2^exponent)) for d = 0 to 254."""
-    one = 1 << _WORKING_BITS
-    halvings = max(exponent, -_WORKING_BITS) + 16
-    step = one >> 16
-    if halvings < 0:
-        step, halvings = step >> -halvings, 0
-    base = term = one
-    for n in range(1, 40):
-        term = -term * step // (n * one)
-        base += term
-    for _ in range(min(halvings, 64)):
-        base = base * base >> _WORKING_BITS
-    table, value = [], one
-    for _ in range(_LEVELS):
-        table.append((value + (1 << _WORKING_BITS - EXP_BITS - 1)) >> (_WORKING_BITS - EXP_BITS))
-        value = value * base >> _WORKING_BITS
-    return tuple(table)
+    unit = pow2(exponent)
+    return tuple(exact.rounded(exact.exp_minus(d * unit), EXP_BITS) for d in range(_LEVELS))
 
 
 def cross_entropy(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+
+from algo.functions import ONE, cos_half_turn
+
+SCHEDULES = ("linear", "constant", "milestones", "cosine")
 
 
 @dataclass(frozen=True)
 class Sgd:
-    """Settings of torch.optim.SGD with a learning rate that rises linearly, then falls linearly to zero.
+    """Settings of torch.optim.SGD with a learning rate that rises linearly and then follows a schedule.
+
+    Iterations are drawn ones: one whose mini-batch is dropped moves the schedule on.
 
     Attributes:
         lr: highest learning rate, above 0 and at most 16.
         momentum: 0 to below 1.
         weight_decay: 0 to 1; acts on every parameter.
         warmup: iterations of the rise.
-        steps: iterations of rise and fall together; 0 keeps the learning rate constant after the rise.
+        steps: iterations of the whole run; a schedule that falls to zero is there then. 0 where linear is to stay constant.
+        schedule: after the rise, "linear" falls to zero, "constant" stays, "milestones" is multiplied by `factor` at each
+            of them, "cosine" falls to zero as half a wave.
+        milestones: iterations, rising, of "milestones".
+        factor: above 0, at most 1.
     """
 
     lr: Fraction = Fraction(1, 10)
@@ -23,10 +33,14 @@ class Sgd:
     weight_decay: Fraction = Fraction(0)
     warmup: int = 0
     steps: int = 0
+    schedule: str = "linear"
+    milestones: tuple[int, ...] = ()
+    factor: Fraction = Fraction(1, 10)
 
     def __post_init__(self):
-        for name in ("lr", "momentum", "weight_decay"):
+        for name in ("lr", "momentum", "weight_decay", "factor"):
             object.__setattr__(self, name, _fraction(name, getattr(self, name)))
+        object.__setattr__(self, "milestones", tuple(self.milestones))
         if not 0 < self.lr <= 16:
             raise ValueError(f"lr is {float(self.lr)}; it must be above 0 and at most 16")
         if not 0 <= self.momentum < 1:
@@ -35,21 +49,47 @@ class Sgd:
             raise ValueError(f"weight_decay is {float(self.weight_decay)}; it must be from 0 to 1")
         if self.warmup < 0 or self.steps < 0 or 0 < self.steps <= self.warmup:
             raise ValueError(f"warmup {self.warmup} must not be negative, and steps {self.steps} must be 0 or larger than it")
+        _check_schedule(self)
 
     def rate(self, iteration: int) -> Fraction:
-        """Return the learning rate of an iteration, counted from 0; 0 from `steps` on."""
+        """Return the learning rate of a drawn iteration, counted from 0; of a falling schedule 0 from `steps` on."""
         if iteration < self.warmup:
             return self.lr * Fraction(iteration + 1, self.warmup + 1)
-        if not self.steps:
+        if self.schedule == "milestones":
+            return self.lr * self.factor ** sum(iteration >= milestone for milestone in self.milestones)
+        if self.schedule == "constant" or not self.steps:
             return self.lr
-        return self.lr * max(Fraction(self.steps - iteration, self.steps - self.warmup), Fraction(0))
+        if iteration >= self.steps:
+            return Fraction(0)
+        if self.schedule == "cosine":
+            wave = cos_half_turn(iteration - self.warmup, self.steps - self.warmup)
+            return self.lr * Fraction(ONE + wave, 2 * ONE)
+        return self.lr * Fraction(self.steps - iteration, self.steps - self.warmup)
+
+    def rescaled(self, steps: int) -> Sgd:
+        """Return the same schedule over another number of iterations: rise and milestones keep their share of the run.
+
+        Raises:
+            ValueError: there is no length to scale from, or the new one is too short.
+        """
+        if not self.steps:
+            raise ValueError("a schedule without a length cannot be rescaled: steps must be above 0")
+        if steps < 1:
+            raise ValueError(f"a schedule of {steps} iterations: it must have at least one")
+        warmup, *milestones = (_nearest(at, steps, self.steps) for at in (self.warmup, *self.milestones))
+        return replace(self, warmup=min(warmup, steps - 1), steps=steps, milestones=tuple(milestones))
 
     def to_json(self) -> dict:
-        """Return plain data; `from_json` is the inverse."""
-        return {
+        """Return plain data; `from_json` is the inverse. What only another schedule than linear has is left out of linear."""
+        data = {
             "lr": str(self.lr), "momentum": str(self.momentum), "weight_decay": str(self.weight_decay),
             "warmup": self.warmup, "steps": self.steps,
-        }
+        }  # fmt: skip
+        if self.schedule != "linear":
+            data["schedule"] = self.schedule
+        if self.schedule == "milestones":
+            data |= {"milestones": list(self.milestones), "factor": str(self.factor)}
+        return data
 
     @staticmethod
     def from_json(data: dict) -> Sgd:
@@ -57,9 +97,27 @@ class Sgd:
         return Sgd(**data)
 
 
+def _check_schedule(sgd: Sgd) -> None:
+    if sgd.schedule not in SCHEDULES:
+        raise ValueError(f"schedule {sgd.schedule!r} is none of {', '.join(SCHEDULES)}")
+    if bool(sgd.milestones) != (sgd.schedule == "milestones"):
+        needs = "needs at least one milestone" if sgd.schedule == "milestones" else "has no milestones"
+        raise ValueError(f"schedule {sgd.schedule} with milestones {list(sgd.milestones)}: it {needs}")
+    if sgd.schedule == "cosine" and not sgd.steps:
+        raise ValueError("schedule cosine with steps 0: it needs the number of iterations over which it falls")
+    if not all(isinstance(at, int) and at >= 0 for at in sgd.milestones) or list(sgd.milestones) != sorted(sgd.milestones):
+        raise ValueError(f"milestones are {list(sgd.milestones)}; whole numbers from 0 that do not fall are needed")
+    if not 0 < sgd.factor <= 1:
+        raise ValueError(f"factor is {sgd.factor}; it must be above 0 and at most 1")
+
+
+def _nearest(at: int, steps: int, whole: int) -> int:
+    return (2 * at * steps + whole) // (2 * whole)
+
+
 def _fraction(name: str, value: Fraction | int | float | str) -> Fraction:
     """A float means its shortest decimal: 0.1 is one tenth, not the nearest binary number."""
     try:
         return Fraction(str(value))
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         raise ValueError(f"{name} is {value!r}; it must be a number or a fraction such as 1/10") from None

@@ -11,9 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOW = ["algo", "hw", "host", "measurements", "joulegrad"]
 FILES = [path for folder in FLOW for path in sorted((ROOT / folder).glob("*.py"))]
+POLICIES = sorted((ROOT / "algo" / "policies").glob("*.py"))
+"""Decisions that the board's loop takes too."""
 TORCH_FREE = {
     "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd", "data",
-    "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation",
+    "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation", "exact",
+    "function_table", "functions",
 }
 
 
@@ -45,6 +48,11 @@ def test_torch_stays_in_algo(path):
         assert "torch" not in set(imported(top_level))
 
 
+@pytest.mark.parametrize("path", POLICIES, ids=named)
+def test_policies_know_no_torch_and_nothing_downstream(path):
+    assert not {"torch", *FLOW[1:]} & set(imported(ast.parse(path.read_text())))
+
+
 def test_the_one_file_list_names_every_rtl_file():
     listed = re.findall(r"(\w+\.sv)\s*$", (ROOT / "hw" / "files.f").read_text(), re.MULTILINE)
     assert len(listed) == len(set(listed))
@@ -61,6 +69,12 @@ def test_every_folder_has_a_map_that_names_its_files(folder):
     text = (ROOT / folder / "README.md").read_text()
     missing = [path.name for path in (ROOT / folder).glob("*.py") if path.stem != "__init__" and path.stem not in text]
     assert not missing, f"{folder}/README.md does not name {missing}"
+
+
+def test_the_map_of_the_policies_names_every_one():
+    text = (ROOT / "algo" / "policies" / "README.md").read_text()
+    missing = [path.name for path in POLICIES if path.stem != "__init__" and path.stem not in text]
+    assert not missing, f"algo/policies/README.md does not name {missing}"
 
 
 def test_every_fault_that_a_sampler_must_survive_has_its_test():
