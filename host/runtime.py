@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -51,6 +52,8 @@ class Iteration:
         maxima: by name, before saturation.
         counters, activity: by segment.
         processor: work done.
+        stamps: (start, end) on the host's monotonic clock, of the whole "iteration", drawing its mini-batch included, and of
+            its segments, streaming included.
     """
 
     number: int
@@ -61,6 +64,13 @@ class Iteration:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     activity: dict[str, dict[str, int]] = field(default_factory=dict)
     processor: ProcessorWork = field(default_factory=ProcessorWork)
+    stamps: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def host_s(self) -> float:
+        """Seconds that it took on the host's clock."""
+        start_s, end_s = self.stamps["iteration"]
+        return end_s - start_s
 
     def total_counters(self) -> dict[str, int]:
         """Return the counters summed over the segments."""
@@ -111,7 +121,9 @@ class Runtime:
         self._before_segment = before_segment
         self._table = HostTable(program.step, program.table)
         self._scaling = DelayedScaling(program.step)
-        self._input = InputBuffer(board, program.memory, program.step.input, IMAGE_LIST, program.step.fold)
+        self._input = self._fresh_input()
+        self._image: np.ndarray | None = None
+        self._stamps: dict[str, tuple[float, float]] = {}
         self._load()
 
     @property
@@ -125,13 +137,22 @@ class Runtime:
         The images of the following mini-batch are written while the core computes. An interruption, or any
         other exception, stops the board before it goes on.
         """
+        start_s = time.monotonic()
         for (images, labels), following in with_following(batches):
             try:
                 iteration = self._iterate(images, labels, following[0] if following else None)
             except BaseException:
                 self.board.stop()
                 raise
+            iteration.stamps["iteration"] = start_s, time.monotonic()
             yield iteration
+            start_s = time.monotonic()
+
+    def restart(self, state: scaling.State) -> None:
+        """Go back to the program's first tensors and to `state`, as if nothing had been trained yet."""
+        self.state = state
+        self._input = self._fresh_input()
+        self._load()
 
     def evaluate(self, images: np.ndarray, labels: np.ndarray) -> Evaluation:
         """Return loss and accuracy over a data set, with the running statistics of batch norm.
@@ -181,8 +202,14 @@ class Runtime:
                     found[f"{table.name}.{entry}"] = words[:, table.entries.index(entry)]
         return found
 
+    def _fresh_input(self) -> InputBuffer:
+        return InputBuffer(self.board, self.program.memory, self.program.step.input, IMAGE_LIST, self.program.step.fold)
+
     def _load(self) -> None:
-        self.board.write(0, self.program.image())
+        """Write the program, whose bytes are worked out once, and run it up."""
+        if self._image is None:
+            self._image = self.program.image()
+        self.board.write(0, self._image)
         self.board.start(self.program.segments[CLEAR].address, self.program.segments[CLEAR].count)
         self.board.wait(self._timeout_s)
 
@@ -190,7 +217,7 @@ class Runtime:
         step, state, work = self.program.step, self.state, ProcessorWork()
         accesses = self.board.register_accesses
         self._prepare(images, work)
-        counters, activity = {}, {}
+        counters, activity, self._stamps = {}, {}, {}
         counters["forward"], activity["forward"] = self._run("forward", following, work)
         key = noise_key(state.seed, state.iteration, step.logits_grad)
         loss = self._loss(len(images), labels, key)
@@ -204,7 +231,7 @@ class Runtime:
         work.exponents = len(state.exponents)
         work.elements = loss.gradient.size
         work.copied_bytes += words.nbytes + self.program.memory[step.logits].size
-        return Iteration(state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work)
+        return Iteration(state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work, self._stamps)
 
     def _prepare(self, images: np.ndarray, work: ProcessorWork) -> None:
         """Write the tables of an iteration and point the core to its images."""
@@ -219,13 +246,14 @@ class Runtime:
     def _run(self, name: str, following: np.ndarray | None, work: ProcessorWork) -> tuple[dict[str, int], dict[str, int]]:
         if self._before_segment is not None:
             self._before_segment(name)
-        segment = self.program.segments[name]
+        segment, start_s = self.program.segments[name], time.monotonic()
         self.board.start(segment.address, segment.count)
         if following is not None:
             copied = self._input.fill(following)
             work.streamed_bytes += copied.size
             work.streamed_array_calls += copied.array_calls
         counters = self.board.wait(self._timeout_s)
+        self._stamps[name] = start_s, time.monotonic()
         work.array_calls += 1
         return counters, self.board.activity()
 

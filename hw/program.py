@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +25,10 @@ from hw.memory_map import DDR_MAX, KINDS, MemoryMap, Region, region_bytes
 
 SCHEMA = 2
 MANIFEST_MAX = 64 << 20
+HEADER_MAX = 1 << 16
 MEMBER_MAX = 1 << 30
+DATE = (1980, 1, 1, 0, 0, 0)
+"""Of every member, so that the same program has the same bytes."""
 
 
 class ProgramError(ValueError):
@@ -99,13 +104,25 @@ def write_program(program: Program, path: Path) -> None:
         "state": program.state.to_json() if program.state else None,
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("manifest.json", json.dumps(manifest))
+        add_member(archive, "manifest.json", json.dumps(manifest).encode())
         for name, code in program.code.items():
-            archive.writestr(f"segments/{name}.bin", code)
+            add_member(archive, f"segments/{name}.bin", code)
         for name, array in program.tensors.items():
-            buffer = io.BytesIO()
-            np.save(buffer, array, allow_pickle=False)
-            archive.writestr(f"tensors/{name}.npy", buffer.getvalue())
+            add_member(archive, f"tensors/{name}.npy", array_bytes(array))
+
+
+def add_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Put a member into an archive that is written."""
+    info = zipfile.ZipInfo(name, DATE)
+    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    archive.writestr(info, data)
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """Return an array as a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def read_program(path: Path) -> Program:
@@ -114,9 +131,16 @@ def read_program(path: Path) -> Program:
     Raises:
         ProgramError: no such file, not a program, truncated, of another version, or inconsistent.
     """
+    with opened(path) as archive:
+        return _read(archive, path)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Give the archive in a program file; whatever is wrong with it inside the block becomes a ProgramError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read(archive, path)
+            yield archive
     except ProgramError:
         raise
     except FileNotFoundError:
@@ -131,7 +155,8 @@ def read_program(path: Path) -> Program:
         raise
 
 
-def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
+def read_member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
+    """Return a member of at most `limit` bytes. Raises ProgramError where it is missing or larger."""
     try:
         info = archive.getinfo(name)
     except KeyError:
@@ -146,7 +171,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> byte
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> Program:
-    manifest = json.loads(_member(archive, path, "manifest.json", MANIFEST_MAX))
+    manifest = json.loads(read_member(archive, path, "manifest.json", MANIFEST_MAX))
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA or manifest.get("isa") != isa.VERSION:
         raise ProgramError(f"{path} is no program of schema {SCHEMA} for instruction set {isa.VERSION}; compile it again")
     memory = _memory(manifest, path)
@@ -159,7 +184,7 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Program:
         size = segments[name].count * isa.INSTRUCTION_BYTES
         if size > MEMBER_MAX or segments[name].address + size > memory.size:
             raise ProgramError(f"{path}: segment {name} of {segments[name].count} instructions lies outside the program's memory")
-        code[name] = _member(archive, path, f"segments/{name}.bin", size)
+        code[name] = read_member(archive, path, f"segments/{name}.bin", size)
         if len(code[name]) != size:
             raise ProgramError(f"{path}: segment {name} has {len(code[name])} bytes instead of {size}")
     tensors = {name: _tensor(archive, path, memory, name) for name in manifest["tensors"]}
@@ -205,13 +230,19 @@ def _tensor(archive: zipfile.ZipFile, path: Path, memory: MemoryMap, name: str) 
     if name not in memory.regions:
         raise ProgramError(f"{path}: initial tensor {name} has no region")
     # Elements take at most 8 bytes; npy headers fit 64 KiB.
-    data = _member(archive, path, f"tensors/{name}.npy", min(MEMBER_MAX, 8 * memory[name].size + (1 << 16)))
+    data = read_member(archive, path, f"tensors/{name}.npy", min(MEMBER_MAX, 8 * memory[name].size + HEADER_MAX))
+    shape, dtype = array_header(data, path, name)
+    if shape != memory[name].shape or dtype.kind not in "biu":
+        raise ProgramError(f"{path}: tensor {name} is {dtype} {shape}, but its region holds integers {memory[name].shape}")
+    return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def array_header(data: bytes, path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type of a .npy file. Raises ProgramError where it is of another version."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read_header is None:
         raise ProgramError(f"{path}: tensor {name} is an npy file of version {version}, not 1.0 or 2.0")
     shape, _, dtype = read_header(stream)
-    if shape != memory[name].shape or dtype.kind not in "biu":
-        raise ProgramError(f"{path}: tensor {name} is {dtype} {shape}, but its region holds integers {memory[name].shape}")
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    return shape, dtype

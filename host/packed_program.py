@@ -1,0 +1,187 @@
+"""PROGRAM.jg: all that a board needs to train, in one file: the program, the images and the recipe.
+
+It is a program file (hw/program.py) with these members beside the program's own:
+
+    packed.json                     schema, recipe, seed, configuration, images' exponent, who made it, hash of every other member
+    data/train.npy, test.npy        int8 images (n, c, h, w)
+    data/train_labels.npy, ...      int64 (n,)
+
+No pickles; nothing is read that is larger than it says or may be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from algo.data import Images
+from algo.recipe import Recipe
+from hw.config import Config
+from hw.program import (
+    HEADER_MAX,
+    MANIFEST_MAX,
+    MEMBER_MAX,
+    Program,
+    ProgramError,
+    add_member,
+    array_bytes,
+    array_header,
+    opened,
+    read_member,
+    read_program,
+    write_program,
+)
+
+SUFFIX = ".jg"
+PACKED = "packed.json"
+SCHEMA = 1
+PARTS = {"train": (4, np.int8), "train_labels": (1, np.int64), "test": (4, np.int8), "test_labels": (1, np.int64)}
+"""Name of an array of Images to its number of dimensions and its type."""
+
+
+@dataclass(frozen=True)
+class PackedProgram:
+    """A compiled program with its data and settings.
+
+    Attributes:
+        program: with a step and the state to start from.
+        config: that it is compiled for.
+        recipe: what the run is; `recipe.batches(images, seed)` draws the mini-batches.
+        seed: of weights, noise and the order of the images.
+        images: to train on and to test with.
+        made: commit and versions that made it.
+    """
+
+    program: Program
+    config: Config
+    recipe: Recipe
+    seed: int
+    images: Images
+    made: dict
+
+    def __post_init__(self):
+        program, config = self.program, self.config
+        if program.step is None or program.state is None:
+            raise ProgramError("the program holds no training step with its state, so nothing can be trained: export a recipe")
+        if program.config_hash != config.config_hash or program.config_name != config.name:
+            raise ProgramError(
+                f"the program is compiled for configuration {program.config_name} ({program.config_hash:#010x}), but comes with "
+                f"{config.name} ({config.config_hash:#010x}): export it again"
+            )
+        fold = program.step.fold
+        shape = tuple(fold.image_shape if fold else program.memory[program.step.input].shape[1:])
+        for name in ("train", "test"):
+            images, labels = getattr(self.images, name), getattr(self.images, f"{name}_labels")
+            if images.shape[1:] != shape or len(images) != len(labels) or not len(images):
+                raise ProgramError(
+                    f"the program takes images {shape} with a label each, but comes with {name} images {images.shape} and "
+                    f"{len(labels)} labels: export it again"
+                )
+            if labels.min() < 0 or labels.max() >= self.images.classes:
+                raise ProgramError(f"the {name} labels are not all from 0 to {self.images.classes - 1}: export it again")
+
+    @property
+    def iterations(self) -> int:
+        """Drawn iterations of the run."""
+        return self.recipe.iterations(self.images)
+
+
+def write_packed(packed: PackedProgram, path: Path) -> None:
+    """Write the file whole or not at all; one that is there is replaced. Raises OSError where it cannot be written."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write_program(packed.program, partial)
+        with zipfile.ZipFile(partial, "a", zipfile.ZIP_DEFLATED) as archive:
+            for name in PARTS:
+                add_member(archive, _member_of(name), array_bytes(getattr(packed.images, name)))
+            add_member(archive, PACKED, json.dumps(_said(packed, archive), sort_keys=True).encode())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_packed(path: Path) -> PackedProgram:
+    """Return what a file holds.
+
+    Raises:
+        ProgramError: no such file, no PROGRAM.jg, damaged, of another version, or inconsistent.
+    """
+    path = Path(path)
+    program = read_program(path)
+    with opened(path) as archive:
+        said = _checked(archive, path)
+        arrays = {name: _array(archive, path, name) for name in PARTS}
+        images = Images(**arrays, exponent=_whole(said["exponent"]), classes=_whole(said["classes"]))
+        config = Config(**said["config"])
+        try:
+            return PackedProgram(
+                program, config, Recipe.from_json(said["recipe"]), _whole(said["seed"]), images, dict(said["made"])
+            )
+        except ProgramError as error:
+            raise ProgramError(f"{path}: {error}") from None
+
+
+def digest(path: Path) -> str:
+    """Return the hash of a written file's content, the same wherever and whenever it was packed. Raises ProgramError."""
+    with opened(path) as archive:
+        return hashlib.sha256(read_member(archive, path, PACKED, MANIFEST_MAX)).hexdigest()
+
+
+def _said(packed: PackedProgram, archive: zipfile.ZipFile) -> dict:
+    return {
+        "schema": SCHEMA, "recipe": packed.recipe.to_json(), "seed": packed.seed, "config": dataclasses.asdict(packed.config),
+        "exponent": packed.images.exponent, "classes": packed.images.classes, "made": packed.made,
+        "sha256": {name: _sha256(archive, name) for name in archive.namelist()},
+    }  # fmt: skip
+
+
+def _checked(archive: zipfile.ZipFile, path: Path) -> dict:
+    """Return packed.json, after all members have shown their hashes."""
+    if PACKED not in archive.namelist():
+        raise ProgramError(f"{path} is a program without data: make one that a board can train with joulegrad export")
+    said = json.loads(read_member(archive, path, PACKED, MANIFEST_MAX))
+    if not isinstance(said, dict) or said.get("schema") != SCHEMA:
+        raise ProgramError(f"{path} is no PROGRAM.jg of schema {SCHEMA}: export it again with this version")
+    names = archive.namelist()
+    if sorted(names) != sorted([*said["sha256"], PACKED]):
+        raise ProgramError(f"{path} does not hold the members that it says it holds: export it again")
+    for name, expected in said["sha256"].items():
+        if archive.getinfo(name).file_size > MEMBER_MAX or _sha256(archive, name) != expected:
+            raise ProgramError(f"{path} is damaged: {name} is not what was packed; copy or export it again")
+    return said
+
+
+def _sha256(archive: zipfile.ZipFile, name: str) -> str:
+    found = hashlib.sha256()
+    with archive.open(name) as stream:
+        while part := stream.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()
+
+
+def _array(archive: zipfile.ZipFile, path: Path, name: str) -> np.ndarray:
+    dimensions, dtype = PARTS[name]
+    data = read_member(archive, path, _member_of(name), MEMBER_MAX)
+    shape, found = array_header(data, path, name)
+    if len(shape) != dimensions or found != dtype or len(data) > HEADER_MAX + int(np.prod(shape)) * np.dtype(dtype).itemsize:
+        raise ProgramError(f"{path}: {_member_of(name)} is {found} {shape}, not {np.dtype(dtype)} of {dimensions} dimensions")
+    return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def _member_of(name: str) -> str:
+    return f"data/{name}.npy"
+
+
+def _whole(value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is not an integer")
+    return value
