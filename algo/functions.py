@@ -41,20 +41,11 @@ def exp_minus(x, fraction: int):
 
 def log(x, fraction: int):
     """Return the natural logarithm of x, above 0 and below 2^62 as it is stored."""
-    scalar = isinstance(x, int)
-    value = np.array(x, np.int64) if scalar else x
-    exponent = value * 0 - fraction
-    for bits in (32, 16, 8, 4, 2, 1):
-        large = (value >> bits) > 0
-        value = value >> large * bits
-        exponent = exponent + large * bits
-    # What is left of value is 1: the mantissa is x at the same place, with LARGEST_FRACTION fraction bits.
-    place = exponent + fraction
-    up = (LARGEST_FRACTION - place).clip(0)
-    mantissa = (x << up) >> (place - LARGEST_FRACTION).clip(0)
+    place = _place(x)
+    shift = LARGEST_FRACTION - place
+    mantissa = x << max(shift, 0) >> max(-shift, 0) if isinstance(x, int) else x << shift.clip(0) >> (-shift).clip(0)
     part = _along("log", mantissa - (1 << LARGEST_FRACTION), LARGEST_FRACTION, LOG_STEPS.bit_length() - 1, 1)
-    result = part + exponent * load()["log"][-1]
-    return int(result) if scalar else result
+    return part + (place - fraction) * load()["log"][-1]
 
 
 def cos_half_turn(numerator: int, denominator: int) -> int:
@@ -67,6 +58,15 @@ def cos_half_turn(numerator: int, denominator: int) -> int:
     values = load()["cos"]
     rise = values[min(knot + 1, COS_STEPS)] - values[knot]
     return values[knot] + (2 * rise * rest + denominator) // (2 * denominator)
+
+
+def _place(x):
+    """Return the number of the leading bit of x above 0."""
+    if isinstance(x, int):
+        return x.bit_length() - 1
+    exponent = x.double().frexp().exponent if hasattr(x, "new_tensor") else np.frexp(x.astype(np.float64))[1]
+    place = exponent - 1 + 0 * x
+    return place - ((x >> place) == 0) * 1  # a number that the float rounds up to the next power of two
 
 
 def _along(name: str, x, fraction: int, step_bits: int, end: int):

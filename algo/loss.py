@@ -13,11 +13,14 @@ import numpy as np
 
 from algo import exact
 from algo.arithmetic import noise16, pow2, saturate
+from algo.functions import log
 
 EXP_BITS = 24
 """exp(0) is 2^24 in the table, and a probability has as many fraction bits."""
 
 _LEVELS = 255
+_WIDEST_SHIFT = 36
+"""Losses of logits with larger exponents, above a million nats, are cut off so that sums fit 64 bits."""
 
 
 class LossError(ValueError):
@@ -29,7 +32,7 @@ class Loss:
     """What the processor knows after the forward pass.
 
     Attributes:
-        loss: mean cross-entropy over the images, in nats; for reports only, no bit depends on it.
+        loss: mean cross-entropy over the images, in nats: a multiple of 2^-EXP_BITS, equal in all executors.
         correct: images whose largest logit (the first of equals) is the label's.
         gradient: int8 (n, classes), of the mean loss, at the gradient's exponent.
         maximum: max |gradient| before saturation.
@@ -92,9 +95,12 @@ def _scaled(ratio: np.ndarray, images: int, gradient_exponent: int) -> np.ndarra
 
 
 def _mean_loss(logits: np.ndarray, labels: np.ndarray, exponent: int, total: np.ndarray) -> float:
-    rows = np.arange(len(labels))
-    below = (logits.max(axis=1) - logits[rows, labels]) * math.ldexp(1.0, exponent)
-    return float(np.mean(np.log(total / (1 << EXP_BITS)) + below))
+    """Mean of log(sum of exp) - the label's logit: a whole number of 2^-EXP_BITS nats, which a float holds exactly."""
+    below = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
+    left = min(EXP_BITS + exponent, _WIDEST_SHIFT)
+    below = below << left if left >= 0 else below >> min(-left, 63)
+    summed = int((log(total, EXP_BITS) + below).sum())
+    return math.ldexp((2 * summed + len(labels)) // (2 * len(labels)), -EXP_BITS)
 
 
 def _check(logits: np.ndarray, labels: np.ndarray) -> None:

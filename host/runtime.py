@@ -19,7 +19,7 @@ from hw.compile import CLEAR, weight_shapes
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.program import Program
 
-LOSS_ARRAY_CALLS = 83
+LOSS_ARRAY_CALLS = 108
 """numpy calls of one cross-entropy, for the model of the processor's time."""
 
 TRANSFER_ARRAY_CALLS = 16

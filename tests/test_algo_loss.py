@@ -63,3 +63,11 @@ def test_wrong_input_is_refused(shape, labels, message):
 def test_an_exponent_out_of_reach_is_refused():
     with pytest.raises(LossError, match="exponent -60; the smallest is -46"):
         cross_entropy(np.zeros((1, 2), np.int8), np.array([0]), -4, -60, None)
+
+
+def test_the_loss_is_a_whole_number_of_steps_so_that_policies_may_look_at_it():
+    rng = np.random.default_rng(3)
+    for exponent in (-9, -4, 0, 3, 40):
+        logits, labels = rng.integers(-127, 128, (7, 10)).astype(np.int8), rng.integers(0, 10, 7)
+        steps = cross_entropy(logits, labels, exponent, -14, None).loss * 2**24
+        assert steps == int(steps) >= 0
