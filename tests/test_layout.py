@@ -15,7 +15,8 @@ POLICIES = sorted((ROOT / "algo" / "policies").glob("*.py"))
 """Decisions that the board's loop takes too."""
 TORCH_FREE = {
     "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd", "data",
-    "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation", "exact",
+    "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation",
+    "data_cifar", "data_pickle", "data_pictures", "data_places", "exact",
     "function_table", "functions",
 }
 
