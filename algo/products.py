@@ -1,14 +1,23 @@
-"""The array's products in PyTorch, exact: unfolded matrix products in float64, every sum an integer far below 2^53.
+"""The array's products in PyTorch, exact: every partial sum is an integer that its floating-point type holds.
 
-float64 has no reduced-precision mode on GPUs, and exact sums do not depend on their order, so CPU and GPU give the same bits.
+Exact sums do not depend on their order, so every device gives the same bits. On a CPU the three products of a convolution run as
+float32 convolutions over parts of the reduction that cannot pass 2^24; PyTorch asks oneDNN for its direct algorithm there, which
+multiplies operands as they are (Winograd would not). Everything else is a matrix product of unfolded operands in float64, far below
+2^53, which no GPU computes with reduced precision.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from algo.step import Product
+
+_FLOAT32_PRODUCTS = 1 << 10
+"""Products of two int8 values, at most 2^14 each, whose sum float32 holds exactly whatever they are."""
 
 
 def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None) -> torch.Tensor:
@@ -40,19 +49,43 @@ def _taps(product: Product) -> int:
     return product.kernel[0] * product.kernel[1]
 
 
+def _parts(device: torch.device, products_each: int) -> int:
+    """Return how many channels (or images) of so many products each one float32 convolution may sum; 0 for none."""
+    return _FLOAT32_PRODUCTS // products_each if device.type == "cpu" else 0
+
+
 def _forward(product: Product, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    if part := _parts(x.device, _taps(product)):
+        pieces = zip(x.float().split(part, 1), w.float().split(part, 1), strict=True)
+        return _sum(F.conv2d(one, weight, None, product.stride, product.pad) for one, weight in pieces)
     return (w.double().flatten(1) @ _columns(product, x)).long().view(len(x), *product.out_shape)
 
 
 def _grad_input(product: Product, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    if part := _parts(g.device, _taps(product)):
+        size = (len(g), *product.in_shape)
+        pieces = zip(g.float().split(part, 1), w.float().split(part), strict=True)
+        return _sum(conv2d_input(size, weight, one, product.stride, product.pad) for one, weight in pieces)
     return _image(product, w.double().flatten(1).T @ g.double().flatten(2))
 
 
 def _grad_weight(product: Product, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    shape = (product.out_shape[0], product.in_shape[0], *product.kernel)
+    if part := _parts(x.device, product.out_shape[1] * product.out_shape[2]):
+        pieces = zip(x.float().split(part), g.float().split(part), strict=True)
+        return _sum(conv2d_weight(one, shape, gradient, product.stride, product.pad) for one, gradient in pieces)
     columns = _columns(product, x).transpose(0, 1).flatten(1)
     gradient = g.double().flatten(2).transpose(0, 1).flatten(1)
-    shape = (product.out_shape[0], product.in_shape[0], *product.kernel)
     return (gradient @ columns.T).long().view(shape)
+
+
+def _sum(parts: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Add float32 tensors of integers, as int64."""
+    first, *others = parts
+    total = first.long()
+    for other in others:
+        total += other.long()
+    return total
 
 
 def _sum_forward(product: Product, x: torch.Tensor, _: None) -> torch.Tensor:

@@ -80,3 +80,22 @@ def test_the_lowest_value_wins_over_padding():
     assert (packed >> 8 == 0).all()
     assert (255 - (packed[:, :, 0, 0] & 255) == 3).all(), "only the last tap of the first window lies inside"
     assert (255 - (packed[:, :, 1, 1] & 255) == 0).all()
+
+
+@pytest.mark.parametrize("channels", [7, 113, 130], ids=["one part", "a part that is full", "parts"])
+@pytest.mark.parametrize("values", [(-128, -128), (127, -127), (-127, 128)], ids=["lowest", "highest", "random"])
+def test_sums_past_what_float32_holds_stay_exact(channels, values):
+    """The same products as integer matrix products of unfolded operands; 113 channels of 3 x 3 taps sum 1,017 products."""
+    rng = np.random.default_rng(2)
+    low, high = sorted(values)
+    x, g, w = (
+        torch.tensor(rng.integers(low, high, size) if low + 255 == high else np.broadcast_to(rng.choice(values, 1), size).copy())
+        for size in ((12, channels, 10, 10), (12, channels, 10, 10), (channels, channels, 3, 3))
+    )
+    product = {kind: Product(kind, "a", "b", (3, 3), 1, (1, 1), (channels, 10, 10), (channels, 10, 10)) for kind in products._KINDS}
+    columns = torch.nn.functional.unfold(x.double(), 3, padding=1).long()
+    assert (products.compute(product["forward"], x, w) == (w.flatten(1) @ columns).view(g.shape)).all()
+    spread = (w.flatten(1).T @ g.flatten(2)).double()
+    assert (products.compute(product["grad_input"], g, w) == torch.nn.functional.fold(spread, (10, 10), 3, padding=1)).all()
+    gradient = torch.einsum("nkp,nqp->kq", g.flatten(2), columns)
+    assert (products.compute(product["grad_weight"], x, g) == gradient.view(w.shape)).all()
