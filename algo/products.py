@@ -2,8 +2,8 @@
 
 Exact sums do not depend on their order, so every device gives the same bits. On a CPU the three products of a convolution run as
 float32 convolutions over parts of the reduction that cannot pass 2^24; PyTorch asks oneDNN for its direct algorithm there, which
-multiplies operands as they are (Winograd would not). Everything else is a matrix product of unfolded operands in float64, far below
-2^53, which no GPU computes with reduced precision.
+multiplies operands as they are (Winograd would not). Everything else is a matrix product of unfolded operands in float64, far
+below 2^53, which no GPU computes with reduced precision.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def test_sums_past_what_float32_holds_stay_exact(channels, values):
         torch.tensor(rng.integers(low, high, size) if low + 255 == high else np.broadcast_to(rng.choice(values, 1), size).copy())
         for size in ((12, channels, 10, 10), (12, channels, 10, 10), (channels, channels, 3, 3))
     )
-    product = {kind: Product(kind, "a", "b", (3, 3), 1, (1, 1), (channels, 10, 10), (channels, 10, 10)) for kind in products._KINDS}
+    shape, kinds = (channels, 10, 10), ("forward", "grad_input", "grad_weight")
+    product = {kind: Product(kind, "a", "b", (3, 3), 1, (1, 1), shape, shape) for kind in kinds}
     columns = torch.nn.functional.unfold(x.double(), 3, padding=1).long()
     assert (products.compute(product["forward"], x, w) == (w.flatten(1) @ columns).view(g.shape)).all()
     spread = (w.flatten(1).T @ g.flatten(2)).double()
