@@ -17,7 +17,7 @@ from algo.arithmetic import INT8_MAX, WIDE_MAX, exponent_needed, pow2, saturate
 from algo.coefficient_programs import PARAMETER_FRACTION, RUNNING_MEAN_FRACTION, RUNNING_VARIANCE_FRACTION
 from algo.emulator import Emulator
 from algo.graph import ExportError
-from algo.scaling import MASTER_BELOW, State, settle
+from algo.scaling import State, master_below, settle
 from algo.step import Record, Step
 
 _ROUNDS = 60
@@ -55,12 +55,12 @@ def first_tensors(step: Step, modules: dict[str, nn.Module]) -> tuple[dict[str, 
     exponents: dict[str, int] = {}
     for name, weight in step.weights.items():
         values = _finite(name, modules[name.removesuffix(".weight")].weight).reshape(weight.shape)
-        exponent = weight_exponent(values)
-        scaled = np.floor(np.ldexp(values, MASTER_BELOW - exponent) + 0.5).astype(np.int64)
+        exponent, below = weight_exponent(values), master_below(step, name)
+        scaled = np.floor(np.ldexp(values, below - exponent) + 0.5).astype(np.int64)
         tensors[f"{name}.master"] = saturate(scaled, WIDE_MAX).astype(np.int32)
-        tensors[name] = saturate((scaled + (1 << MASTER_BELOW - 1)) >> MASTER_BELOW, INT8_MAX).astype(np.int8)
+        tensors[name] = saturate((scaled + (1 << below - 1)) >> below, INT8_MAX).astype(np.int8)
         tensors[f"{name}.momentum"] = np.zeros(weight.shape, np.int32)
-        exponents |= {name: exponent, f"{name}.next": exponent, f"{name}.master": exponent - MASTER_BELOW}
+        exponents |= {name: exponent, f"{name}.next": exponent, f"{name}.master": exponent - below}
     for name, table in step.tables.items():
         module = modules[name.removesuffix(".channels")]
         tensors[name] = np.zeros((table.channels, len(table.entries)), np.int64)

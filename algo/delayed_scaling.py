@@ -16,6 +16,9 @@ from algo.step import Step
 RATE_BITS = 10
 """The learning rate reaches the weight update with at least this many significant bits."""
 
+SPREAD_DECAY = "spread_weight_decay"
+"""Factor of a algo.step.Term: the weight decay, rounded so that the mean over iterations is exact."""
+
 _COEFFICIENT_BITS = 16
 """Coefficients are kept at most 2^16 in magnitude by raising the exponent of the result."""
 
@@ -59,7 +62,7 @@ def factor_value(factor: str, state: State) -> Fraction:
         return -state.sgd.rate(state.iteration)
     if factor == "momentum":
         return state.sgd.momentum
-    if factor == "weight_decay":
+    if factor in ("weight_decay", SPREAD_DECAY):
         return state.sgd.weight_decay
     return Fraction(factor)
 

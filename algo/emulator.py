@@ -211,7 +211,10 @@ class Emulator:
         acc = products.compute(product, values[product.a], values[product.b]).view(self.step.weights[weight].shape)
         w, m = values[f"{weight}.master"], values[f"{weight}.momentum"]
         t = saturate(self._wide(node.record_t, m, w), WIDE_MAX)
-        m = self._wide(node.record_m, to_operand(acc, node.su), t)
+        u = to_operand(acc, node.su)
+        if node.record_s:
+            u = self._wide(node.record_s, u, 0).sign()
+        m = self._wide(node.record_m, u, t)
         self._raise(node.maximum, m)
         m = saturate(m, WIDE_MAX)
         w = saturate(self._wide(node.record_w, w, m), WIDE_MAX)

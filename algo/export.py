@@ -19,6 +19,7 @@ from algo.lower import Lowering, lower_forward
 from algo.scaling import State
 from algo.sgd import Sgd
 from algo.step import Step
+from algo.update_rule import UpdateRule
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Exported:
 
 
 def export(
-    module: nn.Module, images: np.ndarray, labels: np.ndarray, exponent: int, batch: int, sgd: Sgd, seed: int = 0
+    module: nn.Module, images: np.ndarray, labels: np.ndarray, exponent: int, batch: int, sgd: Sgd, seed: int = 0,
+    update: UpdateRule | str = "gradient",
 ) -> Exported:
     """Return the training step of a network with its tensors and calibrated exponents.
 
@@ -49,9 +51,11 @@ def export(
         batch: images in a full mini-batch.
         sgd: hyper-parameters.
         seed: of the noise.
+        update: what weight updates take of the gradients; "sign" is signSGD of all convolutions.
 
     Raises:
         ExportError: something in the network, its parameters or the images is not supported.
+        UpdateRuleError: there is no such update rule.
     """
     if not isinstance(images, np.ndarray) or images.dtype != np.int8 or images.ndim != 4:
         found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
@@ -60,7 +64,7 @@ def export(
         raise ExportError(f"there are {len(images)} images and {len(labels)} labels; as many of both are needed, at least one")
     if not isinstance(exponent, int):
         raise ExportError(f"the exponent of the images is {exponent!r}; an integer is needed, value = q * 2^exponent")
-    step = build_step(module, images.shape[1:], batch)
+    step = build_step(module, images.shape[1:], batch, update)
     modules = dict(module.named_modules())
     tensors, exponents = first_tensors(step, modules)
     state = State(seed, 0, {step.input: exponent, **exponents}, sgd)
@@ -69,27 +73,33 @@ def export(
     return Exported(step, tensors, state)
 
 
-def build_step(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Step:
+def build_step(
+    module: nn.Module, input_shape: tuple[int, int, int], batch: int, update: UpdateRule | str = "gradient"
+) -> Step:
     """Return the training step of a network; see `lower`."""
-    return lower(module, input_shape, batch).finish()
+    return lower(module, input_shape, batch, update).finish()
 
 
-def lower(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Lowering:
+def lower(
+    module: nn.Module, input_shape: tuple[int, int, int], batch: int, update: UpdateRule | str = "gradient"
+) -> Lowering:
     """Return the training step of a network with the ops it was made from.
 
     Args:
         module: from images (n, *input_shape) to logits (n, classes); its loss is the mean cross-entropy.
         input_shape: (c, h, w).
         batch: images in a full mini-batch, at least 1.
+        update: as for `export`.
 
     Raises:
         ExportError: something in the network is not supported.
+        UpdateRuleError: there is no such update rule.
     """
     if batch < 1 or len(input_shape) != 3 or min(input_shape) < 1:
         raise ExportError(f"batch is {batch} and input shape {tuple(input_shape)}; a positive number and (c, h, w) are needed")
     input_name, ops, logits = fuse(read_layers(module, tuple(input_shape), batch))
     fold, ops = fold_input(input_name, ops)
-    lowering = Lowering(batch, input_name, tuple(input_shape), ops, logits, fold)
+    lowering = Lowering(batch, input_name, tuple(input_shape), ops, logits, fold, UpdateRule.of(update))
     lower_forward(lowering)
     if not lowering.weights:
         raise ExportError(f"{type(module).__name__} has no convolution or linear layer; there is nothing to train")

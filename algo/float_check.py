@@ -78,7 +78,9 @@ class _Check:
         for tensor, leaf in leaves.items():
             arriving[tensor] = arriving.get(tensor, 0) + leaf.grad
         for key, parameter in parameters.items():
-            self._compare(f"{op.out} {key} gradient", self._parameter_gradient(op, key), parameter.grad)
+            signs = key == "weight" and self.lowering.signs(op)
+            expected = parameter.grad.sign() if signs else parameter.grad
+            self._compare(f"{op.out} {key} gradient", self._parameter_gradient(op, key), expected)
         if op.layer.kind == "bn":
             self._running_mean(op, leaves[op.x])
 
@@ -104,7 +106,7 @@ class _Check:
         return {key: value.requires_grad_() for key, value in found.items()}
 
     def _parameter_gradient(self, op: Op, key: str) -> torch.Tensor:
-        """The first iteration's momentum is the gradient."""
+        """The first iteration's momentum is the gradient, or its sign."""
         if key == "weight":
             return self._real(f"{weight_name(op)}.momentum")
         return self._entry(self.emulator.tables, op, f"M_{key.upper()}", _MOMENTUM_FRACTION)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from algo.arithmetic import BN_SHIFT
+from algo.delayed_scaling import SPREAD_DECAY
 from algo.fuse import Op
 from algo.graph import average_factor
 from algo.lower import (
@@ -161,15 +162,20 @@ class _Backward:
 
     def _update(self, op: Op, g: str) -> Update:
         """The weight update. Weight decay shares a pass, and so a shift, with momentum: beside the gradient's sums, whose
-        coefficient may be 2^16 times larger, it would round to nothing."""
+        coefficient may be 2^16 times larger, it would round to nothing.
+
+        A sign is 1 = 2^-e exactly at the momentum's exponent e, which a coefficient of at most 2^16 keeps from falling below
+        -16; weight decay, far smaller than a sign, is then a coefficient of the order of 1 and has to be spread.
+        """
         lowering, weight, layer = self.lowering, weight_name(op), op.layer
         master, momentum, next_ = f"{weight}.master", f"{weight}.momentum", f"{weight}.next"
-        shift = operand_shift(lowering.batch * layer.shape[1] * layer.shape[2])
+        signs = lowering.signs(op)
+        shift = 0 if signs else operand_shift(lowering.batch * layer.shape[1] * layer.shape[2])
+        taken = Term("one", ()) if signs else Term(scaled_by(shift), (op.x, g))
         # The first record of a result is the one that calibration starts its exponent from.
-        lowering.record(f"{weight}.m", momentum, a=Term(scaled_by(shift), (op.x, g)), b=Term("one", (momentum,)))
-        lowering.record(
-            f"{weight}.t", momentum, a=Term("momentum", (f"{momentum}.previous",)), b=Term("weight_decay", (master,))
-        )
+        lowering.record(f"{weight}.m", momentum, a=taken, b=Term("one", (momentum,)))
+        decay = Term(SPREAD_DECAY if signs else "weight_decay", (master,))
+        lowering.record(f"{weight}.t", momentum, a=Term("momentum", (f"{momentum}.previous",)), b=decay)
         lowering.record(f"{weight}.w", master, a=Term("one", (master,)), b=Term("neg_lr", (momentum,)))
         lowering.record(f"{weight}.w8", next_, a=Term("one", (master,)))
         lowering.maxima += [momentum, next_]
@@ -178,6 +184,7 @@ class _Backward:
         return Update(
             f"{weight}.update", weight, product(layer, "grad_weight", op.x, g), f"{weight}.t", f"{weight}.m", f"{weight}.w",
             f"{weight}.w8", maximum=momentum, su=shift, maximum_w8=next_,
+            record_s=lowering.record(f"{weight}.s", momentum, a=Term("one", (momentum,))) if signs else "",
         )
 
     def _bn_backward(self, part: _Contribution, out: str) -> Coefficient:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from algo.arithmetic import BN_SHIFT
 from algo.coefficient_programs import BIAS_ENTRIES, BIAS_PERSISTENT, BN_ENTRIES, BN_PERSISTENT, PARAMETER_FRACTION, PROGRAMS
 from algo.fuse import Op
 from algo.graph import Layer, average_factor
 from algo.step import ChannelTable, Coefficient, Compute, InputFold, Pass, Product, Record, Step, Tensor, Term, Update, Weight
+from algo.update_rule import UpdateRule
 
 _OPERAND_LIMIT = (1 << 24) - 1
 
@@ -19,14 +22,16 @@ class Lowering:
         input, logits, logits_grad: tensor names.
         ops: forward ops in order.
         fold: how images become the input tensor, or None.
+        rule: of the weight updates.
         gradients: op's result to the tensor that holds its gradient before the ReLU.
     """
 
     def __init__(
         self, batch: int, input_name: str, input_shape: tuple[int, int, int], ops: list[Op], logits: str,
-        fold: InputFold | None = None,
+        fold: InputFold | None = None, rule: UpdateRule | None = None,
     ):
         self.batch, self.input, self.ops, self.logits, self.fold = batch, input_name, ops, logits, fold
+        self.rule = rule or UpdateRule()
         self.tensors: dict[str, Tensor] = {}
         self.weights: dict[str, Weight] = {}
         self.tables: dict[str, ChannelTable] = {}
@@ -60,6 +65,10 @@ class Lowering:
         self.programs[program] = PROGRAMS[program].words
         self.scalars[name] = tuple(specifications[scalar] for scalar in PROGRAMS[program].scalars)
         return Coefficient(name, program, table, name)
+
+    def signs(self, op: Op) -> bool:
+        """Return whether the weights of a convolution or linear layer are updated by signs."""
+        return self.rule.signs(isinstance(op.layer.module, nn.Linear))
 
     def finish(self) -> Step:
         """Return the step."""

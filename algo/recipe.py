@@ -21,6 +21,7 @@ from algo.data_batches import Batches
 from algo.data_sets import check_data, load_data
 from algo.sgd import Sgd
 from algo.sgd_recipe import check_sgd, sgd_for
+from algo.update_rule import UpdateRule
 
 if TYPE_CHECKING:
     from torch import nn
@@ -116,8 +117,11 @@ class Recipe:
 
         return make_model(self.model, seed)
 
-    def export(self, seed: int) -> tuple[Exported, Images]:
+    def export(self, seed: int, update: UpdateRule | str = "gradient") -> tuple[Exported, Images]:
         """Return the training step, calibrated on the first mini-batch as it is drawn, and the data. Needs torch.
+
+        Args:
+            update: rule of the weight updates, see `algo.export.export`.
 
         Raises:
             ExportError, DataError: see `make_model`, `load_data` and `algo.export.export`.
@@ -129,7 +133,7 @@ class Recipe:
         count = self.calibration_images or self.batch
         sgd = self.sgd_for(self.iterations(images))
         module = self.make_model(seed)
-        return export(module, first[:count], labels[:count], images.exponent, self.batch, sgd, seed), images
+        return export(module, first[:count], labels[:count], images.exponent, self.batch, sgd, seed, update), images
 
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""

@@ -7,7 +7,9 @@ core collected follow the exponents of the next iteration (algo.delayed_scaling)
 Exponent names are tensor names and, for a weight W: `W` of the int8 weights as they are stored, `W.next` of those that
 this iteration writes, `W.master`, `W.momentum`, `W.momentum.previous`. The master's exponent is fixed 13 below the first
 one of the int8 weights: these can grow eightfold before 24 bits saturate, and an update resolves 2^-13 of their step.
-The momentum's limit is 2^22, one bit below saturation, since its exponent answers one iteration late.
+A weight
+that is updated by signs moves by the learning rate however small it is, and outgrows that: its master is 10 below, for
+64-fold growth. The momentum's limit is 2^22, one bit below saturation, since its exponent answers one iteration late.
 
 A scalar is specified by a string of words: a kind and its arguments (`_SCALARS`).
 """
@@ -18,14 +20,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from algo.arithmetic import COEFFICIENT_MAX, OutOfRange, coefficients, noise_key, pow2
-from algo.delayed_scaling import DelayedScaling, State, factor_value, is_rate
-from algo.step import Record, Step, Term
+from algo.delayed_scaling import SPREAD_DECAY, DelayedScaling, State, factor_value, is_rate
+from algo.step import Record, Step, Term, Update
 
-MASTER_BELOW = 13
+MASTER_BELOW, SIGN_MASTER_BELOW = 13, 10
 MOMENTUM_LIMIT = 1 << 22
 
 _SHIFT_LIMIT = 62
 _DIVERGED = "training has diverged, a lower learning rate may help"
+
+
+def master_below(step: Step, weight: str) -> int:
+    """Return by how much the exponent of a weight's master is below the first one of its int8 copy."""
+    nodes = [node for nodes in step.segments.values() for node in nodes if isinstance(node, Update) and node.weight == weight]
+    return SIGN_MASTER_BELOW if any(node.record_s for node in nodes) else MASTER_BELOW
 
 
 def records(step: Step, state: State) -> dict[str, tuple[int, int, int, int]]:
@@ -83,10 +91,22 @@ def record_numbers(record: Record, state: State) -> tuple[int, int]:
     if record.fixed_shift is not None:
         return 0, record.fixed_shift
     try:
-        a, b, shift = coefficients(_coefficient(record.a, record, state), _coefficient(record.b, record, state))
+        exact = _coefficient(record.b, record, state)
+        a, b, shift = coefficients(_coefficient(record.a, record, state), exact)
     except OutOfRange as error:
         raise OutOfRange(f"{record.name} in iteration {state.iteration}: {error}; {_DIVERGED}") from None
+    if _is_spread(record):
+        b = _spread(exact * (1 << shift), state.iteration)
     return _pack(a, b), shift
+
+
+def _is_spread(record: Record) -> bool:
+    return record.b is not None and record.b.factor == SPREAD_DECAY
+
+
+def _spread(exact: Fraction, iteration: int) -> int:
+    """Return an integer whose sum over iterations 0 to i is (i + 1) * exact rounded down."""
+    return min((iteration + 1) * exact // 1 - iteration * exact // 1, COEFFICIENT_MAX)
 
 
 def _record(record: Record, state: State) -> tuple[int, int, int, int]:
@@ -240,11 +260,13 @@ class Inputs:
         sums: sums of exponents, each of names with a sign in front.
         rate: the learning rate of the iteration.
         images: the images of the mini-batch.
+        iteration: its number.
     """
 
     sums: tuple[tuple[str, ...], ...] = ()
     rate: bool = False
     images: bool = False
+    iteration: bool = False
 
 
 def record_inputs(record: Record) -> Inputs:
@@ -253,7 +275,7 @@ def record_inputs(record: Record) -> Inputs:
         return Inputs()
     terms = [term for term in (record.a, record.b) if term]
     sums = tuple((*(f"+{name}" for name in term.exponents), f"-{record.out}") for term in terms)
-    return Inputs(sums, any(is_rate(term.factor) for term in terms))
+    return Inputs(sums, any(is_rate(term.factor) for term in terms), iteration=_is_spread(record))
 
 
 def scalar_inputs(specification: str, step: Step) -> Inputs:

@@ -83,7 +83,9 @@ class ChannelTable:
 class Term:
     """factor * 2^(sum of the exponents of the named tensors).
 
-    factor: "one", "lr", "neg_lr", "momentum", "weight_decay", or a fraction such as "1/49".
+    factor: "one", "lr", "neg_lr", "momentum", "weight_decay", "spread_weight_decay", or a fraction such as "1/49".
+    The spread one is weight_decay as a coefficient whose rounding changes between iterations, so that their mean is exact:
+    beside a much larger coefficient it would otherwise round to nothing.
     """
 
     factor: str
@@ -198,6 +200,8 @@ class Update:
 
     t = A m + B w (`record_t`), m = A acc + B t (`record_m`, maximum `maximum`), w = A w + B m (`record_w`),
     w8 = A w saturated to int8 (`record_w8`, maximum `maximum_w8`, "" for none). su: right shift of acc.
+
+    With `record_s` the sign stands for acc in m: s = sign(A acc) as int8, m = A s + B t.
     """
 
     name: str
@@ -210,6 +214,7 @@ class Update:
     maximum: str
     su: int = 0
     maximum_w8: str = ""
+    record_s: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,12 @@ from algo.export import Exported
 from algo.loss import Loss
 from algo.recipe import load_recipe
 from algo.sgd import Sgd
+from algo.update_rule import KINDS, UpdateRule
 
 DIGITS = load_recipe("digits")
 DIGITS_STEPS, DIGITS_BATCH = DIGITS.steps, DIGITS.batch
+SIGN_RATE = "3/100"
+"""Learning rate of updates by signs."""
 
 
 def digits_sgd(steps: int = DIGITS_STEPS) -> Sgd:
@@ -26,9 +29,17 @@ def digits_sgd(steps: int = DIGITS_STEPS) -> Sgd:
     return DIGITS.sgd_for(steps)
 
 
-def export_digits(seed: int, steps: int = DIGITS_STEPS, batch: int = DIGITS_BATCH) -> tuple[Exported, Images]:
-    """Return the digits benchmark: network, calibrated on its first mini-batch, and data."""
-    return replace(DIGITS, steps=steps, batch=batch).export(seed)
+def export_digits(
+    seed: int, steps: int = DIGITS_STEPS, batch: int = DIGITS_BATCH, update: UpdateRule | str = "gradient"
+) -> tuple[Exported, Images]:
+    """Return the digits benchmark: network, calibrated on its first mini-batch, and data.
+
+    Args:
+        update: rule of the weight updates; with signs, the learning rate is `SIGN_RATE`.
+    """
+    rule = UpdateRule.of(update)
+    sgd = DIGITS.sgd if rule.kind == "gradient" else {**DIGITS.sgd, "lr": SIGN_RATE}
+    return replace(DIGITS, steps=steps, batch=batch, sgd=sgd).export(seed, rule)
 
 
 def train(emulator: Emulator, data: Images, steps: int, report: Callable[[int, Loss], None] | None = None) -> None:
@@ -52,9 +63,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=DIGITS_STEPS)
     parser.add_argument("--batch-size", type=int, default=DIGITS_BATCH)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--update", choices=KINDS, default="gradient")
     arguments = parser.parse_args()
     start_s = time.monotonic()
-    exported, data = export_digits(arguments.seed, arguments.steps, arguments.batch_size)
+    exported, data = export_digits(arguments.seed, arguments.steps, arguments.batch_size, arguments.update)
     emulator = Emulator(exported.step, exported.tensors, exported.state, arguments.device)
     print(f"exported in {time.monotonic() - start_s:.1f} s")
 

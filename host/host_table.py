@@ -40,7 +40,7 @@ class HostTable:
     """Words of a step's host table.
 
     A word stays as it is while the sums of exponents, the learning rate and the number of images that it follows from
-    stay the same; only noise keys are new in every iteration.
+    stay the same; only noise keys, and words that follow from the iteration's number, are new in every iteration.
 
     Args:
         step: the training step.
@@ -56,6 +56,7 @@ class HostTable:
         self._entries = [*_records(step, layout), *_scalars(step, layout)]
         self._names, self._index, self._sign, self._starts, self._owner = _sums(self._entries)
         self._by_rate = [i for i, entry in enumerate(self._entries) if entry.inputs.rate]
+        self._by_iteration = [i for i, entry in enumerate(self._entries) if entry.inputs.iteration]
         self._by_images = [i for i, entry in enumerate(self._entries) if entry.inputs.images]
         for name, record in step.records.items():
             self._words[layout.records[name] + 3] = record.threshold
@@ -103,7 +104,7 @@ class HostTable:
     def _changed(self, sums: np.ndarray, sgd: Sgd, rate: object, images: int) -> list[_Entry]:
         if self._seen is None or self._seen[0] is not sgd:
             return self._entries
-        changed = set(self._owner[sums != self._last].tolist())
+        changed = {*self._owner[sums != self._last].tolist(), *self._by_iteration}
         if rate != self._seen[1]:
             changed.update(self._by_rate)
         if images != self._seen[2]:

@@ -39,7 +39,7 @@ def node_records(node: Node) -> list[str]:
     if isinstance(node, Compute):
         return [p.record for p in node.passes]
     if isinstance(node, Update):
-        return [node.record_t, node.record_m, node.record_w, node.record_w8]
+        return [name for name in (node.record_t, node.record_s, node.record_m, node.record_w, node.record_w8) if name]
     return []
 
 

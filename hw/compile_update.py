@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from algo.step import Product, Update
 from hw import layout
-from hw.compile_pass import DST
+from hw.compile_pass import DST, POSTS
 from hw.compile_product import emit_grad_weight
 from hw.compile_table import Tables
 from hw.emit import Segment
@@ -44,8 +44,8 @@ def emit_update(segment: Segment, tables: Tables, node: Update) -> None:
 def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row: int, rows: int) -> None:
     """Emit the passes for `rows` vectors of weights.
 
-    Momentum and the master weights as last operand lie in U; the master weights as second operand, t and the new
-    momentum in V. Results go on top of what they are made from, where that is not needed any more.
+    Momentum, or signs after it, and the master weights as last operand lie in U; the master weights as second operand, t
+    and the new momentum in V. Results go on top of what they are made from, where that is not needed any more.
     """
     rings, g = segment.rings, segment.config.g
     master, momentum = segment.memory[f"{node.weight}.master"], segment.memory[f"{node.weight}.momentum"]
@@ -59,8 +59,12 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     wide_v = {"v_src": 2, "dst_wide": 1}
     _emit(segment, tables, node.record_t, rows, **wide_v, u_src=2, u_base=u_m.base, v_base=v_w.base,
           dst=DST["V"], o_base=v_t.base)
-    _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), u_src=3, acc_clear=1,
-          u_base=row, su=node.su, v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
+    gradient = {"u_src": 3, "acc_clear": 1, "u_base": row, "su": node.su}
+    if node.record_s:
+        _emit(segment, tables, node.record_s, rows, **gradient, post=POSTS.index("sign"), dst=DST["U"], o_base=u_m.base)
+        gradient = {"u_src": 1, "u_base": u_m.base}
+    _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), **gradient,
+          v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
     _emit(segment, tables, node.record_w, rows, **wide_v, u_src=2, u_base=u_w.base, v_base=v_t.base,
           dst=DST["U"], o_base=u_w.base)
     _emit(segment, tables, node.record_w8, rows, **_maximum(tables, node.maximum_w8), u_src=2, u_base=u_w.base,

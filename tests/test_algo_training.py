@@ -17,20 +17,24 @@ from algo.emulator import Emulator
 from algo.export import export, lower
 from algo.lower import has_bias, table_name, weight_name
 from algo.sgd import Sgd
+from algo.update_rule import UpdateRule
 
 BATCHES = (12, 12, 5, 12, 1, 12)
 """Images of the iterations: full and partial mini-batches."""
 
 
 class _Beside:
-    """An emulator and, in float64, torch's batch norms and one torch.optim.SGD over all parameters of the same network."""
+    """An emulator and, in float64, torch's batch norms and one torch.optim.SGD over all parameters of the same network.
 
-    def __init__(self, kind, sgd: Sgd):
+    With an update rule of signs, that optimiser is given the signs of those gradients.
+    """
+
+    def __init__(self, kind, sgd: Sgd, update: UpdateRule | str = "gradient"):
         self.data = random_images(3, (3, 10, 9) if kind is PreActivation else (3, 11, 11), sum(BATCHES), 0, 4)
         module = build(kind, 0)
         first = self.data.train[:12], self.data.train_labels[:12]
-        exported = export(module, *first, self.data.exponent, 12, sgd)
-        self.lowering = lower(module, self.data.train.shape[1:], 12)
+        exported = export(module, *first, self.data.exponent, 12, sgd, update=update)
+        self.lowering = lower(module, self.data.train.shape[1:], 12, update)
         self.emulator = Emulator(exported.step, exported.tensors, exported.state)
         self.parameters = {name: torch.tensor(value) for name, value in self.present().items()}
         self.optimiser = torch.optim.SGD(
@@ -78,7 +82,8 @@ class _Beside:
             g, x = self.real(self.lowering.gradients[op.out], exponents), self.real(op.x, exponents)
             kept = self.lowering.weights[weight_name(op)]
             gradient = torch.nn.grad.conv2d_weight(x, kept.stored_shape, g, op.layer.stride, op.layer.pad)
-            self.parameters[weight_name(op)].grad = gradient.reshape(kept.shape)
+            taken = gradient.sign() if self.lowering.signs(op) else gradient
+            self.parameters[weight_name(op)].grad = taken.reshape(kept.shape)
             if has_bias(op):
                 self.parameters[f"{op.out} BIAS"].grad = g.sum((0, 2, 3))
         for op in self.ops("bn"):
@@ -94,7 +99,21 @@ class _Beside:
 @pytest.mark.parametrize("kind", [Pooled, PreActivation])
 @pytest.mark.parametrize(("momentum", "decay"), [("9/10", "0"), ("1/2", "1/1000"), ("0", "1/20")])
 def test_iterations_follow_torch(kind, momentum, decay):
-    beside = _Beside(kind, Sgd(lr=Fraction(1, 50), momentum=momentum, weight_decay=decay))
+    _follow_torch(_Beside(kind, Sgd(lr=Fraction(1, 50), momentum=momentum, weight_decay=decay)))
+
+
+@pytest.mark.parametrize("kind", [Pooled, PreActivation])
+@pytest.mark.parametrize(("momentum", "decay", "linear"), [("9/10", "0", False), ("1/2", "1/1000", True), ("0", "1/20", False)])
+def test_sign_updates_follow_torch(kind, momentum, decay, linear):
+    """Batch norms and biases by their gradients, convolutions by signs, linear layers as asked."""
+    beside = _Beside(kind, Sgd(lr=Fraction(1, 200), momentum=momentum, weight_decay=decay), UpdateRule("sign", linear))
+    by_signs = {op.layer.name for op in beside.ops("conv") if beside.lowering.signs(op)}
+    assert ("linear" in by_signs or "linear1" in by_signs) == linear and any("conv" in name for name in by_signs)
+    _follow_torch(beside)
+
+
+def _follow_torch(beside):
+    """Run all iterations; statistics, and how far each parameter moved, are within 1 % of torch's."""
     before, at = beside.present(), 0
     for images in BATCHES:
         beside.iterate(beside.data.train[at : at + images], beside.data.train_labels[at : at + images])

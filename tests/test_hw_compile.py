@@ -34,11 +34,12 @@ def images_of(rng, count, shape):
     return rng.normal(0, 40, (count, *shape)).clip(-127, 127).astype(np.int8), rng.integers(0, 10, count)
 
 
-def train_both(module, shape, batch, counts, config=TINY):
+def train_both(module, shape, batch, counts, config=TINY, update="gradient"):
     """Train on the golden board and in the emulator; compare everything after every iteration.
 
     Args:
         counts: images of each mini-batch.
+        update: rule of the weight updates.
 
     Returns:
         The counters of the last iteration.
@@ -46,7 +47,7 @@ def train_both(module, shape, batch, counts, config=TINY):
     rng = np.random.default_rng(3)
     images, labels = images_of(rng, batch, shape)
     sgd = Sgd(weight_decay="1/1000")
-    exported = export(module, images, labels, -5, batch, sgd, seed=9)
+    exported = export(module, images, labels, -5, batch, sgd, seed=9, update=update)
     step = exported.step
     program = compile_step(step, config, exported.tensors, exported.state)
     emulator = Emulator(step, exported.tensors, exported.state)

@@ -1,0 +1,126 @@
+"""Updates by signs: which weights, exact signs, weight decay that does not round away, and errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from algo_networks import Pooled, build
+
+from algo import scaling
+from algo.data import random_images
+from algo.emulator import Emulator
+from algo.export import build_step, export, lower
+from algo.float_check import check
+from algo.sgd import Sgd
+from algo.step import Step, Update
+from algo.train import export_digits, train
+from algo.update_rule import UpdateRule, UpdateRuleError
+
+SHAPE = (3, 11, 11)
+
+
+def _updates(step):
+    return {node.weight: node for node in step.segments["backward"] if isinstance(node, Update)}
+
+
+def _exported(sgd, update="sign", count=8):
+    data = random_images(1, SHAPE, count, 0, 4)
+    return export(build(Pooled), data.train, data.train_labels, data.exponent, count, sgd, seed=2, update=update), data
+
+
+def test_convolutions_take_signs_and_the_classifier_where_it_is_asked_for():
+    taken = {
+        rule: {weight for weight, node in _updates(build_step(build(Pooled), SHAPE, 4, rule)).items() if node.record_s}
+        for rule in (UpdateRule(), UpdateRule("sign"), UpdateRule("sign", linear=True))
+    }
+    assert list(taken.values()) == [set(), {"conv1.weight", "conv2.weight"}, {"conv1.weight", "conv2.weight", "linear.weight"}]
+
+
+def test_every_sign_is_that_of_the_whole_sum_and_exact_in_the_momentum():
+    exported, data = _exported(Sgd())
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    emulator.train_step(data.train, data.train_labels)
+    plain = Emulator(*(lambda e: (e.step, e.tensors, e.state))(_exported(Sgd(), "gradient")[0]))
+    plain.train_step(data.train, data.train_labels)
+    for weight in ("conv1.weight", "conv2.weight"):
+        momentum, exponent = emulator.value(f"{weight}.momentum"), exported.state.exponents[f"{weight}.momentum"]
+        assert -16 <= exponent <= 0
+        assert set(np.unique(momentum)) == {-(1 << -exponent), 1 << -exponent}
+        large = np.abs(plain.value(f"{weight}.momentum")) > 8
+        assert large.mean() > 0.9
+        np.testing.assert_array_equal(np.sign(momentum)[large], np.sign(plain.value(f"{weight}.momentum"))[large])
+
+
+def test_every_layer_is_as_float64_autograd_has_it():
+    exported, data = _exported(Sgd(), UpdateRule("sign", linear=True))
+    lowering = lower(build(Pooled), SHAPE, 8, UpdateRule("sign", linear=True))
+    found = check(lowering, exported, data.train, data.train_labels)
+    assert min(found.values()) >= 0.99
+    assert [found[f"{name} weight gradient"] for name in ("conv1", "conv2", "linear")] == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("decay", ["1/10000", "1/2000", "3/100"])
+def test_a_spread_weight_decay_is_exact_in_the_mean(decay):
+    exported, _ = _exported(Sgd(lr="3/100", weight_decay=decay))
+    for weight in ("conv1.weight", "conv2.weight"):
+        exponents = exported.state.exponents | {f"{weight}.momentum.previous": exported.state.exponents[f"{weight}.momentum"]}
+        exact = Fraction(decay) * Fraction(2) ** (exponents[f"{weight}.master"] - exponents[f"{weight}.momentum"])
+        state = replace(exported.state, exponents=exponents)
+        total, iterations = Fraction(0), 500
+        for i in range(iterations):
+            word, shift = scaling.record_numbers(exported.step.records[f"{weight}.t"], replace(state, iteration=i))
+            kept, decayed = scaling.unpack_coefficients(word)
+            total += Fraction(decayed, 1 << shift)
+            assert Fraction(kept, 1 << shift) == pytest.approx(0.9, rel=1e-4)
+        assert abs(total - iterations * exact) <= Fraction(1, 1 << shift)
+
+
+def test_weights_without_gradient_decay_as_in_floats():
+    """Without signs that dither it, a momentum of 65 units stops up to 5 of them short, where a tenth of it rounds to 0."""
+    exported, data = _exported(Sgd(lr="3/100", weight_decay="1/1000"))
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    weight, iterations = "conv2.weight", 150
+    exponent = exported.state.exponents[f"{weight}.master"]
+    first = np.ldexp(exported.tensors[f"{weight}.master"].astype(float), exponent)
+    w, m = first.copy(), np.zeros_like(first)
+    for _ in range(iterations):
+        emulator.forward(data.train)
+        emulator.loss(data.train_labels)
+        emulator.values[emulator.step.logits_grad].zero_()
+        emulator.backward()
+        emulator.advance()
+        m = 0.9 * m + w / 1000
+        w -= 0.03 * m
+    lost = first - np.ldexp(emulator.value(f"{weight}.master").astype(float), exponent)
+    assert np.linalg.norm(first - w) > 0.03 * np.linalg.norm(first)
+    assert np.linalg.norm(lost - (first - w)) < 5 / 65 * np.linalg.norm(first - w)
+
+
+def test_digits_are_learned_by_signs_and_no_master_saturates():
+    exported, data = export_digits(seed=0, steps=60, update="sign")
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    train(emulator, data, 60)
+    assert emulator.evaluate(data.test, data.test_labels) >= 0.92
+    for weight, node in _updates(exported.step).items():
+        saturated = np.abs(emulator.value(f"{weight}.master")) == (1 << 23) - 1
+        assert saturated.mean() < (0.02 if node.record_s else 1e-9), weight
+
+
+def test_a_step_from_before_signs_is_read_and_one_with_signs_survives_its_json():
+    step = build_step(build(Pooled), SHAPE, 4, "sign")
+    assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
+    plain = build_step(build(Pooled), SHAPE, 4)
+    old = plain.to_json()
+    for nodes in old["segments"].values():
+        for node in nodes:
+            node.pop("record_s", None)
+    assert Step.from_json(json.loads(json.dumps(old))) == plain
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(UpdateRuleError, match="update rule 'signs': it is one of gradient, sign"):
+        build_step(build(Pooled), SHAPE, 4, "signs")
