@@ -54,9 +54,19 @@ def _parts(device: torch.device, products_each: int) -> int:
     return _FLOAT32_PRODUCTS // products_each if device.type == "cpu" else 0
 
 
+def _stored(product: Product, w: torch.Tensor) -> torch.Tensor:
+    """Weights in the shape that the product reads, which is not the module's where the images are folded."""
+    return w.reshape(product.out_shape[0], product.in_shape[0], *product.kernel)
+
+
+def _weight(product: Product, w: torch.Tensor) -> torch.Tensor:
+    """The float32 weights as the product reads them: folded ones have their taps as channels."""
+    return w.float().view(product.out_shape[0], product.in_shape[0], *product.kernel)
+
+
 def _forward(product: Product, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     if part := _parts(x.device, _taps(product)):
-        pieces = zip(x.float().split(part, 1), w.float().split(part, 1), strict=True)
+        pieces = zip(x.float().split(part, 1), _stored(product, w).float().split(part, 1), strict=True)
         return _sum(F.conv2d(one, weight, None, product.stride, product.pad) for one, weight in pieces)
     return (w.double().flatten(1) @ _columns(product, x)).long().view(len(x), *product.out_shape)
 
@@ -64,7 +74,7 @@ def _forward(product: Product, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor
 def _grad_input(product: Product, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     if part := _parts(g.device, _taps(product)):
         size = (len(g), *product.in_shape)
-        pieces = zip(g.float().split(part, 1), w.float().split(part), strict=True)
+        pieces = zip(g.float().split(part, 1), _stored(product, w).float().split(part), strict=True)
         return _sum(conv2d_input(size, weight, one, product.stride, product.pad) for one, weight in pieces)
     return _image(product, w.double().flatten(1).T @ g.double().flatten(2))
 
