@@ -1,47 +1,48 @@
-"""`joulegrad bench digits`: train on a board, optionally checked bit for bit, and report what was learned and what it cost."""
+"""`joulegrad bench WHAT`: train on a board, optionally checked bit for bit, and report what was learned and what it cost.
+
+A PROGRAM.jg is trained with numpy alone. PyTorch is imported where a recipe has to be exported first, or a run is checked.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
-import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from algo.data import Images, mini_batch
-from algo.emulator import Emulator
-from algo.export import Exported
-from algo.train import DIGITS_STEPS, export_digits
 from host import provenance
 from host.board import Board, open_board
 from host.check import CounterMismatch, Mismatch
 from host.checked_run import CheckedRun
-from host.run_folder import RunFolder, RunFolderError
-from host.runtime import Evaluation, Iteration, Runtime, summed
-from host.signature import Busy, SignaturePlayer
+from host.packed_program import PackedProgram
+from host.predictions import Predictions
+from host.readings import HOST_CLOCK
+from host.run_folder import RunFolder, RunFolderError, new_run_dir
+from host.runtime import Evaluation, Iteration, Runtime, check_identity, summed
 from host.trace_file import TRACE
-from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread
-from hw.compile import compile_step
-from hw.config import Config, load_config
+from host.virtual_rails import LEVELS_SAID, RailLevels, Spread
+from hw.compile import weight_shapes
+from hw.config import Config
 from hw.program import Program, write_program
 from joulegrad import virtual_time
-from joulegrad.emulation import Emulation, Plan, sensors_for
+from joulegrad.emulation import Emulation
+from joulegrad.packing import Asked, asked
 from joulegrad.peak import peak_share, training_macs
+from joulegrad.real_time import Again, RealTime
 from joulegrad.screen import Screen
-from joulegrad.settings import BenchSettings
+from joulegrad.settings import BenchSettings, SettingError
+from joulegrad.watch import Watch, sensors_for
+from joulegrad.watched import INTERPRETER, idle_definition, watched
 from measurements.energy_model import TABLE, load_table
 from measurements.pictures import PictureError, RunCurves, draw_run, draw_shares
 from measurements.processor_time import ProcessorWork
-from measurements.recompute import ENERGY_TABLE, recompute
+from measurements.recompute import CYCLES_PREDICTED, ENERGY_TABLE, recompute
 from measurements.run_energy import EnergyMeter
 from measurements.table_validity import check_valid
 
-RUNS = Path("runs")
 PROGRAM = "program.zip"
 SMALLEST_DDR = 1 << 20
 SIGNATURE_DDR = 1 << 18
@@ -58,6 +59,8 @@ class Learned:
         losses, right: mean cross-entropy in nats and share of right answers, per mini-batch.
         macs: multiply-accumulates asked for.
         counters: of all iterations together.
+        predicted_cycles: of them, where the board counts none.
+        host_s: that they took on this computer's clock.
         evaluation: on the held-out images, once made.
     """
 
@@ -65,79 +68,98 @@ class Learned:
     right: list[float] = field(default_factory=list)
     macs: int = 0
     counters: dict[str, int] = field(default_factory=dict)
+    predicted_cycles: int = 0
+    host_s: float = 0.0
     evaluation: Evaluation | None = None
 
 
 def run_bench(settings: BenchSettings, screen: Screen) -> dict:
-    """Train the digits network and return the run's JSON data; the run folder holds the same and more.
+    """Train what is asked for and return the run's JSON data; the run folder holds the same and more.
 
     Raises:
-        ConfigError, CompileError, BoardError, SensorError, SamplerError, SettingError, EnergyTableError, RunFolderError,
-        TraceError, Mismatch, ToolError: each with one sentence.
+        ConfigError, CompileError, RecipeError, ProgramError, BoardError, SensorError, SamplerError, SettingError,
+        EnergyTableError, RunFolderError, TraceError, Mismatch, ToolError: each with one sentence.
     """
-    config = load_config(settings.config)
-    options = settings.stalls.options(settings.board)
+    if settings.check:
+        _need_torch()
+    wanted = asked(settings.what, settings.config, settings.steps, settings.batch_size, settings.seed)
+    config, options = wanted.config, settings.stalls.options(settings.board)
     board = open_board(settings.board, config, **options)  # one that cannot be had is refused before anything is made
     sensors = sensors_for(settings.board, board.clock, settings.sensors)
-    steps = settings.steps or DIGITS_STEPS
-    meter = EnergyMeter(config, load_table(settings.energy_table or TABLE))
-    check_valid(meter.table, settings.board, config, dataclasses.asdict(meter.processor))
-    with RunFolder(settings.out or new_run_dir(settings.board), _record(settings, config, steps, meter, sensors)) as folder:
+    meter = _meter(settings, config)
+    path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.board.partition('?')[0]}")
+    with RunFolder(path, _record(settings, wanted, board, meter, sensors)) as folder:
         screen.facts["run_dir"] = str(folder.path)
         shutil.copyfile(settings.energy_table or TABLE, folder.path / ENERGY_TABLE)
-        exported, data = export_digits(settings.seed, steps, settings.batch_size)
-        program = compile_step(exported.step, config, exported.tensors, exported.state)
-        _keep(program, folder.path / PROGRAM)
-        with open_board(settings.board, config, ddr_bytes=_ddr_bytes(program), **options) as board:
-            busy = _busy(board, program) if sensors else None
-            run = _runner(board, program, exported, settings)
-            with _emulation(settings, sensors, config, folder, busy) as emulation:
-                learned = _train(run, data, steps, program, meter, folder, screen, emulation)
-                if emulation:
-                    screen.say("idle, signatures and repeats are fast-forwarded on virtual time")
-                    emulation.after()
-            if emulation:
-                folder.update(replayed=emulation.replayed, planned=emulation.planned)
-                screen.say(f"planned: {emulation.planned['said']}")
-            runtime = run.runtime if isinstance(run, CheckedRun) else run
-            screen.say(f"evaluating {len(data.test)} held-out images")
-            learned.evaluation = runtime.evaluate(data.test, data.test_labels)
+        packed = wanted.pack()
+        folder.update(steps=packed.iterations)
+        _keep(packed.program, folder.path / PROGRAM)
+        with open_board(settings.board, config, ddr_bytes=_ddr_bytes(packed.program), **options) as board:
+            check_identity(board, packed.program)
+            if board.clk_hz != config.clk_hz:
+                meter = _meter(settings, dataclasses.replace(config, clk_hz=round(board.clk_hz)))
+                folder.update(config=dataclasses.asdict(meter.config))
+            with watched(settings, sensors, board, packed.program, folder, screen) as watch:
+                run = _runner(board, packed, settings)
+                runtime = run.runtime if isinstance(run, CheckedRun) else run
+                learned = _train(run, packed, meter, folder, screen, watch)
+                if watch:
+                    _measure(watch, runtime, packed, settings, screen)
+            if watch:
+                folder.update(replayed=watch.replayed, planned=watch.planned, calibrations=watch.calibrations)
+                screen.say(f"planned: {watch.planned['said']}")
+            images = packed.images
+            screen.say(f"evaluating {len(images.test)} held-out images")
+            learned.evaluation = runtime.evaluate(images.test, images.test_labels)
             checked = {"counters_exact": None, "cycles_predicted_error": None}
             if isinstance(run, CheckedRun):
                 checked = {"counters_exact": True, "cycles_predicted_error": run.cycles_error}
-        result = _result(settings, config, learned, folder.path) | checked
+        result = _result(settings, packed, learned, folder.path) | checked
         folder.update(result=result, versions=provenance.versions())
-        _draw(folder.path, settings, learned, meter, screen)
+        _draw(folder.path, settings, packed, learned, meter, screen)
     return result
 
 
-def new_run_dir(board: str, now: time.struct_time | None = None) -> Path:
-    """Return the path of a run folder that is not there yet: runs/digits-<board>-<date>-<time>, numbered if need be."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", now or time.localtime())
-    path, number = RUNS / f"digits-{board.replace(':', '-').replace('/', '-')}-{stamp}", 1
-    while path.exists():
-        number += 1
-        path = path.with_name(f"{path.name.split('.')[0]}.{number}")
-    return path
+def _need_torch() -> None:
+    """Raise SettingError where there is nothing that a run could be checked against."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError:
+        raise SettingError(
+            "--check compares every iteration with PyTorch, which is not installed here: leave it out, or check on a computer "
+            "that has it"
+        ) from None
 
 
-def _record(settings: BenchSettings, config: Config, steps: int, meter: EnergyMeter, sensors: tuple[str, ...]) -> dict:
+def _meter(settings: BenchSettings, config: Config) -> EnergyMeter:
+    """Return the meter of simulated energies. Raises EnergyTableError, also where the table is another board's."""
+    meter = EnergyMeter(config, load_table(settings.energy_table or TABLE))
+    check_valid(meter.table, settings.board, config, dataclasses.asdict(meter.processor))
+    return meter
+
+
+def _record(settings: BenchSettings, wanted: Asked, board: Board, meter: EnergyMeter, sensors: tuple[str, ...]) -> dict:
     """Return what run.json says from the start."""
     return {
-        "benchmark": "digits",
+        "benchmark": wanted.recipe.name,
         "commit": provenance.commit(),
         "versions": provenance.versions(),
+        "recipe": wanted.recipe.to_json(),
+        "packed": {"path": wanted.path, "sha256": wanted.digest, "made": wanted.packed.made} if wanted.packed else None,
+        "program": PROGRAM,
         "board": settings.board,
-        "config": dataclasses.asdict(config),
-        "config_hash": f"{config.config_hash:08x}",
-        "seed": settings.seed,
-        "batch_size": settings.batch_size,
-        "steps": steps,
+        "clock": board.clock,
+        "config": dataclasses.asdict(wanted.config),
+        "config_hash": f"{wanted.config.config_hash:08x}",
+        "seed": wanted.seed,
+        "batch_size": wanted.recipe.batch,
+        "steps": wanted.recipe.steps,
         "check": settings.check,
         "stall_probability": settings.stalls.probability,
         "sensors": list(sensors),
+        "watched": INTERPRETER if sensors and board.clock is None else "",
         "trace": TRACE if sensors else None,
-        "idle_definition": IDLE_DEFINITION if sensors else None,
+        "idle_definition": idle_definition(board.clock) if sensors else None,
         "energy_assumptions": {
             "simulated": {"table": meter.table.name, "validity": meter.table.validity},
             "emulated": {"levels": dataclasses.asdict(RailLevels()), "spread": dataclasses.asdict(Spread()), "said": LEVELS_SAID},
@@ -146,29 +168,16 @@ def _record(settings: BenchSettings, config: Config, steps: int, meter: EnergyMe
     }
 
 
-def _busy(board: Board, program: Program) -> Busy:
-    """Run what signatures are made of, behind the program in DDR, before the program is loaded."""
-    return SignaturePlayer(board, base=program.ddr_bytes).busy()
-
-
-@contextlib.contextmanager
-def _emulation(
-    settings: BenchSettings, sensors: tuple[str, ...], config: Config, folder: RunFolder, busy: Busy | None
-) -> Iterator[Emulation | None]:
-    """Give the run's trace under way, or None where no sensor watches."""
-    if not sensors:
-        yield None
+def _measure(watch: Watch, runtime: Runtime, packed: PackedProgram, settings: BenchSettings, screen: Screen) -> None:
+    """Have the run repeated and measured, on virtual time or in real time."""
+    if isinstance(watch, Emulation):
+        screen.say("idle, signatures and repeats are fast-forwarded on virtual time")
+        watch.after()
         return
-    known = {
-        "run": folder.path.name, "idle_definition": IDLE_DEFINITION, "clk_hz": config.clk_hz, "configuration": config.name,
-        "program": f"{zlib.crc32((folder.path / PROGRAM).read_bytes()):08x}",
-        "checkpoint": "iteration 0",
-        **{name: folder.record[name] for name in ("commit", "board", "seed")},
-    }  # fmt: skip
-    plan = Plan(settings.repeats, requested=settings.relative_u)
-    with Emulation(folder.path / TRACE, sensors, config, known, plan) as emulation:
-        emulation.before(busy)
-        yield emulation
+    again = Again(
+        lambda: runtime.restart(packed.program.state), lambda: [done.loss for done in runtime.train(_batches(packed))]
+    )
+    watch.after(again, pilot=not settings.check)
 
 
 def _keep(program: Program, path: Path) -> None:
@@ -182,55 +191,78 @@ def _ddr_bytes(program: Program) -> int:
     return max(SMALLEST_DDR, 1 << (program.ddr_bytes + SIGNATURE_DDR - 1).bit_length())
 
 
-def _runner(board, program: Program, exported: Exported, settings: BenchSettings) -> CheckedRun | Runtime:
+def _runner(board: Board, packed: PackedProgram, settings: BenchSettings) -> CheckedRun | Runtime:
+    program = packed.program
     if not settings.check:
-        return Runtime(board, program, exported.state)
+        return Runtime(board, program, program.state)
+    from algo.emulator import Emulator
+
     limited = settings.board == "sim" and not settings.stalls.probability
     return CheckedRun(
-        board, program, exported.state, Emulator(exported.step, exported.tensors, exported.state),
+        board, program, program.state, Emulator(program.step, first_tensors(program), program.state),
         cycles_limit=CYCLES_LIMIT if limited else None,
-    )
+    )  # fmt: skip
 
 
-def _batches(data: Images, steps: int, batch: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for iteration in range(steps):
-        drawn = mini_batch(len(data.train), batch, seed, iteration)
-        yield data.train[drawn], data.train_labels[drawn]
+def first_tensors(program: Program) -> dict[str, np.ndarray]:
+    """Return the tensors that training starts from, in the module's shapes, as they were exported."""
+    shapes = weight_shapes(program.step)
+    tables = {name: program.memory[name].shape for name in program.step.tables}
+    return {name: program.tensors[name].reshape(shape) for name, shape in {**shapes, **tables}.items() if name in program.tensors}
+
+
+def _batches(packed: PackedProgram) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    batches = packed.recipe.batches(packed.images, packed.seed)
+    for iteration in range(packed.iterations):
+        yield batches.draw(iteration)
 
 
 def _train(
-    run: CheckedRun | Runtime, data: Images, steps: int, program: Program, meter: EnergyMeter, folder: RunFolder, screen: Screen,
-    emulation: Emulation | None,
+    run: CheckedRun | Runtime, packed: PackedProgram, meter: EnergyMeter, folder: RunFolder, screen: Screen, watch: Watch | None
 ) -> Learned:  # fmt: skip
-    learned = Learned()
-    state = (run.runtime if isinstance(run, CheckedRun) else run).state
+    learned, program = Learned(), packed.program
+    board = (run.runtime if isinstance(run, CheckedRun) else run).board
+    predictions = Predictions(program, board.config) if board.clock is None else None
     try:
-        with screen.progress("iteration", steps) as step:
-            for iteration in run.train(_batches(data, steps, program.step.batch, state.seed)):
-                folder.append(_line(iteration, meter))
+        with screen.progress("iteration", packed.iterations) as step:
+            for iteration in run.train(_batches(packed)):
+                line = _line(iteration, meter, board, predictions)
+                folder.append(line)
                 learned.losses.append(iteration.loss)
                 learned.right.append(iteration.correct / iteration.images)
                 learned.macs += training_macs(program.step, iteration.images)
                 learned.counters = summed([learned.counters, iteration.total_counters()])
-                if emulation:
-                    emulation.iteration(virtual_time.iteration(iteration, meter.config, meter.processor))
-                step(f"loss {iteration.loss:.4f}{_power(emulation)}")
+                learned.predicted_cycles += line.get("predicted_cycles", 0)
+                learned.host_s += iteration.host_s
+                if isinstance(watch, Emulation):
+                    watch.iteration(virtual_time.iteration(iteration, meter.config, meter.processor))
+                elif isinstance(watch, RealTime):
+                    watch.iteration(iteration)
+                step(f"loss {iteration.loss:.4f}{_power(watch)}")
     except Mismatch as error:
         screen.facts["counters_exact" if isinstance(error, CounterMismatch) else "bit_exact"] = False
         raise
     return learned
 
 
-def _power(emulation: Emulation | None) -> str:
+def _power(watch: Watch | None) -> str:
     """Return what the board draws at the moment, for the progress line."""
-    power_w = emulation.power_w() if emulation else None
-    return "" if power_w is None else f", {power_w:.3f} W emulated"
+    power_w = watch.power_w() if watch else None
+    return "" if power_w is None else f", {power_w:.3f} W {watch.label}"
 
 
-def _line(iteration: Iteration, meter: EnergyMeter) -> dict:
-    """Add the iteration to the meter and return its line for the run folder."""
+def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: Predictions | None) -> dict:
+    """Add the iteration to the meter and return its line for the run folder.
+
+    A board without a clock counts no cycles; its time is that which the instructions are predicted to take on the core.
+    """
     work = ProcessorWork(**dataclasses.asdict(iteration.processor))
-    energy = meter.add(iteration.total_counters(), iteration.total_activity(), work)
+    counters, extra = iteration.total_counters(), {}
+    if predictions and not counters["cycles"]:
+        extra["predicted_cycles"] = sum(predictions.cycles(segment, iteration.images) for segment in iteration.counters)
+        counters["cycles"], meter.said = extra["predicted_cycles"], CYCLES_PREDICTED
+    time_s = iteration.host_s if board.clock == HOST_CLOCK else None
+    energy = meter.add(counters, iteration.total_activity(), work, time_s=time_s)
     return {
         "iteration": iteration.number,
         "loss": iteration.loss,
@@ -239,35 +271,42 @@ def _line(iteration: Iteration, meter: EnergyMeter) -> dict:
         "counters": iteration.counters,
         "activity": iteration.activity,
         "processor": dataclasses.asdict(work),
+        "host_s": iteration.host_s,
+        **extra,
         "energy": energy.to_json() if energy else None,
     }
 
 
-def _result(settings: BenchSettings, config: Config, learned: Learned, run_dir: Path) -> dict:
+def _result(settings: BenchSettings, packed: PackedProgram, learned: Learned, run_dir: Path) -> dict:
     """Return the run's result; all that is joules comes from the run folder, as `joulegrad recompute` takes it from there."""
     executed, cycles = len(learned.losses), learned.counters.get("cycles", 0)
+    predicted = learned.predicted_cycles
     return {
         **recompute(run_dir, need_trace=False),
-        "benchmark": "digits",
+        "benchmark": packed.recipe.name,
         "board": settings.board,
-        "config": config.name,
-        "batch_size": settings.batch_size,
-        "seed": settings.seed,
+        "config": packed.config.name,
+        "batch_size": packed.recipe.batch,
+        "seed": packed.seed,
         "stall_probability": settings.stalls.probability,
         "accuracy": learned.evaluation.accuracy,
         "test_images": learned.evaluation.images,
         "test_loss": learned.evaluation.loss,
         "loss": learned.losses[-1],
+        "host_s": learned.host_s,
         "cycles_per_iteration": cycles / executed if cycles else None,
-        "array_peak_share": peak_share(learned.macs, cycles, config.g) if cycles else None,
+        "predicted_cycles_per_iteration": predicted / executed if predicted else None,
+        "array_peak_share": peak_share(learned.macs, cycles, packed.config.g) if cycles else None,
         "bit_exact": True if settings.check else None,
         "run_dir": str(run_dir),
     }
 
 
-def _draw(path: Path, settings: BenchSettings, learned: Learned, meter: EnergyMeter, screen: Screen) -> None:
+def _draw(
+    path: Path, settings: BenchSettings, packed: PackedProgram, learned: Learned, meter: EnergyMeter, screen: Screen
+) -> None:
     """Draw the run's pictures; without matplotlib the run stands and the message says what is missing."""
-    title = f"digits on {settings.board} ({settings.config}), batch {settings.batch_size}, seed {settings.seed}"
+    title = f"{packed.recipe.name} on {settings.board} ({packed.config.name}), batch {packed.recipe.batch}, seed {packed.seed}"
     energies = [iteration.to_json() for iteration in meter.iterations]
     curves = RunCurves(
         title,

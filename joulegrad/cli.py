@@ -1,18 +1,19 @@
-"""The command line: `joulegrad bench`, `joulegrad kernel`, `joulegrad boards`. Heavy parts are imported when needed."""
+"""The command line: one file cli_<group>.py for each group of commands. Heavy parts are imported when needed."""
 
 from __future__ import annotations
 
 import sys
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from joulegrad import cli_calibrate as cli_calibrate  # joins the group `sensors`
 from joulegrad import errors
+from joulegrad.cli_bench import bench_app
 from joulegrad.cli_bitstream import bitstream
 from joulegrad.cli_compare import compare
+from joulegrad.cli_export import export
 from joulegrad.cli_measure import measure
 from joulegrad.cli_recompute import recompute
 from joulegrad.cli_report import report
@@ -21,15 +22,11 @@ from joulegrad.cli_sweep import bench_sweep
 from joulegrad.cli_trace import trace_app
 from joulegrad.command import BoardOption, ConfigOption, JsonOption, SeedOption, StallsOption, command
 from joulegrad.screen import Screen
-from joulegrad.settings import BenchSettings, KernelSettings, MemoryStalls
+from joulegrad.settings import KernelSettings, MemoryStalls
 
 app = typer.Typer(
     name="joulegrad", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Train convolutional networks on an FPGA, simulated here cycle by cycle, and know what every iteration costs in joules.",
-)
-bench_app = typer.Typer(
-    no_args_is_help=True,
-    help="Train a network on the accelerator and report accuracy, cycles and joules; or time the simulator.",
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(sensors_app, name="sensors")
@@ -42,52 +39,6 @@ class Kernel(str, Enum):
     forward = "forward"
     grad_input = "grad_input"
     grad_weight = "grad_weight"
-
-
-@bench_app.command("digits")
-def bench_digits(
-    board: BoardOption = "sim",
-    config: ConfigOption = "z7020",
-    steps: Annotated[int | None, typer.Option(
-        "--steps", help="Training iterations; by default as many as the benchmark needs.")] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Images in a mini-batch.")] = 32,
-    seed: SeedOption = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder to make; by default a new one in runs/.")] = None,
-    check: Annotated[bool, typer.Option(
-        "--check", help="After every iteration compare all weights, momenta and statistics with PyTorch, bit for bit, "
-        "and the core's counters with their predictions.")] = False,
-    stalls: StallsOption = 0.0,
-    sensor: Annotated[list[str] | None, typer.Option(
-        "--sensor", help="Power sensor, by its URL, e.g. 'sim?refresh_s=0.001&kind=point'; may be given several times. "
-        "By default the simulated board's own, 'sim'.")] = None,
-    repeats: Annotated[int, typer.Option(
-        "--repeats", help="Least number of windows of repeated iterations that the sensed energy is taken from, from 2.")] = 5,
-    relative_u: Annotated[float, typer.Option(
-        "--relative-u", help="Uncertainty over net energy for which a pilot plans length and number of these windows.")] = 0.02,
-    energy_table: Annotated[Path | None, typer.Option(
-        "--energy-table", help="Energy table for the simulated joules, e.g. one that 'joulegrad compare' fitted.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a small residual network on scikit-learn's handwritten digits, on the accelerator.
-
-    Prints loss, test accuracy, cycles and joules per iteration and leaves a run folder with run.json, trace.sqlite and pictures.
-    Joules come with a label: 'simulated' from the core's counters, 'emulated' from a sensor on the simulated board's rails.
-
-    Example: joulegrad bench digits --steps 30 --check
-    """
-    with command(as_json) as screen:
-        from joulegrad.bench import run_bench
-        from joulegrad.tables import show_bench
-
-        stalled = MemoryStalls(stalls, seed + 1)
-        settings = BenchSettings(
-            board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, relative_u,
-            energy_table,
-        )  # fmt: skip
-        result = run_bench(settings, screen)
-        if not as_json:
-            show_bench(result, screen)
-        screen.result(result)
 
 
 @bench_app.command("speed")
@@ -161,6 +112,7 @@ def boards(as_json: JsonOption = False) -> None:
 
 
 app.command("bitstream")(bitstream)
+app.command("export")(export)
 app.command("measure")(measure)
 app.command("recompute")(recompute)
 app.command("report")(report)

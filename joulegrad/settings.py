@@ -42,9 +42,11 @@ class BenchSettings:
     """One training run.
 
     Attributes:
-        board, config: names of board and configuration.
-        steps: iterations; None for the benchmark's own number.
-        batch_size, seed: of the mini-batches; the seed also keys weights and noise.
+        what: name or path of a recipe, or path of a PROGRAM.jg.
+        board: its name.
+        config: name of the configuration; None for the program's, or for z7020.
+        steps: iterations; None for the recipe's own number.
+        batch_size, seed: of the mini-batches; None for the recipe's own. The seed also keys weights and noise.
         out: run folder, None for a new one in runs/.
         check: compare every iteration with the PyTorch emulator, bit for bit.
         stalls: of the simulated memory.
@@ -52,13 +54,16 @@ class BenchSettings:
         repeats: least number of windows of repeated iterations that the sensed energy is taken from.
         relative_u: uncertainty over net energy that their length and number are planned for.
         energy_table: file for the simulated energy, None for the project's own.
+        idle_s: shortest rest before, between and behind the windows.
+        measuring_s: what the windows and their rests may take together where time is real.
     """
 
+    what: str
     board: str
-    config: str
+    config: str | None
     steps: int | None
-    batch_size: int
-    seed: int
+    batch_size: int | None
+    seed: int | None
     out: Path | None
     check: bool
     stalls: MemoryStalls
@@ -66,15 +71,32 @@ class BenchSettings:
     repeats: int = 5
     relative_u: float = 0.02
     energy_table: Path | None = None
+    idle_s: float = 10.0
+    measuring_s: float = 600.0
 
     def __post_init__(self):
-        if self.steps is not None:
-            _at_least("steps", self.steps, 1)
+        _check_run(self.steps, self.batch_size, self.seed)
         _at_least("repeats", self.repeats, 2)
         if not 0 < self.relative_u < 1:
             raise SettingError(f"--relative-u {self.relative_u}: it is a share of the energy, above 0 and below 1")
-        _at_least("batch_size", self.batch_size, 2)
-        _check_seed(self.seed)
+        for name in ("idle_s", "measuring_s"):
+            if not 0 < getattr(self, name) <= 86400:
+                raise SettingError(f"--{name[:-2]} {getattr(self, name)}: it is a time in seconds, above 0 and at most a day")
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """A recipe to be packed; attributes as of BenchSettings, and `out`, the file."""
+
+    recipe: str
+    out: Path
+    config: str
+    steps: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self):
+        _check_run(self.steps, self.batch_size, self.seed)
 
 
 @dataclass(frozen=True)
@@ -157,6 +179,15 @@ class SweepSettings:
         _at_least("windows", self.windows, 2)
         _at_least("jobs", self.jobs, 1)
         _check_seed(self.seed)
+
+
+def _check_run(steps: int | None, batch_size: int | None, seed: int | None) -> None:
+    if steps is not None:
+        _at_least("steps", steps, 1)
+    if batch_size is not None:
+        _at_least("batch_size", batch_size, 2)
+    if seed is not None:
+        _check_seed(seed)
 
 
 def _check_seed(seed: int) -> None:

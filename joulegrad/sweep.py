@@ -21,10 +21,10 @@ from host.board import open_board
 from host.readings import VIRTUAL_CLOCK
 from host.run_folder import RunFolderError, write_atomically
 from hw.config import Config, load_config
-from joulegrad.emulation import sensors_for
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, SweepSettings
 from joulegrad.sweep_run import CONTROL, Planned, Recorder
+from joulegrad.watch import sensors_for
 from joulegrad.workloads import FAMILIES, Unit, workloads
 from measurements.energy_model import TABLE, load_table
 from measurements.processor_time import ProcessorModel

@@ -15,8 +15,9 @@ from host.trace_file import TRACE
 from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread, core_counts
 from host.virtual_run import Stretch
 from hw.config import Config
-from joulegrad.emulation import Emulation, Plan
+from joulegrad.emulation import Emulation
 from joulegrad.settings import SweepSettings
+from joulegrad.watch import Plan
 from joulegrad.workloads import Unit, Workload
 from measurements.energy_model import TABLE, EnergyTable
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time

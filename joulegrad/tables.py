@@ -72,11 +72,13 @@ def show_bench(result: dict, screen: Screen) -> None:
         cycles = "" if error is None else f"; predicted cycles at most {100 * error:.2f} % off"
         out.print(f"  counters        exactly as predicted{cycles}")
     if result["cycles_per_iteration"] is None:
-        out.print("  cycles, joules  none: this board has no clock")
+        cycles, clock = result["predicted_cycles_per_iteration"], "predicted"
+        out.print(f"  cycles          {cycles:,.0f} per iteration, predicted from the instructions: this board has no clock")
     else:
-        cycles, peak = result["cycles_per_iteration"], 100 * result["array_peak_share"]
+        cycles, peak, clock = result["cycles_per_iteration"], 100 * result["array_peak_share"], "on the board's clock"
         out.print(f"  cycles          {cycles:,.0f} per iteration, {peak:.1f} % of the array's peak")
-        out.print(f"  time            {1e3 * result['time_s'] / executed:.2f} ms per iteration on the board's clock")
+    if result["time_s"] is not None:
+        out.print(f"  time            {1e3 * result['time_s'] / executed:.2f} ms per iteration, {clock}")
         show_energy(result, screen)
         _shares(result["shares"], screen)
     out.print(f"  run folder      {result['run_dir']}", markup=False)

@@ -58,7 +58,7 @@ def measured(trace: Trace, calibrations: Sequence[Calibration] = ()) -> Measured
     every = windows(trace)
     idle = [window for window in every if window.phase == IDLE and not window.note.get("aborted")]
     worked = tuple(window for window in every if window.phase not in (IDLE, "signature"))
-    own = _by_sensor(trace, calibrations)
+    own = by_sensor(trace, calibrations)
     aligned, missing = [], []
     for sensor, record in enumerate(trace.sensors):
         try:
@@ -84,7 +84,7 @@ def measured(trace: Trace, calibrations: Sequence[Calibration] = ()) -> Measured
     return Measured(trace, worked, tuple(found), tuple(missing))
 
 
-def _by_sensor(trace: Trace, calibrations: Sequence[Calibration]) -> list[list[Calibration]]:
+def by_sensor(trace: Trace, calibrations: Sequence[Calibration]) -> list[list[Calibration]]:
     """Return for each sensor the calibrations that were made with it."""
     identities = [identity_of(record.url, record.description) for record in trace.sensors]
     for one in calibrations:

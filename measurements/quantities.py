@@ -52,6 +52,10 @@ class Quantity:
         """Return {"value", "u95", "verdict", "scope"}, in that order."""
         return {"value": self.value, "u95": self.u95, "verdict": self.verdict, "scope": self.scope}
 
+    def of(self, said: str) -> Quantity:
+        """Return the quantity with a scope that says so besides; itself where there is nothing to say."""
+        return Quantity(self.value, self.u95, self.verdict, f"{self.scope}; {said}") if said else self
+
     def divided(self, n: int) -> Quantity:
         """Return the quantity per one of n; n is exact, so value and uncertainty shrink alike."""
         return Quantity(self.value / n, None if self.u95 is None else self.u95 / n, self.verdict, self.scope)

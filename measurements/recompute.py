@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolderError, read_iterations, read_record
 from host.trace import Trace
 from host.trace_file import read_trace
 from hw.config import Config, ConfigError
+from measurements.alignment import Alignment, AlignmentError
 from measurements.calibration import Calibration
 from measurements.energy_model import load_table
-from measurements.measured_run import measured
+from measurements.measured_run import alignment_of, by_sensor, measured
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
 from measurements.run_energy import EnergyMeter
 from measurements.sensed import Sensed, sensed_run
@@ -25,6 +27,9 @@ MEASURE = "measure"
 """What run.json calls a run of `joulegrad.measure`."""
 
 ENERGY_TABLE = "energy_table.json"
+CYCLES_PREDICTED = "cycles predicted from the instructions, since this board has no clock"
+"""What a simulated energy of the golden board says of itself."""
+
 KEYS = ("schema", "iterations_drawn", "iterations_executed", "time_s", "run_energy_j", "energy_per_executed_iteration_j",
         "shares", "counters", "activity", "processor_s", "sensors")  # fmt: skip
 """What `recompute` returns and a run's result holds as well."""
@@ -58,7 +63,7 @@ def recompute(path: Path | str, need_trace: bool = True) -> dict:
     executed = len(totals["images"])
     if not executed:
         raise RecomputeError(f"run {path} has executed no iteration: it has no energy")
-    found = sensed(path / name, len(record["sensors"])) if name else []
+    found = sensed(path / name, record) if name else []
     energies = meter.run_energies(
         record["steps"], executed, {one.label: (one.gross, one.net) for one in reversed(found)}
     )  # fmt: skip
@@ -80,10 +85,39 @@ def _measured(path: Path, record: dict) -> dict:
     return measured(_whole(path, len(record["sensors"])), used).to_json()
 
 
-def sensed(path: Path, sensors: int) -> list[Sensed]:
-    """Return what every sensor of a trace says of the run, in the trace's order. Raises TraceError, NoEnergy, RecomputeError."""
-    trace = _whole(path, sensors)
-    return [sensed_run(trace, sensor) for sensor in range(sensors)]
+def sensed(path: Path, record: dict) -> list[Sensed]:
+    """Return what every sensor of a run's trace says of the run, in the trace's order.
+
+    Raises:
+        TraceError, NoEnergy, RecomputeError, CalibrationError: there is no such number.
+    """
+    trace = _whole(path, len(record["sensors"]))
+    return [sensed_by(trace, sensor, record, str(path.parent)) for sensor in range(len(trace.sensors))]
+
+
+def sensed_by(trace: Trace, sensor: int, record: dict, where: str = "this") -> Sensed:
+    """Return what one sensor of a run says of it: a meter's own clock is aligned, calibrations that the run used are applied.
+
+    Args:
+        record: run.json.
+        where: whose calibrations they are, for messages.
+
+    Raises:
+        TraceError, NoEnergy, CalibrationError: there is no such number.
+    """
+    used = [Calibration.from_json(one, where) for one in record.get("calibrations", [])]
+    alignment, notes = _aligned(trace, sensor)
+    return sensed_run(trace, sensor, alignment, notes, by_sensor(trace, used)[sensor], record.get("watched", ""))
+
+
+def _aligned(trace: Trace, sensor: int) -> tuple[Alignment | None, tuple[str, ...]]:
+    """Return how a meter's clock stands to the host's, and why that is not known where it is not."""
+    if trace.sensors[sensor].clock == VIRTUAL_CLOCK:
+        return None, ()
+    try:
+        return alignment_of(trace, sensor), ()
+    except AlignmentError as error:
+        return None, (f"values are stamped on arrival, the signatures cannot be used: {error}",)
 
 
 def _whole(path: Path, sensors: int) -> Trace:
@@ -126,11 +160,14 @@ def _replayed(path: Path, record: dict) -> tuple[EnergyMeter, dict]:
         model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
         meter = EnergyMeter(config, load_table(path / ENERGY_TABLE), model)
         totals = {"images": [], "counters": {}, "activity": {}, "processor_s": 0.0}
-        names = {field.name for field in fields(ProcessorWork)}
+        names, real_time = {field.name for field in fields(ProcessorWork)}, record.get("clock") == HOST_CLOCK
         for line in read_iterations(path):
             counters, activity = _summed(line["counters"]), _summed(line["activity"])
             work = ProcessorWork(**{name: line["processor"][name] for name in names})
-            meter.add(counters, activity, work, line.get("rest_s"))
+            cycles = {}
+            if "predicted_cycles" in line:
+                cycles, meter.said = {"cycles": line["predicted_cycles"]}, CYCLES_PREDICTED
+            meter.add(counters | cycles, activity, work, line.get("rest_s"), line["host_s"] if real_time else None)
             totals["images"].append(line["images"])
             totals["processor_s"] += processor_time(work, model).busy_s
             for name, counts in (("counters", counters), ("activity", activity)):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from host.readings import HOST_CLOCK
 from host.run_folder import RECORD, RunFolderError, read_iterations, read_record
 from host.trace import TraceError
 from host.trace_file import read_trace
@@ -16,11 +17,11 @@ from measurements.calibration import Calibration
 from measurements.joules import Joules
 from measurements.measured_run import Measured, measured
 from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
-from measurements.recompute import MEASURE
+from measurements.recompute import MEASURE, sensed_by
 from measurements.repeats import NotPooled, Pooled
 from measurements.report_parts import ReportError, plain
 from measurements.report_trace import TraceView, view_trace
-from measurements.sensed import Sensed, sensed_run
+from measurements.sensed import Sensed
 from measurements.series import NoEnergy
 
 RUNS_MOST = 2000
@@ -194,7 +195,7 @@ def _load_joules(run: ReportedRun, path: Path) -> None:
             run.measured = found if any(w.name == "run" and j for w, j in zip(found.windows, found.joules, strict=True)) else None
         return
     for sensor in range(len(trace.sensors)):
-        one = _try(run, lambda sensor=sensor: sensed_run(trace, sensor))
+        one = _try(run, lambda sensor=sensor: sensed_by(trace, sensor, run.record, str(run.path)))
         if one is not None:
             run.sensed.append(one)
 
@@ -225,7 +226,8 @@ def _load_work(run: ReportedRun) -> None:
         for segment, counts in line["activity"].items():
             work.activity.setdefault(segment, Counter()).update(counts)
         work.processor_s += spent.busy_s
-        work.time_s += iteration_time_s(cycles, run.config.clk_hz, spent) + (line.get("rest_s") or 0.0)
+        modelled_s = iteration_time_s(cycles, run.config.clk_hz, spent) + (line.get("rest_s") or 0.0)
+        work.time_s += line["host_s"] if record.get("clock") == HOST_CLOCK else modelled_s
         work.iterations += 1
     if not work.iterations:
         run.missing.append("No iteration was executed: there is nothing to count.")

@@ -47,6 +47,9 @@ class EnergyMeter:
         config: of the core; gives clock and word sizes.
         table: energies per counter; the project's own by default.
         processor: model of the processor's time.
+
+    Attributes:
+        said: what the scope of the simulated energy has to say besides; "" for nothing.
     """
 
     def __init__(self, config: Config, table: EnergyTable | None = None, processor: ProcessorModel | None = None):
@@ -56,9 +59,11 @@ class EnergyMeter:
         self.iterations: list[IterationEnergy] = []
         self._counts: dict[str, int] = {}
         self._processor_s = 0.0
+        self.said = ""
 
     def add(
-        self, counters: dict[str, int], activity: dict[str, int], work: ProcessorWork, rest_s: float | None = None
+        self, counters: dict[str, int], activity: dict[str, int], work: ProcessorWork, rest_s: float | None = None,
+        time_s: float | None = None,
     ) -> IterationEnergy | None:
         """Add an iteration.
 
@@ -67,6 +72,7 @@ class EnergyMeter:
             activity: of the RTL, summed likewise; empty where the board has none.
             work: what the processor did.
             rest_s: time in which core and processor rested besides, of a workload that has such; None elsewhere.
+            time_s: that the iteration took by a real clock; None where the processor's time is modelled.
 
         Returns:
             What it cost, or None where the board has no clock (counter cycles is 0, and nothing is said of rest).
@@ -76,9 +82,13 @@ class EnergyMeter:
         spent = processor_time(work, self.processor)
         beside = {**activity, PROCESSOR_BYTES: work.moved_bytes}
         core_s = counters.get("cycles", 0) / self.config.clk_hz
-        time_s = iteration_time_s(counters.get("cycles", 0), self.config.clk_hz, spent) + (rest_s or 0.0)
+        added_s = spent.added_s(core_s)
+        if time_s is None:
+            time_s = iteration_time_s(counters.get("cycles", 0), self.config.clk_hz, spent) + (rest_s or 0.0)
+        else:
+            added_s = max(0.0, time_s - core_s)
         energy = energy_shares(counters, self.config, self.table, time_s, spent.busy_s, beside)
-        seconds = time_shares(counters, self.config, spent.added_s(core_s), rest_s or 0.0)
+        seconds = time_shares(counters, self.config, added_s, rest_s or 0.0)
         iteration = IterationEnergy(time_s, energy, seconds)
         self.iterations.append(iteration)
         self._processor_s += spent.busy_s
@@ -112,7 +122,8 @@ class EnergyMeter:
         if not self.iterations:
             return RunEnergies(drawn, executed, None, gross, net)
         joules, _ = self.shares()
-        gross["simulated"], net["simulated"] = quantities(self.table, joules, self.time_s, self._counts, self._processor_s)
+        simulated = quantities(self.table, joules, self.time_s, self._counts, self._processor_s)
+        gross["simulated"], net["simulated"] = (one.of(self.said) for one in simulated)
         for label, (all_of_it, above_idle) in (sensed or {}).items():
             gross[label], net[label] = all_of_it, above_idle
         return RunEnergies(drawn, executed, self.time_s, gross, net)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from host.trace import Trace, TraceError, Window, windows
-from measurements.joules import Joules, joules
+from measurements.alignment import Alignment
+from measurements.calibration import Calibration
+from measurements.joules import Joules, SensorEnergies
 from measurements.quantities import Quantity, invalid
 from measurements.repeats import Pooled, pool
 from measurements.series import NoEnergy
@@ -24,6 +26,8 @@ class Sensed:
         gross, net: of the run once.
         repeats: each of them, and `pooled` all of them together; None where one is invalid or there is only one.
         runs: how often each repeat did the run.
+        alignment: of the meter's clock; None where stamps are the host's.
+        notes: on the alignment, one sentence each.
     """
 
     url: str
@@ -33,18 +37,29 @@ class Sensed:
     repeats: tuple[Joules, ...]
     pooled: Pooled | None
     runs: int
+    alignment: Alignment | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
         """Return JSON data."""
-        warnings = sorted({warning for repeat in self.repeats for warning in repeat.warnings})
+        warnings = sorted({warning for repeat in self.repeats for warning in repeat.warnings} | {*self.notes})
         return {
             "url": self.url, "label": self.label, "gross": self.gross.to_json(), "net": self.net.to_json(),
             "runs_in_a_repeat": self.runs, "repeats": self.pooled.to_json() if self.pooled else None, "warnings": warnings,
+            **({"alignment": self.alignment.to_json()} if self.alignment else {}),
         }  # fmt: skip
 
 
-def sensed_run(trace: Trace, sensor: int) -> Sensed:
+def sensed_run(
+    trace: Trace, sensor: int, alignment: Alignment | None = None, notes: tuple[str, ...] = (),
+    calibrations: Sequence[Calibration] = (), watched: str = "",
+) -> Sensed:  # fmt: skip
     """Return the energy of the run of a trace, as the mean of its repeats; of a single one without the scatter's share in U.
+
+    Args:
+        alignment: of the meter's own clock, and notes on it.
+        calibrations: made with this sensor.
+        watched: what the sensor watches, where its scope alone would mislead.
 
     Raises:
         TraceError: the trace lacks the run, its repeats or idle.
@@ -52,17 +67,24 @@ def sensed_run(trace: Trace, sensor: int) -> Sensed:
         NotPooled: the repeats do not belong together.
     """
     run, idle = _found(trace, RUN)[0], idle_windows(trace)
-    repeats = tuple(joules(trace, window, sensor=sensor, idle=idle) for window in _found(trace, REPEAT))
+    source = SensorEnergies(trace, sensor, alignment=alignment, calibrations=calibrations)
+    repeats = tuple(source.joules(window, idle=idle) for window in _found(trace, REPEAT))
     runs = repeats[0].iterations // max(run.iterations, 1)
+    gross, net, pooled = _mean(repeats, runs)
     url, label = trace.sensors[sensor].url, repeats[0].label
+    return Sensed(url, label, gross.of(watched), net.of(watched), repeats, pooled, runs, alignment, notes)
+
+
+def _mean(repeats: Sequence[Joules], runs: int) -> tuple[Quantity, Quantity, Pooled | None]:
+    """Return gross and net energy of a run, and the repeats pooled where that can be."""
     if len(repeats) == 1 and repeats[0].net is not None:
-        return Sensed(url, label, repeats[0].gross.divided(runs), repeats[0].net.divided(runs), repeats, None, runs)
+        return repeats[0].gross.divided(runs), repeats[0].net.divided(runs), None
     bad = [why for repeat in repeats for why in (repeat.gross, repeat.net) if why is None or why.u95 is None]
     if bad:
         gross, net = (_invalid([getattr(repeat, kind) for repeat in repeats], runs) for kind in ("gross", "net"))
-        return Sensed(url, label, gross, net, repeats, None, runs)
+        return gross, net, None
     pooled = pool(repeats)
-    return Sensed(url, label, pooled.gross.divided(runs), pooled.net.divided(runs), repeats, pooled, runs)
+    return pooled.gross.divided(runs), pooled.net.divided(runs), pooled
 
 
 def idle_windows(trace: Trace) -> list[Window]:

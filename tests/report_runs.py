@@ -23,7 +23,8 @@ from hw.isa import COUNTER_NAMES
 from hw.predict import predict_counters
 from hw.program import write_program
 from joulegrad import virtual_time
-from joulegrad.emulation import Emulation, Plan
+from joulegrad.emulation import Emulation
+from joulegrad.watch import Plan
 from measurements import processor_time
 from measurements.energy_model import TABLE
 from measurements.measured_run import measured

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from algo.emulator import Emulator
 from algo.export import build_step
 from algo.models import digits_network
 from host.readings import VIRTUAL_CLOCK
@@ -26,6 +27,7 @@ from host.virtual_rails import ACTIVITY
 from joulegrad import bench, errors, peak
 from joulegrad.cli import app
 from joulegrad.emulation import Emulation
+from joulegrad.packing import Asked
 from measurements.energy_model import TABLE
 from measurements.recompute import KEYS
 
@@ -35,13 +37,14 @@ GOLDEN = ["bench", "digits", "--board", "golden", "--batch-size", "4", "--json"]
 
 @pytest.fixture(autouse=True)
 def few_held_out_images(monkeypatch):
-    true = bench.export_digits
+    true = Asked.pack
 
-    def smaller(*arguments):
-        exported, data = true(*arguments)
-        return exported, dataclasses.replace(data, test=data.test[:8], test_labels=data.test_labels[:8])
+    def smaller(self):
+        packed = true(self)
+        images = dataclasses.replace(packed.images, test=packed.images.test[:8], test_labels=packed.images.test_labels[:8])
+        return dataclasses.replace(packed, images=images)
 
-    monkeypatch.setattr(bench, "export_digits", smaller)
+    monkeypatch.setattr(Asked, "pack", smaller)
 
 
 def invoke(*arguments: str):
@@ -60,7 +63,11 @@ def test_a_checked_run_and_its_folder(tmp_path):
     assert data["iterations_drawn"] == data["iterations_executed"] == 2
     assert data["test_images"] == 8 and 0 <= data["accuracy"] <= 1 and data["loss"] > 0
     assert data["cycles_per_iteration"] is None and data["array_peak_share"] is None
-    assert data["run_energy_j"] == {} and data["time_s"] is None
+    # The golden board has no time: joules are those of the predicted cycles, and say so.
+    assert list(data["run_energy_j"]) == ["simulated"] and data["predicted_cycles_per_iteration"] > 10_000
+    energy = data["run_energy_j"]["simulated"]["gross"]
+    assert "cycles predicted" in energy["scope"] and energy["verdict"].startswith("invalid") and energy["value"] > 0
+    assert data["time_s"] > 2 * data["predicted_cycles_per_iteration"] / 100e6
     assert data["run_dir"] == str(tmp_path / "run")
     record = read_record(tmp_path / "run")
     assert record["status"] == "finished" and record["result"] == data
@@ -75,7 +82,7 @@ def test_a_checked_run_and_its_folder(tmp_path):
 
 
 def test_a_difference_is_named_and_fails(tmp_path, monkeypatch):
-    true = bench.Emulator.tensors
+    true = Emulator.tensors
 
     def wrong(self):
         found = {name: np.array(value) for name, value in true(self).items()}
@@ -83,7 +90,7 @@ def test_a_difference_is_named_and_fails(tmp_path, monkeypatch):
             found["conv.weight.master"][3, 0, 1, 2] += 1
         return found
 
-    monkeypatch.setattr(bench.Emulator, "tensors", wrong)
+    monkeypatch.setattr(Emulator, "tensors", wrong)
     code, out, err = invoke(*GOLDEN, "--steps", "3", "--check", "--out", str(tmp_path / "run"))
     assert code == errors.FAILED
     data = json.loads(out)
@@ -221,7 +228,7 @@ def test_several_sensors_of_different_kinds_agree_within_their_uncertainties(tmp
 @pytest.mark.parametrize(
     ("board", "sensor", "said"),
     [
-        ("golden", "sim", "without time"), ("sim", "nvml", "time is virtual"), ("sim", "sim?kind=guess", "guess"),
+        ("golden", "sim", "computes without time"), ("sim", "nvml", "time is virtual"), ("sim", "sim?kind=guess", "guess"),
         ("sim", "thermometer", "no driver"),
     ],
 )  # fmt: skip
@@ -326,13 +333,3 @@ def test_ctrl_c_and_sigterm_leave_a_readable_aborted_folder(tmp_path, number, co
         assert run.note["aborted"] is True and run.iterations == len(windows(trace, "iteration")) >= record["iterations"]
         assert not os.path.exists(f"/proc/{trace.provenance['sampler']['pid']}")
         assert not list(out.glob("*-wal")) and not list(out.glob("*-shm"))
-
-
-def test_new_run_folders_do_not_collide(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "RUNS", tmp_path)
-    now = time.localtime(0)
-    first = bench.new_run_dir("sim", now)
-    first.mkdir()
-    second = bench.new_run_dir("sim", now)
-    second.mkdir()
-    assert len({first, second, bench.new_run_dir("sim", now)}) == 3

@@ -9,6 +9,7 @@ import math
 import pytest
 
 from host import specimen
+from host.board import open_board
 from host.run_folder import RunFolder
 from host.runtime import Iteration
 from host.runtime import ProcessorWork as HostWork
@@ -19,8 +20,9 @@ from host.virtual_rails import ACTIVITY, BOARD, NODES, VirtualRails
 from host.virtual_run import Stretch
 from hw.config import load_config
 from joulegrad import virtual_time
-from joulegrad.emulation import Emulation, Plan, sensors_for
+from joulegrad.emulation import Emulation
 from joulegrad.settings import SettingError
+from joulegrad.watch import Plan, sensors_for
 from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
 from measurements.sensed import sensed_run
 
@@ -184,7 +186,12 @@ def test_sensors_for_a_board():
     assert sensors_for("sim", "virtual", ()) == ("sim",)
     assert sensors_for("golden", None, ()) == ()
     assert sensors_for("sim", "virtual", ("sim?seed=1", "sim?seed=2")) == ("sim?seed=1", "sim?seed=2")
-    for board, clock, urls in (("golden", None, ("sim",)), ("sim", "virtual", ("rapl",)), ("sim", "virtual", ("sim", "sim"))):
+    assert sensors_for("serial:/dev/ttyUSB0", "host", ()) == () and sensors_for("golden", None, ("rapl",)) == ("rapl",)
+    refused = [
+        ("golden", None, ("sim",)), ("sim", "virtual", ("rapl",)), ("sim", "virtual", ("sim", "sim")), ("pynq", "host", ("sim",)),
+        ("serial:/dev/ttyUSB0", "host", ("rapl",)), ("serial:/dev/ttyUSB0", "host", ("pmbus",)),
+    ]  # fmt: skip
+    for board, clock, urls in refused:
         with pytest.raises(SettingError, match="--sensor"):
             sensors_for(board, clock, urls)
 
@@ -218,11 +225,13 @@ def leaks(folder) -> list[str]:
 
 def test_run_folder_and_trace_hold_no_hidden_value(tmp_path):
     from joulegrad.bench import _record
+    from joulegrad.packing import asked
     from joulegrad.settings import BenchSettings, MemoryStalls
     from measurements.run_energy import EnergyMeter
 
-    settings = BenchSettings("sim", "z7020", 2, 4, 0, None, False, MemoryStalls())
-    with RunFolder(tmp_path / "run", _record(settings, CONFIG, 2, EnergyMeter(CONFIG), ("sim",))) as folder:
+    settings = BenchSettings("digits", "sim", "z7020", 2, 4, 0, None, False, MemoryStalls())
+    record = _record(settings, asked("digits"), open_board("sim", CONFIG), EnergyMeter(CONFIG), ("sim",))
+    with RunFolder(tmp_path / "run", record) as folder:
         with Emulation(folder.path / TRACE, ("sim",), CONFIG, {"commit": "x"}, Plan(repeats=2)) as run:
             run.before()
             run.run([virtual_time.iteration(iteration(), CONFIG, ProcessorModel())] * 3)

@@ -17,7 +17,8 @@ from host.virtual_rails import ACTIVITY
 from hw.config import load_config
 from joulegrad import errors, virtual_time
 from joulegrad.cli import app
-from joulegrad.emulation import Emulation, Plan
+from joulegrad.emulation import Emulation
+from joulegrad.watch import Plan
 from measurements.energy_model import TABLE
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
 from measurements.recompute import ENERGY_TABLE, KEYS, RecomputeError, differences, recompute

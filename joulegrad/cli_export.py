@@ -1,0 +1,37 @@
+"""`joulegrad export`: one file that holds all that a board needs to train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joulegrad.command import ConfigOption, JsonOption, command
+
+
+def export(
+    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of its .json file.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, PROGRAM.jg.", show_default=False)],
+    config: ConfigOption = "z7020",
+    seed: Annotated[int | None, typer.Option("--seed", help="By default the recipe's own.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images in a mini-batch.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Training iterations.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the file that a board trains from: program, images and settings of a recipe. Needs PyTorch; the board does not.
+
+    Example: joulegrad export digits -o digits.jg && joulegrad bench digits.jg --board golden
+    """
+    with command(as_json) as screen:
+        from joulegrad.export import run_export
+        from joulegrad.settings import ExportSettings
+
+        result = run_export(ExportSettings(recipe, out, config, steps, batch_size, seed), screen)
+        if not as_json:
+            mebibytes = result["bytes"] / (1 << 20)
+            screen.out.print(f"{result['program']}: {result['recipe']} for {result['config']}, {mebibytes:.1f} MiB", markup=False)
+            screen.out.print(f"  iterations      {result['iterations']} of {result['batch_size']} images, seed {result['seed']}")
+            screen.out.print(f"  DDR             {result['ddr_bytes']:,} bytes")
+            screen.out.print(f"  run it          joulegrad bench {result['program']} --board ...", markup=False)
+        screen.result(result)

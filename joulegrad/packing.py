@@ -1,0 +1,88 @@
+"""From what a command names - a recipe, or a PROGRAM.jg - to a program with its data; torch is needed for a recipe alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from algo.recipe import Recipe, load_recipe, recipe_names
+from host import provenance
+from host.packed_program import SUFFIX, PackedProgram, digest, read_packed
+from hw.compile import compile_step
+from hw.config import Config, load_config
+from joulegrad.settings import SettingError
+
+CONFIG = "z7020"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that is asked for, before anything is made.
+
+    Attributes:
+        recipe: with the steps and the batch that were asked for.
+        seed, config: of the run.
+        packed: where it comes from a PROGRAM.jg; None where it has to be made.
+        path, digest: of that file; "" where there is none.
+    """
+
+    recipe: Recipe
+    seed: int
+    config: Config
+    packed: PackedProgram | None = None
+    path: str = ""
+    digest: str = ""
+
+    def pack(self) -> PackedProgram:
+        """Return the program with its data, exported and compiled where need be.
+
+        Raises:
+            ModuleNotFoundError: a recipe is exported without torch.
+            ExportError, DataError, CompileError: the recipe's network or data cannot be had, or do not fit the configuration.
+        """
+        if self.packed is not None:
+            return self.packed
+        exported, images = self.recipe.export(self.seed)
+        program = compile_step(exported.step, self.config, exported.tensors, exported.state)
+        made = {"commit": provenance.commit(), "versions": provenance.versions()}
+        return PackedProgram(program, self.config, self.recipe, self.seed, images, made)
+
+
+def asked(
+    what: str, config: str | None = None, steps: int | None = None, batch_size: int | None = None, seed: int | None = None
+) -> Asked:
+    """Return what is asked for.
+
+    Args:
+        what: name of a recipe, path of a recipe's .json, or path of a PROGRAM.jg.
+        config, steps, batch_size, seed: in place of the recipe's own; a PROGRAM.jg has them in it.
+
+    Raises:
+        RecipeError, ConfigError, ProgramError: no such recipe, configuration or program.
+        SettingError: a setting that is fixed in the PROGRAM.jg, or `what` is none of these.
+    """
+    path = Path(what)
+    if path.suffix == SUFFIX or (path.is_file() and path.suffix != ".json"):
+        return _from_file(path, {"config": config, "steps": steps, "batch-size": batch_size, "seed": seed})
+    if path.suffix != ".json" and what not in recipe_names():
+        raise SettingError(f"{what!r} is neither a recipe ({', '.join(recipe_names())}, or a .json file) nor a PROGRAM{SUFFIX}")
+    recipe = load_recipe(what)
+    if steps is not None:
+        recipe = dataclasses.replace(recipe, steps=steps, epochs=None)
+    if batch_size is not None:
+        recipe = dataclasses.replace(recipe, batch=batch_size)
+    return Asked(recipe, recipe.seed if seed is None else seed, load_config(config or CONFIG))
+
+
+def _from_file(path: Path, given: dict) -> Asked:
+    packed = read_packed(path)
+    own = {"steps": packed.iterations, "batch-size": packed.recipe.batch, "seed": packed.seed}
+    for name, value in own.items():
+        if given[name] not in (None, value):
+            raise SettingError(f"--{name} {given[name]} with {path}: it holds {value}; export it again with another one")
+    if given["config"] is not None and load_config(given["config"]).config_hash != packed.config.config_hash:
+        raise SettingError(
+            f"--config {given['config']} with {path}: it is compiled for {packed.config.name}; export it again for another one"
+        )
+    return Asked(packed.recipe, packed.seed, packed.config, packed, str(path), digest(path))
