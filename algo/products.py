@@ -59,11 +59,6 @@ def _stored(product: Product, w: torch.Tensor) -> torch.Tensor:
     return w.reshape(product.out_shape[0], product.in_shape[0], *product.kernel)
 
 
-def _weight(product: Product, w: torch.Tensor) -> torch.Tensor:
-    """The float32 weights as the product reads them: folded ones have their taps as channels."""
-    return w.float().view(product.out_shape[0], product.in_shape[0], *product.kernel)
-
-
 def _forward(product: Product, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     if part := _parts(x.device, _taps(product)):
         pieces = zip(x.float().split(part, 1), _stored(product, w).float().split(part, 1), strict=True)
