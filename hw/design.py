@@ -42,7 +42,9 @@ class Board:
         tools: tool to top module; the first makes the bitstream where none is asked for.
         memory: base address and bytes of the DDR that the core's 32-bit addresses reach; bytes 0 where memory is on the chip.
         control: base address, bytes, and address of the interrupt controller, of the processor's window.
-        capacity: what the part has: lut, flip_flops, bram36, dsp.
+        capacity: what the part has: lut, flip_flops, bram36, uram, ebr, dsp.
+        config: name of the configuration that is made for this board.
+        limits: of these, what the core may take, with room for what stands around it; a kind that is left out has none.
         pins: signal to pin, its electrical standard and pull.
         ps: property of the processing system to value: crystal, processor clock, DDR.
         sources: fact to where it is from.
@@ -59,9 +61,11 @@ class Board:
     memory: dict
     control: dict
     capacity: dict[str, int]
+    config: str
     pins: dict[str, dict]
     ps: dict[str, str]
     sources: dict[str, str]
+    limits: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     oscillator_hz: int = 0
     clk_hz_limit: int = 0
@@ -107,7 +111,7 @@ class Design:
     @cached_property
     def digest(self) -> str:
         """Return a hash of everything that is described, file contents included."""
-        board = {key: value for key, value in vars(self.board).items() if key not in ("title", "sources")}
+        board = {key: value for key, value in vars(self.board).items() if key not in ("title", "sources", "config")}
         facts = [board, vars(self.config), self.tool, self.top, self.parameters, self.clk_hz]
         state = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         for path in self.sources:

@@ -15,11 +15,13 @@ from pathlib import Path
 
 from hw import flow, simulate, verilator, yosys
 from hw.config import Config, ConfigError, load_config
-from hw.design import DesignError, declared_parameters, reachable
+from hw.design import DesignError, declared_parameters, load_board, reachable
 from hw.flow_yosys import count
 
-LIMITS = {"dsp48e1": 200, "estimated_lcs": 40_000, "bram36": 130}
-"""What an XC7Z020 (220, 53,200, 140) has for the core, with room for the interconnect."""
+BOARD = "pynq-z2"
+_BOARD_LIMITS = load_board(BOARD).limits
+LIMITS = {"dsp48e1": _BOARD_LIMITS["dsp"], "estimated_lcs": _BOARD_LIMITS["lut"], "bram36": _BOARD_LIMITS["bram36"]}
+"""What an XC7Z020 has for the core, with room for the interconnect: hw/boards."""
 
 
 class SynthesisError(RuntimeError):

@@ -38,7 +38,8 @@ elif arguments[:1] == ["-s"]:
     for line in pathlib.Path(arguments[1]).read_text().splitlines():
         words = line.split()
         if words[:1] == ["write_json"]:
-            (folder / words[1]).write_text("{}")
+            given = os.environ.get("YOSYS_NETLIST")
+            (folder / words[1]).write_text(pathlib.Path(given).read_text() if given else "{}")
         if words[:1] == ["synth_ecp5"]:
             (folder / words[words.index("-json") + 1]).write_text("{}")
         if words[:1] == ["read_slang"]:
@@ -48,7 +49,7 @@ elif arguments[:1] == ["-s"]:
         if words[:1] == ["tee"]:
             name = words[words.index("-o") + 1]
             (folder / name).write_text(os.environ.get("YOSYS_" + name.partition(".")[0].upper(), "nothing\\n"))
-    print(os.environ.get("YOSYS_LOG", "mapping memory core.u_a.mem_q via $__XILINX_BLOCKRAM_SDP_"))
+    print(os.environ.get("YOSYS_LOG", "mapping memory joulegrad_core.u_a.mem_q via $__XILINX_BLOCKRAM_SDP_"))
 elif arguments != ["-Q", "-p", "help read_slang"]:
     sys.exit(f"ERROR: {arguments}")
 """

@@ -71,6 +71,16 @@ def test_board_facts_are_whole_and_have_sources(name):
 
 
 @pytest.mark.parametrize("name", boards())
+def test_a_board_has_a_configuration_and_leaves_room_around_the_core(name):
+    board = load_board(name)
+    for tool in board.tools:
+        assert describe(load_config(board.config), board, tool).clk_hz == load_config(board.config).clk_hz
+    assert all(0 < most <= board.capacity[kind] for kind, most in board.limits.items())
+    if board.part.startswith("xc7z020"):
+        assert board.limits == {"lut": 40_000, "bram36": 130, "dsp": 200}
+
+
+@pytest.mark.parametrize("name", boards())
 def test_every_tool_of_a_board_has_its_top_and_parameters(name):
     board = load_board(name)
     for tool, top in board.tools.items():

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from mapped_netlists import bare_multiplier, chain, register_of
 from stand_ins import STUB, StandIns, tclsh
 
 from hw import verilator, yosys
@@ -44,7 +45,6 @@ module speck (input logic clk_25mhz_i, btn_n_i, rx_i, output logic tx_o, output 
   assign led_o = count_q[15:8];
 endmodule
 """
-PATH = "Longest topological path in joulegrad_core (length=9)\n 0: a\n 1: b (via x.carry4)\n 2: c (via $lut)"
 
 
 @pytest.fixture
@@ -240,36 +240,72 @@ def test_slow_routes_are_errors(tool, board, tmp_path, monkeypatch):
         make(board, tool, tmp_path)
 
 
-def test_yosys_report(tools, tmp_path, monkeypatch):
-    monkeypatch.setenv("YOSYS_STATISTICS", json.dumps(STATISTICS))
-    monkeypatch.setenv("YOSYS_PATH", PATH)
-    monkeypatch.setenv("YOSYS_LEVELS", PATH.replace("length=9", "length=5"))
+@pytest.fixture
+def yosys_says(tools, tmp_path, monkeypatch):
+    """Return a function that sets what the stand-in of Yosys leaves: statistics, a netlist, and more by variable."""
+
+    def say(cells: dict | None = None, module: dict | None = None, **more: str):
+        design = {**STATISTICS["design"], "num_cells_by_type": {**CELLS, **(cells or {})}}
+        monkeypatch.setenv("YOSYS_STATISTICS", json.dumps({**STATISTICS, "design": design}))
+        (tmp_path / "netlist.json").write_text(json.dumps({"modules": {"joulegrad_core": module or chain(8)}}))
+        monkeypatch.setenv("YOSYS_NETLIST", str(tmp_path / "netlist.json"))
+        for name, value in more.items():
+            monkeypatch.setenv(f"YOSYS_{name.upper()}", value)
+
+    say()
+    return say
+
+
+def test_yosys_report(tools, tmp_path, yosys_says):
     made = make("pynq-z2", "yosys", tmp_path)
     assert tools.calls() == [["yosys", "-s", "resources.ys"]]
-    taken = made["resources"]
+    taken, facts = made["resources"], made["facts"]
     assert (taken["dsp"], taken["bram36"], taken["estimated_lcs"], taken["lut_cells"]) == (180, 101.5, 30000, 25000)
     assert made["worst_slack_s"] is None and made["files"] == {}
-    assert made["facts"]["memories"] == {"core.u_a.mem_q": "XILINX_BLOCKRAM_SDP"}
-    assert made["facts"]["longest_path"] == {"cells": 9, "carries": 1, "luts": 8, "luts_between_carries": 5}
-    assert (tmp_path / "pynq-z2-z7020" / "yosys" / MANIFEST).is_file()
+    assert facts["memories"] == {"u_a.mem_q": {"where": "block RAM", "cells": {}}}
+    assert facts["limits"] == {"lut": 40000, "flip_flops": 106400, "bram36": 130, "dsp": 200}
+    assert facts["paths"][0] == {"levels": 8.0, "luts": 8, "carries": 0, "start": "from_q", "end": "to_q"}
+    assert facts["most_levels"] == 10 and facts["registers"] == {"from_q": 1, "to_q": 1}
+    assert facts["multipliers"] == {"all": 0, "bare": 0}
+    folder = tmp_path / "pynq-z2-z7020" / "yosys"
+    assert (folder / MANIFEST).is_file() and not (folder / "netlist.json").exists()
     assert not (tmp_path / "pynq-z2-z7020" / MANIFEST).exists()
 
 
 @pytest.mark.parametrize("setting, sentence", [
-    ({"LDCE": 2}, "2 latches are in joulegrad_core; there must be none"),
-    ({"DSP48E1": 221}, "z7020 takes 221 dsp, xc7z020clg400-1 has 220"),
-    ({"RAMB36E1": 139}, "z7020 takes 140.5 bram36, xc7z020clg400-1 has 140"),
-    ("using FF mapping for memory core.u_b.mem_q", "memories that fell into flip-flops: core.u_b.mem_q"),
-    ("Warning: multiple conflicting drivers for core.\\x [0]:", "multiple conflicting drivers for core"),
-    ("Warning: found logic loop in module core:", "found logic loop in module core"),
+    ({"cells": {"LDCE": 2}}, "2 latches are in joulegrad_core; there must be none"),
+    ({"cells": {"DSP48E1": 201}}, "z7020 takes 201 dsp, at most 200 of the 220 of xc7z020clg400-1 are the core's"),
+    ({"cells": {"RAMB36E1": 129}}, "z7020 takes 130.5 bram36, at most 130 of the 140"),
+    ({"cells": {"FDRE": 106_401}}, "z7020 takes 106,401 flip_flops, at most 106,400 of the 106,400"),
+    ({"log": "using FF mapping for memory joulegrad_core.u_b.mem_q"}, "memories that fell into flip-flops: u_b.mem_q"),
+    ({"log": "using FF mapping for memory joulegrad_core.u_b.line_q"}, "memories that fell into flip-flops: u_b.line_q"),
+    ({"module": register_of(1025)}, "registers as large as memories: u_lost.line_q (1025 bits)"),
+    ({"module": chain(11)}, "too long for 100 MHz, where 10 levels fit: from_q to to_q: 11 levels (11 LUTs, 0 carry blocks)"),
+    ({"module": bare_multiplier()}, "multipliers without registers on both sides: product"),
+    ({"check": "Warning: multiple conflicting drivers for core.\\x [0]:"}, "multiple conflicting drivers for core"),
+    ({"check": "Warning: found logic loop in module core:"}, "found logic loop in module core"),
+    ({"check": "Warning: Wire core.\\x [3] is used but has no driver."}, "Wire core.\\x [3] is used but has no driver"),
 ])  # fmt: skip
-def test_yosys_faults_are_errors(setting, sentence, tools, tmp_path, monkeypatch):
-    cells = {**CELLS, **(setting if isinstance(setting, dict) else {})}
-    design = {**STATISTICS["design"], "num_cells_by_type": cells}
-    monkeypatch.setenv("YOSYS_STATISTICS", json.dumps({**STATISTICS, "design": design}))
-    if isinstance(setting, str):
-        monkeypatch.setenv("YOSYS_CHECK" if setting.startswith("Warning") else "YOSYS_LOG", setting)
+def test_yosys_faults_are_errors(setting, sentence, yosys_says, tmp_path):
+    yosys_says(**setting)
     with pytest.raises(FlowError, match=re.escape(sentence)):
+        make("pynq-z2", "yosys", tmp_path)
+    assert (tmp_path / "pynq-z2-z7020" / "yosys" / "analysis.json").is_file()
+
+
+@pytest.mark.parametrize("log", [
+    "using FF mapping for memory joulegrad_core.$auto$proc_rom.cc:155:do_switch$2",
+    "using FF mapping for memory joulegrad_core.u_vector.u_maximum.pair_q",
+    "using FF mapping for memory openxc7_top.u_zynq.u_core.u_vector.u_noise.lane_q",
+])  # fmt: skip
+def test_constants_and_arrays_that_are_registers_with_a_reason_are_none(log, yosys_says, tmp_path):
+    yosys_says(log=log, module=register_of(8192, "u_array.u_mac_array.pe_q"))
+    assert make("pynq-z2", "yosys", tmp_path)["built"]
+
+
+def test_a_yosys_without_a_netlist_is_one_sentence(yosys_says, tmp_path, monkeypatch):
+    monkeypatch.delenv("YOSYS_NETLIST")
+    with pytest.raises(FlowError, match="Yosys left no netlist of joulegrad_core"):
         make("pynq-z2", "yosys", tmp_path)
 
 

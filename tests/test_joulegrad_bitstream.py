@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mapped_netlists import chain
 from stand_ins import StandIns
 from typer.testing import CliRunner
 
@@ -38,6 +39,18 @@ def test_people_see_clock_and_resources(run):
     for text in ("ecp5 on ulx3s-85f with nextpnr", "62.5 MHz, at most 110.50 MHz, worst slack 6.950 ns", "dsp", "stand-in"):
         assert text in made.stdout
     assert "unchanged, not built again" in run("ecp5", "--board", "ulx3s-85f").stdout
+
+
+def test_people_see_memories_and_paths(run, tmp_path, monkeypatch):
+    cells = {"creator": "Yosys 0.70", "design": {"estimated_num_lc": 30000, "num_cells_by_type": {"DSP48E1": 180, "FDRE": 2}}}
+    (tmp_path / "netlist.json").write_text(json.dumps({"modules": {"joulegrad_core": chain(8)}}))
+    monkeypatch.setenv("YOSYS_STATISTICS", json.dumps(cells))
+    monkeypatch.setenv("YOSYS_NETLIST", str(tmp_path / "netlist.json"))
+    made = run("z7020", "--board", "pynq-z2", "--tool", "yosys")
+    assert made.exit_code == 0, made.output
+    for text in ("dsp             180, at most 200", "estimated_lcs   30,000, at most 40,000", "block RAM       u_a",
+                 "longest paths   8 levels of at most 10: from_q to to_q"):  # fmt: skip
+        assert text in made.stdout
 
 
 @pytest.mark.parametrize("words, code, sentence", [
