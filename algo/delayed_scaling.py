@@ -29,7 +29,7 @@ class State:
 
     Attributes:
         seed: of noise.
-        iteration: training iterations executed so far; keys the noise of the next one.
+        iteration: number of the drawn iteration to come, from 0; keys its noise and its learning rate.
         exponents: name to exponent.
         sgd: hyper-parameters.
     """
@@ -90,19 +90,35 @@ class DelayedScaling:
         self._rate: Fraction | None = None
         self._logarithms: dict[str, tuple[int, int] | None] = {}
 
-    def advance(self, state: State, maxima: dict[str, int]) -> State:
+    def advance(self, state: State, maxima: dict[str, int], kept: frozenset[str] = frozenset()) -> State:
         """Return the state after an executed iteration.
 
         Args:
             maxima: for every name in `names`, max |result| before saturation.
+            kept: exponents of blocks that no sample ran; they stay.
         """
         now, limits = state.exponents, self._step.limits
         following = dict(now)
         for name in self.names:
+            if name in kept:
+                continue
             following[name] = next_exponent(now[name], int(maxima[name]), limits.get(name, 127))
         for name, leader in self._step.followers.items():
-            following[name] = now[leader]
+            if name not in kept:
+                following[name] = now[leader]
         return self.settle(replace(state, iteration=state.iteration + 1, exponents=following))
+
+    def at(self, state: State, iteration: int) -> State:
+        """Return the state for a drawn iteration: those before it were dropped, which changes the learning rate alone.
+
+        Raises:
+            ValueError: the iteration has passed.
+        """
+        if iteration == state.iteration:
+            return state
+        if iteration < state.iteration:
+            raise ValueError(f"iteration {iteration} is asked for, but {state.iteration} is the one to come")
+        return self.settle(replace(state, iteration=iteration))
 
     def settle(self, state: State) -> State:
         """Return the state with exponents raised where a coefficient would not fit or would lose the learning rate."""

@@ -8,10 +8,11 @@ import torch
 from algo import products, scaling
 from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, noise16, saturate, to_operand
 from algo.coefficient_programs import run_program
+from algo.gates import Gates, Route
 from algo.input_fold import fold_images
 from algo.loss import Loss, cross_entropy
 from algo.scaling import State
-from algo.step import Coefficient, Compute, Pass, Step, Update
+from algo.step import Coefficient, Compute, GateSum, Part, Pass, Step, Update
 
 _WORD_MAX = (1 << 31) - 1
 
@@ -27,9 +28,11 @@ class Emulator:
         step: what is computed.
         state: exponents and iteration; `train_step` replaces it.
         values: tensor name to int64 torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last.
-            The input is held folded where the step says so; weights always have the module's shape.
+            The input is held folded where the step says so; weights always have the module's shape. A stream holds the
+            images of all its versions, (versions * batch, c, h, w).
         tables: channel table name to int64 numpy array (channels, entries).
         maxima: name to max |result| before saturation, of this iteration.
+        route: which samples ran which part of the step, in this iteration or the last evaluation of a mini-batch.
     """
 
     def __init__(
@@ -60,6 +63,9 @@ class Emulator:
         for table in step.tables.values():
             shape = (table.channels, len(table.entries))
             self.tables[table.name] = np.array(_taken(tensors, table.name, shape), np.int64)
+        self.route = Route(step, step.batch)
+        self._gathered: dict[str, torch.Tensor] = {}
+        self._counts: dict[tuple[str, int], int] = {}
         self._records: dict[str, tuple[int, int, int, int]] = {}
         self._scalars: dict[str, tuple[int, ...]] = {}
 
@@ -67,6 +73,10 @@ class Emulator:
         """Return weights, masters, momenta and channel tables: what `__init__` takes."""
         names = [f"{name}{suffix}" for name in self.step.weights for suffix in ("", ".master", ".momentum")]
         return {name: self.value(name) for name in names} | {name: self.value(name) for name in self.step.tables}
+
+    def skip_to(self, iteration: int) -> None:
+        """Go to a drawn iteration: those before it are dropped."""
+        self.state = scaling.at(self.step, self.state, iteration)
 
     def value(self, name: str) -> np.ndarray:
         """Return a tensor computed last, a weight or a channel table, in the type it is stored in.
@@ -76,16 +86,20 @@ class Emulator:
         """
         if name in self.tables:
             return self.tables[name].copy()
-        value = self.values[name].cpu().numpy()
+        value = self._read(name).cpu().numpy()
         if name in self.step.tensors and self.step.tensors[name].role == "mask":
             return value.astype(bool)
         return value.astype(np.int32 if name.endswith((".master", ".momentum")) else np.int8)
 
-    def forward(self, images: np.ndarray) -> np.ndarray:
-        """Run the segment forward on int8 images (n, c, h, w), n from 1 to the batch; return int8 logits (n, classes)."""
+    def forward(self, images: np.ndarray, gates: Gates | None = None) -> np.ndarray:
+        """Run the forward segments on int8 images (n, c, h, w), n from 1 to the batch; return int8 logits (n, classes).
+
+        Args:
+            gates: decides who runs the gated blocks of a step that has some; without it every sample does.
+        """
         self._begin(images)
         self.maxima = dict.fromkeys(self.step.maxima, 0)
-        return self._run("forward")
+        return self._through("forward", gates)
 
     def loss(self, labels: np.ndarray) -> Loss:
         """Compute loss and logits' gradient from the logits of `forward`; keep the gradient for `backward`."""
@@ -100,31 +114,39 @@ class Emulator:
         return result
 
     def backward(self) -> None:
-        """Run the segment backward: gradients and updates."""
-        self._run("backward")
+        """Run the backward segments of the parts that samples ran: gradients and updates."""
+        for number in reversed(range(len(self.step.sequence))):
+            if len(self.route.samples[number]):
+                self._run(number, "backward")
+
+    def gate_gradients(self) -> tuple[dict[int, np.ndarray], dict[int, int]]:
+        """Return the gradients of the decisions after `backward`, as algo.gates.Gates.learn takes them."""
+        return self.route.gate_gradients(lambda part: self.values[part.gate_sum].cpu().numpy(), self.state.exponents)
 
     def advance(self) -> None:
         """Take the exponents of the next iteration from the maxima of this one."""
-        self.state = scaling.advance(self.step, self.state, self.maxima)
+        self.state = scaling.advance(self.step, self.state, self.maxima, self.route.kept())
 
-    def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
-        """Run one iteration on int8 images (n, c, h, w) with labels (n,)."""
-        self.forward(images)
+    def train_step(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Loss:
+        """Run one iteration on int8 images (n, c, h, w) with labels (n,); `gates` as for `forward`."""
+        self.forward(images, gates)
         result = self.loss(labels)
         self.backward()
+        if gates is not None:
+            gates.learn(*self.gate_gradients())
         self.advance()
         return result
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Run the segment eval on up to a batch of int8 images; return int8 logits (n, classes)."""
+    def predict(self, images: np.ndarray, gates: Gates | None = None) -> np.ndarray:
+        """Run the evaluation segments on up to a batch of int8 images; return int8 logits (n, classes)."""
         self._begin(images)
-        return self._run("eval")
+        return self._through("evaluate", gates)
 
-    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> float:
-        """Return the share of images (any number) whose label the evaluation segment finds."""
+    def evaluate(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> float:
+        """Return the share of images (any number) whose label the evaluation segments find."""
         correct = 0
         for at in range(0, len(images), self.step.batch):
-            logits = self.predict(images[at : at + self.step.batch])
+            logits = self.predict(images[at : at + self.step.batch], gates)
             correct += int((logits.argmax(1) == labels[at : at + self.step.batch]).sum())
         return correct / len(images)
 
@@ -134,27 +156,87 @@ class Emulator:
             needed = f"int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch}"
             raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
         self.values[self.step.input] = torch.tensor(fold_images(images, self.step.fold).astype(np.int64), device=self.device)
+        self.route = Route(self.step, len(images))
         self._records = scaling.records(self.step, self.state)
         self._scalars = scaling.scalars(self.step, self.state, len(images))
 
-    def _run(self, segment: str) -> np.ndarray:
-        for node in self.step.segments[segment]:
+    def _through(self, phase: str, gates: Gates | None) -> np.ndarray:
+        """Run the parts in order, each for the samples that the policy decides on; return the logits."""
+        for number, part in enumerate(self.step.sequence):
+            if self.route.enter(number, gates, self.state.exponents):
+                self._run(number, phase)
+                if part.pooled:
+                    self.route.keep_pooled(number, self.values[part.pooled].cpu().numpy())
+        logits = self.value(self.step.logits)
+        return logits.reshape(len(logits), -1)
+
+    def enter(self, number: int) -> Part:
+        """Make tensors be read and written as a part of the step does, for its samples; return the part."""
+        part, count = self.step.sequence[number], len(self.route.samples[number])
+        self._gathered = {}
+        if part.gathers in self.step.tensors and self.step.tensors[part.gathers].versions > 1:
+            chosen = torch.tensor(self.route.lists[number], device=self.device)
+            self._gathered = {part.gathers: chosen, f"{part.gathers}.grad": chosen}
+        if part.stream:
+            self._counts[part.stream, part.version] = count
+        return part
+
+    def _run(self, number: int, phase: str) -> None:
+        """Run a segment of a part."""
+        count, nodes = len(self.route.samples[number]), self.step.segments[getattr(self.enter(number), phase)]
+        if count != self.route.images:
+            blocks = [node.scalars for node in nodes if isinstance(node, Coefficient)]
+            self._scalars |= scaling.scalars(self.step, self.state, count, blocks)
+        for node in nodes:
             if isinstance(node, Coefficient):
                 scalars = np.array(self._scalars[node.scalars], np.int64)
                 self.tables[node.table] = run_program(self.step.programs[node.program], self.tables[node.table], scalars)
             elif isinstance(node, Update):
                 self._update(node)
+            elif isinstance(node, GateSum):
+                self._gate_sum(node)
             else:
                 self._compute(node)
-        logits = self.value(self.step.logits)
-        return logits.reshape(len(logits), -1)
+
+    def _read(self, name: str) -> torch.Tensor:
+        """A tensor as the nodes of the part under way see it: of a stream the images that the part's list selects."""
+        if name in self._gathered:
+            return self.values[name][self._gathered[name]]
+        tensor = self.step.tensors.get(name)
+        if tensor is None or not tensor.stream:
+            return self.values[name]
+        first = tensor.version * self.step.batch
+        return self.values[tensor.stream][first : first + self._counts[tensor.stream.removesuffix(".grad"), tensor.version]]
+
+    def _write(self, name: str, value: torch.Tensor) -> None:
+        """Keep a result where `_read` finds it; of a stream only the images that it is of."""
+        tensor = self.step.tensors[name]
+        stream = name if name in self._gathered else tensor.stream
+        if not stream:
+            self.values[name] = value
+            return
+        if stream not in self.values:
+            shape = self.step.tensors[stream].versions * self.step.batch, *tensor.shape
+            self.values[stream] = torch.zeros(shape, dtype=value.dtype, device=self.device)
+        first = tensor.version * self.step.batch
+        self.values[stream][self._gathered[name] if name in self._gathered else slice(first, first + len(value))] = value
+
+    def _gate_sum(self, node: GateSum) -> None:
+        gradient, difference = self._read(node.gradient), self._read(node.after) - self._read(node.before)
+        self.values[node.name] = (gradient * difference).sum((1, 2, 3))
 
     def _compute(self, node: Compute) -> None:
         acc = None
         if node.product:
-            acc = products.compute(node.product, self.values[node.product.a], self.values.get(node.product.b))
+            acc = products.compute(node.product, self._read(node.product.a), self._second(node.product.b))
         for one in node.passes:
             self._pass(one, acc)
+
+    def _second(self, name: str) -> torch.Tensor | None:
+        """The second operand of a product: weights as the core holds them, or a tensor."""
+        if name in self.step.weights:
+            return self.values[name].view(self.step.weights[name].stored_shape)
+        return self._read(name) if name else None
 
     def _pass(self, one: Pass, acc: torch.Tensor | None) -> None:
         u, v = self._operand(one.u, acc), self._operand(one.v, acc)
@@ -175,7 +257,7 @@ class Emulator:
         if one.sums:
             self._sum(one, out, v)
         if one.out:
-            self.values[one.out] = out
+            self._write(one.out, out)
 
     def _operand(self, name: str, acc: torch.Tensor | None) -> torch.Tensor | None:
         if name == "acc":
@@ -184,7 +266,7 @@ class Emulator:
             return (acc >> 8) - 128
         if name == "acc_max_index":
             return 255 - (acc & 255)
-        return self.values[name] if name else None
+        return self._read(name) if name else None
 
     def _coefficients(self, one: Pass) -> tuple:
         """A, B, D: integers of the record, or per channel (1, c, 1, 1)."""
@@ -208,7 +290,7 @@ class Emulator:
 
     def _update(self, node: Update) -> None:
         product, weight, values = node.product, node.weight, self.values
-        acc = products.compute(product, values[product.a], values[product.b]).view(self.step.weights[weight].shape)
+        acc = products.compute(product, self._read(product.a), self._read(product.b)).view(self.step.weights[weight].shape)
         w, m = values[f"{weight}.master"], values[f"{weight}.momentum"]
         t = saturate(self._wide(node.record_t, m, w), WIDE_MAX)
         u = to_operand(acc, node.su)

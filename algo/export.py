@@ -13,6 +13,8 @@ from torch import nn
 
 from algo.calibrate import calibrate, first_tensors, set_running_statistics
 from algo.fuse import fold_input, fuse
+from algo.gated_blocks import cut
+from algo.gates import Gating
 from algo.gradients import lower_backward
 from algo.graph import ExportError, read_layers
 from algo.lower import Lowering, lower_forward
@@ -39,7 +41,7 @@ class Exported:
 
 def export(
     module: nn.Module, images: np.ndarray, labels: np.ndarray, exponent: int, batch: int, sgd: Sgd, seed: int = 0,
-    update: UpdateRule | str = "gradient",
+    update: UpdateRule | str = "gradient", gated: Gating | None = None,
 ) -> Exported:
     """Return the training step of a network with its tensors and calibrated exponents.
 
@@ -52,6 +54,7 @@ def export(
         sgd: hyper-parameters.
         seed: of the noise.
         update: what weight updates take of the gradients; "sign" is signSGD of all convolutions.
+        gated: what to make for a policy that lets samples skip residual blocks; None where there is no such policy.
 
     Raises:
         ExportError: something in the network, its parameters or the images is not supported.
@@ -64,7 +67,7 @@ def export(
         raise ExportError(f"there are {len(images)} images and {len(labels)} labels; as many of both are needed, at least one")
     if not isinstance(exponent, int):
         raise ExportError(f"the exponent of the images is {exponent!r}; an integer is needed, value = q * 2^exponent")
-    step = build_step(module, images.shape[1:], batch, update)
+    step = build_step(module, images.shape[1:], batch, update, gated)
     modules = dict(module.named_modules())
     tensors, exponents = first_tensors(step, modules)
     state = State(seed, 0, {step.input: exponent, **exponents}, sgd)
@@ -74,14 +77,16 @@ def export(
 
 
 def build_step(
-    module: nn.Module, input_shape: tuple[int, int, int], batch: int, update: UpdateRule | str = "gradient"
+    module: nn.Module, input_shape: tuple[int, int, int], batch: int, update: UpdateRule | str = "gradient",
+    gated: Gating | None = None,
 ) -> Step:
     """Return the training step of a network; see `lower`."""
-    return lower(module, input_shape, batch, update).finish()
+    return lower(module, input_shape, batch, update, gated).finish()
 
 
 def lower(
-    module: nn.Module, input_shape: tuple[int, int, int], batch: int, update: UpdateRule | str = "gradient"
+    module: nn.Module, input_shape: tuple[int, int, int], batch: int, update: UpdateRule | str = "gradient",
+    gated: Gating | None = None,
 ) -> Lowering:
     """Return the training step of a network with the ops it was made from.
 
@@ -89,7 +94,7 @@ def lower(
         module: from images (n, *input_shape) to logits (n, classes); its loss is the mean cross-entropy.
         input_shape: (c, h, w).
         batch: images in a full mini-batch, at least 1.
-        update: as for `export`.
+        update, gated: as for `export`.
 
     Raises:
         ExportError: something in the network is not supported.
@@ -99,7 +104,9 @@ def lower(
         raise ExportError(f"batch is {batch} and input shape {tuple(input_shape)}; a positive number and (c, h, w) are needed")
     input_name, ops, logits = fuse(read_layers(module, tuple(input_shape), batch))
     fold, ops = fold_input(input_name, ops)
-    lowering = Lowering(batch, input_name, tuple(input_shape), ops, logits, fold, UpdateRule.of(update))
+    parts = cut(input_name, ops, gated) if gated else None
+    ops = parts.ops if parts else ops
+    lowering = Lowering(batch, input_name, tuple(input_shape), ops, logits, fold, UpdateRule.of(update), parts)
     lower_forward(lowering)
     if not lowering.weights:
         raise ExportError(f"{type(module).__name__} has no convolution or linear layer; there is nothing to train")

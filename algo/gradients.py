@@ -8,7 +8,7 @@ serves the gradient that the array waits for first; a weight is updated after it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from algo.arithmetic import BN_SHIFT
 from algo.delayed_scaling import SPREAD_DECAY
@@ -26,7 +26,7 @@ from algo.lower import (
     weight_name,
 )
 from algo.scaling import MOMENTUM_LIMIT
-from algo.step import Coefficient, Compute, Pass, Product, Term, Update
+from algo.step import Coefficient, Compute, GateSum, Node, Part, Pass, Product, Term, Update
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,29 @@ class _Contribution:
 
 
 _ORDER = ("identity", "bn", "product")
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where gradients are summed.
+
+    Attributes:
+        name: of the sum's node and record; partial sums are name.0, name.1, ...
+        out: the tensor.
+        noise: name that keys its rounding.
+        mask: mask of the last pass, or "".
+        sums, summed_with: fields of the pass for the sums it gathers, and the tensor of the second sum, see `_sums`.
+        forced: whether a gradient that arrives alone is copied, too.
+    """
+
+    name: str
+    out: str
+    noise: str
+    shape: tuple[int, int, int]
+    mask: str = ""
+    sums: dict = field(default_factory=dict)
+    summed_with: str = ""
+    forced: bool = False
 
 
 def lower_backward(lowering: Lowering) -> None:
@@ -57,8 +80,9 @@ class _Backward:
 
     def __init__(self, lowering: Lowering):
         self.lowering = lowering
-        self.nodes = lowering.segments["backward"]
-        self.contributions: dict[str, list[_Contribution]] = {op.out: [] for op in lowering.ops}
+        self.nodes: list[Node] = []
+        self.contributions: dict[str, list[_Contribution]] = {name: [] for name in lowering.streams}
+        self.contributions |= {op.out: [] for op in lowering.ops}
         self.held: dict[str, Update] = {}
         self.pending: list[Update | Coefficient] = []
         self.needed = _needing_gradient(lowering)
@@ -66,42 +90,80 @@ class _Backward:
     def run(self) -> None:
         lowering = self.lowering
         self.contributions[lowering.logits].append(_Contribution("identity", lowering.logits_grad))
-        for op in reversed(lowering.ops):
+        for op in lowering.ops:
+            if lowering.exponent(op.out) in lowering.streams:
+                gradient = lowering.tensor(f"{op.out}.grad", "gradient", op.layer.shape, delayed=True)
+                self.contributions[op.out].append(_Contribution("identity", gradient))
+        for part in reversed(lowering.parts):
+            self._part(part, [op for op in lowering.ops if lowering.part(op) is part])
+
+    def _part(self, part: Part, ops: list[Op]) -> None:
+        lowering, self.nodes = self.lowering, self.lowering.segments[part.backward]
+        if part.gate_sum:
+            self._gate_sum(part, ops[-1])
+        for op in reversed(ops):
             if op.out in self.needed and self.contributions[op.out]:
                 lowering.gradients[op.out] = self._gather(op)
                 self._through(op, lowering.gradients[op.out])
+        if part.gathers in lowering.streams:
+            self._gather_stream(part)
         self._flush()
+
+    def _gate_sum(self, part: Part, op: Op) -> None:
+        """Append the gradient of a block's decisions, before the block's ReLU masks the gradient that arrived."""
+        record, name = self.lowering.record, part.gate_sum
+        plus = record(f"{name}.plus", op.out, a=Term("one", (op.out,)))
+        minus = record(f"{name}.minus", op.out, a=Term("-1", (part.gathers,)))
+        self.nodes.append(GateSum(name, op.layer.shape, f"{op.out}.grad", op.out, part.gathers, plus, minus))
 
     def _gather(self, op: Op) -> str:
         """Append the passes that sum what arrived at the op's result; return the name of the gradient before ReLU."""
-        parts = sorted(self.contributions[op.out], key=lambda part: _ORDER.index(part.kind))
-        sums, summed_with = _sums(op)
+        name, (sums, summed_with) = f"{op.out}.grad", _sums(op)
+        mask = mask_name(op) if op.relu else ""
+        return self._sum(self.contributions[op.out], _Target(name, name, name, op.layer.shape, mask, sums, summed_with))
+
+    def _gather_stream(self, part: Part) -> None:
+        """Append the passes that sum a part's gradient of the stream that it gathers."""
+        views = {version: name for name, (stream, version) in self.lowering.cut.views.items() if stream == part.gathers}
+        before = views[part.version - 1 if part.stream == part.gathers else max(views)]
+        out, shape = f"{part.gathers}.grad", self.lowering.tensors[part.gathers].shape
+        name = f"{out}.{self.lowering.parts.index(part)}"
+        self._sum(self.contributions[part.gathers], _Target(name, out, f"{before}.grad", shape, forced=True))
+        self.contributions[part.gathers] = []
+
+    def _sum(self, contributions: list[_Contribution], target: _Target) -> str:
+        parts = sorted(contributions, key=lambda part: _ORDER.index(part.kind))
         partial = ""
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
-            if part.kind == "identity" and not partial and not (last and op.relu):
+            if part.kind == "identity" and not partial and not (last and (target.mask or target.forced)):
                 partial = part.g
                 continue
+            name = f"{target.name}.{number}"
+            step = _Target(name, name, f"{target.noise}.{number}", target.shape)
             if part.kind == "bn" and partial:
-                part = _Contribution("identity", self._pass(op, f"{op.out}.grad.{number}.bn", part, ""))
-            fits = last and (not summed_with or (part.kind != "bn" and not partial))
-            name = f"{op.out}.grad" if last else f"{op.out}.grad.{number}"
-            partial = self._pass(op, name, part, partial, op.relu and last, sums if fits else {}, summed_with if fits else "")
+                inner = replace(step, name=f"{name}.bn", out=f"{name}.bn", noise=f"{step.noise}.bn")
+                part = _Contribution("identity", self._pass(inner, part, ""))
+            fits = last and (not target.summed_with or (part.kind != "bn" and not partial))
+            one = target if fits else replace(target, sums={}, summed_with="") if last else step
+            partial = self._pass(one, part, partial)
             if fits:
                 return partial
-        if sums:
-            record = self.lowering.record(f"{op.out}.grad.sums", partial, a=Term("one", (partial,)))
-            only = Pass(partial, summed_with, "", record, **sums)
-            self.nodes.append(Compute(record, op.layer.shape, (only,)))
+        if target.sums:
+            record = self.lowering.record(f"{target.name}.sums", partial, a=Term("one", (partial,)))
+            only = Pass(partial, target.summed_with, "", record, **target.sums)
+            self.nodes.append(Compute(record, target.shape, (only,)))
         return partial
 
-    def _pass(
-        self, op: Op, out: str, part: _Contribution, addend: str, mask: bool = False, sums: dict | None = None, v: str = ""
-    ) -> str:
-        """Append one pass that makes tensor `out` from a contribution and, where given, an addend; return `out`."""
-        lowering = self.lowering
-        lowering.tensor(out, "gradient", op.layer.shape, delayed=True)
-        u, of, terms, table, shift = part.g, None, {"a": Term("one", (part.g,))}, "", 0
+    def _pass(self, target: _Target, part: _Contribution, addend: str) -> str:
+        """Append one pass that makes a target from a contribution and, where given, an addend; return the tensor's name.
+
+        A gradient that is only masked, in its place, keeps its numbers: it needs no noise and no maximum.
+        """
+        lowering, out, in_place = self.lowering, target.out, target.out == part.g
+        if out not in lowering.tensors:
+            lowering.tensor(out, "gradient", target.shape, delayed=True)
+        u, of, terms, table, shift, v = part.g, None, {"a": Term("one", (part.g,))}, "", 0, target.summed_with
         if part.kind == "bn":
             self.nodes.append(self._bn_backward(part, out))
             table, v, terms = table_name(part.op), part.op.x, {"fixed_shift": BN_SHIFT}
@@ -110,10 +172,11 @@ class _Backward:
             self._flush()
         if addend:
             terms["b"] = Term("one", (addend,))
-        record = lowering.record(out, out, noise=out, **terms)
-        masked = mask_name(op) if mask else ""
-        one = Pass(u, addend or v, out, record, table, mask_in=masked, maximum=out, su=shift, **(sums or {}))
-        self.nodes.append(Compute(out, op.layer.shape, (one,), of))
+        record = lowering.record(target.name, out, noise="" if in_place else target.noise, **terms)
+        one = Pass(
+            u, addend or v, out, record, table, mask_in=target.mask, maximum="" if in_place else out, su=shift, **target.sums
+        )
+        self.nodes.append(Compute(target.name, target.shape, (one,), of))
         if part.kind == "product" and part.op.out in self.held:
             self.pending.append(self.held.pop(part.op.out))
         return out
@@ -214,7 +277,7 @@ def _needing_gradient(lowering: Lowering) -> set[str]:
     needed: set[str] = set()
     for op in lowering.ops:
         if op.layer.kind in ("conv", "bn") or needed.intersection(op.inputs):
-            needed.add(op.out)
+            needed |= {op.out, lowering.exponent(op.out)}
     return needed
 
 

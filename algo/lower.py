@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from algo.arithmetic import BN_SHIFT
 from algo.coefficient_programs import BIAS_ENTRIES, BIAS_PERSISTENT, BN_ENTRIES, BN_PERSISTENT, PARAMETER_FRACTION, PROGRAMS
 from algo.fuse import Op
-from algo.graph import Layer, average_factor
-from algo.step import ChannelTable, Coefficient, Compute, InputFold, Pass, Product, Record, Step, Tensor, Term, Update, Weight
+from algo.gated_blocks import Cut
+from algo.gates import pooled_name
+from algo.graph import ExportError, Layer, average_factor
+from algo.step import (
+    ChannelTable,
+    Coefficient,
+    Compute,
+    InputFold,
+    Node,
+    Part,
+    Pass,
+    Product,
+    Record,
+    Step,
+    Tensor,
+    Term,
+    Weight,
+)
 from algo.update_rule import UpdateRule
 
 _OPERAND_LIMIT = (1 << 24) - 1
@@ -23,15 +41,19 @@ class Lowering:
         ops: forward ops in order.
         fold: how images become the input tensor, or None.
         rule: of the weight updates.
+        cut: the parts that the ops are in, where blocks are gated, or None.
         gradients: op's result to the tensor that holds its gradient before the ReLU.
     """
 
     def __init__(
         self, batch: int, input_name: str, input_shape: tuple[int, int, int], ops: list[Op], logits: str,
-        fold: InputFold | None = None, rule: UpdateRule | None = None,
+        fold: InputFold | None = None, rule: UpdateRule | None = None, cut: Cut | None = None,
     ):
         self.batch, self.input, self.ops, self.logits, self.fold = batch, input_name, ops, logits, fold
         self.rule = rule or UpdateRule()
+        self.cut = cut
+        self.parts = cut.parts if cut else (Part("forward", "backward", "eval", input_name),)
+        self._part_of = {op.out: part for op, part in zip(ops, cut.part_of if cut else [0] * len(ops), strict=True)}
         self.tensors: dict[str, Tensor] = {}
         self.weights: dict[str, Weight] = {}
         self.tables: dict[str, ChannelTable] = {}
@@ -39,32 +61,65 @@ class Lowering:
         self.scalars: dict[str, tuple[str, ...]] = {}
         self.maxima: list[str] = []
         self.programs: dict[str, tuple[int, ...]] = {}
-        self.segments: dict[str, list[Compute | Update | Coefficient]] = {"forward": [], "backward": [], "eval": []}
+        self.segments: dict[str, list[Node]] = {
+            name: [] for part in self.parts for name in (part.forward, part.backward, part.evaluate)
+        }
         self.limits: dict[str, int] = {}
         self.followers: dict[str, str] = {}
         self.gradients: dict[str, str] = {}
+        self.streams = cut.versions if cut else {}
         self.tensor(input_name, "activation", fold.shape if fold else input_shape)
         self.logits_grad = self.tensor(f"{logits}.loss_grad", "gradient", ops[-1].layer.shape)
-        self.statistics = {op.x: op.out for op in reversed(ops) if op.layer.kind == "bn"}
+        self.statistics = {op.x: op.out for op in reversed(ops) if op.layer.kind == "bn" and op.x not in self.streams}
         """Tensor to the batch norm whose sums the pass that makes it gathers: the first of those that read it."""
 
     def tensor(self, name: str, role: str, shape: tuple[int, int, int], delayed: bool = False) -> str:
         """Add a tensor, and its maximum where its exponent follows from the pass that makes it; return its name."""
-        self.tensors[name] = Tensor(name, role, shape)
-        if delayed:
-            self.maxima.append(name)
+        stream, version = self._view(name)
+        self.tensors[name] = Tensor(name, role, shape, stream=stream, version=version)
+        if stream and stream not in self.tensors:
+            self.tensors[stream] = Tensor(stream, role, shape, versions=self.streams[stream.removesuffix(".grad")])
+        if delayed and self.exponent(name) not in self.maxima:
+            self.maxima.append(self.exponent(name))
         return name
 
+    def _view(self, name: str) -> tuple[str, int]:
+        """Stream and version of a tensor or of its gradient; ("", 0) where it is not of a stream."""
+        views = self.cut.views if self.cut else {}
+        stream, version = views.get(name.removesuffix(".grad"), ("", 0))
+        return (f"{stream}.grad", version) if stream and name.endswith(".grad") else (stream, version)
+
+    def exponent(self, name: str) -> str:
+        """Return the name of a tensor's exponent: a stream's versions share one."""
+        return self._view(name)[0] or name
+
+    def part(self, op: Op) -> Part:
+        """Return the part that an op is in."""
+        return self.parts[self._part_of[op.out]]
+
+    def segment(self, phase: str, op: Op) -> list[Node]:
+        """Return the nodes of the segment "forward", "backward" or "evaluate" of the part that an op is in."""
+        return self.segments[getattr(self.part(op), phase)]
+
     def record(self, name: str, out: str, **fields) -> str:
-        """Add a record and return its name."""
-        self.records[name] = Record(name, out, **fields)
+        """Add a record and return its name; exponents are given by the names of their tensors."""
+        for operand in ("a", "b"):
+            if fields.get(operand):
+                term = fields[operand]
+                fields[operand] = replace(term, exponents=tuple(self.exponent(tensor) for tensor in term.exponents))
+        self.records[name] = Record(name, self.exponent(out), **fields)
         return name
 
     def coefficient(self, name: str, program: str, table: str, specifications: dict[str, str]) -> Coefficient:
         """Return a coefficient node; `specifications` gives the scalars of the program by their names."""
         self.programs[program] = PROGRAMS[program].words
-        self.scalars[name] = tuple(specifications[scalar] for scalar in PROGRAMS[program].scalars)
+        self.scalars[name] = tuple(self._by_exponents(specifications[scalar]) for scalar in PROGRAMS[program].scalars)
         return Coefficient(name, program, table, name)
+
+    def _by_exponents(self, specification: str) -> str:
+        """A scalar's specification with the names of exponents for those of tensors."""
+        words = specification.split(" ")
+        return " ".join(word[0] + self.exponent(word[1:]) if word[0] in "+-" else word for word in words)
 
     def signs(self, op: Op) -> bool:
         """Return whether the weights of a convolution or linear layer are updated by signs."""
@@ -76,7 +131,7 @@ class Lowering:
             batch=self.batch, input=self.input, logits=self.logits, logits_grad=self.logits_grad, tensors=self.tensors,
             weights=self.weights, tables=self.tables, records=self.records, scalars=self.scalars, maxima=tuple(self.maxima),
             programs=self.programs, segments={name: tuple(nodes) for name, nodes in self.segments.items()},
-            limits=self.limits, followers=self.followers, fold=self.fold,
+            limits=self.limits, followers=self.followers, fold=self.fold, parts=self.cut.parts if self.cut else (),
         )
 
 
@@ -132,6 +187,8 @@ def lower_forward(lowering: Lowering) -> None:
     for op in lowering.ops:
         _emit_statistics(lowering, op)
         _emit(lowering, op)
+        if lowering.part(op).pooled and op.out in lowering.cut.views:
+            _emit_pooled(lowering, op)
 
 
 def _declare(lowering: Lowering, op: Op) -> None:
@@ -199,24 +256,48 @@ def _emit(lowering: Lowering, op: Op) -> None:
     bn = lowering.statistics.get(op.out)
     training = Pass(
         **common, mask_out=mask_name(op) if op.relu else "", sums="square" if bn else "",
-        sums_table=f"{bn}.channels" if bn else "", maximum=op.out,
+        sums_table=f"{bn}.channels" if bn else "", maximum=lowering.exponent(op.out),
     )
     passes = (training,)
     if op.layer.kind == "maxpool":
         passes += (Pass("acc_max_index", "", index_name(op), index_name(op)),)
-    lowering.segments["forward"].append(Compute(op.out, op.layer.shape, passes, of))
-    lowering.segments["eval"].append(Compute(f"{op.out}.eval", op.layer.shape, (Pass(**common),), of))
+    lowering.segment("forward", op).append(Compute(op.out, op.layer.shape, passes, of))
+    lowering.segment("evaluate", op).append(Compute(f"{op.out}.eval", op.layer.shape, (Pass(**common),), of))
     if op.layer.kind == "bn":
         _bn_running(lowering, op)
 
 
+def _emit_pooled(lowering: Lowering, op: Op) -> None:
+    """Append the plane means of what a part hands on, which a policy decides the next block by."""
+    (c, h, w), stream = op.layer.shape, lowering.exponent(op.out)
+    kernel, stride = _pool_window(op.out, h, w)
+    pooled, name = pooled_name(stream), f"{op.out}.pooled"
+    shape = (c, h // kernel[0], w // kernel[1])
+    if pooled not in lowering.tensors:
+        lowering.tensor(pooled, "activation", shape, delayed=True)
+    lowering.record(name, pooled, a=Term(f"1/{kernel[0] * kernel[1]}", (op.out,)))
+    of = Product("sum_forward", op.out, "", kernel, stride, (0, 0), op.layer.shape, shape)
+    lowering.segment("forward", op).append(Compute(name, shape, (Pass("acc", "", pooled, name, maximum=pooled),), of))
+    lowering.segment("evaluate", op).append(Compute(f"{name}.eval", shape, (Pass("acc", "", pooled, name),), of))
+
+
+def _pool_window(name: str, h: int, w: int) -> tuple[tuple[int, int], int]:
+    """Kernel and stride of plane means: the whole plane, or equal squares of it where the array's taps do not reach that far."""
+    if max(h, w) <= 31:
+        return (h, w), 1
+    side = max(side for side in range(1, 16) if h % side == 0 and w % side == 0)
+    if side == 1:
+        raise ExportError(f"{name} has {h} x {w} pixels; plane means need planes of up to 31 x 31, or of equal squares")
+    return (side, side), side
+
+
 def _emit_statistics(lowering: Lowering, op: Op) -> None:
     """Append a pass that only gathers a batch norm's sums, where the pass that made its input does not."""
-    if op.layer.kind != "bn" or (op.x != lowering.input and lowering.statistics[op.x] == op.out):
+    if op.layer.kind != "bn" or (op.x != lowering.input and lowering.statistics.get(op.x) == op.out):
         return
     record = lowering.record(f"{op.out}.sums", op.x, a=Term("one", (op.x,)))
     only = Pass(op.x, "", "", record, sums="square", sums_table=table_name(op))
-    lowering.segments["forward"].append(Compute(record, op.layer.shape, (only,)))
+    lowering.segment("forward", op).append(Compute(record, op.layer.shape, (only,)))
 
 
 def _normalise(op: Op) -> dict[str, str]:
@@ -239,7 +320,7 @@ def _bn_forward(lowering: Lowering, op: Op) -> None:
         **_normalise(op),
     }
     node = lowering.coefficient(f"{op.out}.forward", "bn_forward", table_name(op), specifications)
-    lowering.segments["forward"].append(node)
+    lowering.segment("forward", op).append(node)
 
 
 def _bias_forward(lowering: Lowering, op: Op) -> None:
@@ -249,8 +330,8 @@ def _bias_forward(lowering: Lowering, op: Op) -> None:
         "coefficients": f"record {op.out}",
     }
     node = lowering.coefficient(f"{op.out}.forward", "bias_forward", table_name(op), specifications)
-    lowering.segments["forward"].append(node)
-    lowering.segments["eval"].append(node)
+    lowering.segment("forward", op).append(node)
+    lowering.segment("evaluate", op).append(node)
 
 
 def _bn_running(lowering: Lowering, op: Op) -> None:
@@ -265,7 +346,7 @@ def _bn_running(lowering: Lowering, op: Op) -> None:
         "variance_weight": f"unbiased {pixels} {momentum}",
     }
     node = lowering.coefficient(f"{op.out}.running", "bn_running", table_name(op), specifications)
-    lowering.segments["forward"].append(node)
+    lowering.segment("forward", op).append(node)
 
 
 def _bn_eval(lowering: Lowering, op: Op) -> None:
@@ -276,4 +357,4 @@ def _bn_eval(lowering: Lowering, op: Op) -> None:
         **_normalise(op),
     }
     node = lowering.coefficient(f"{op.out}.evaluate", "bn_eval", table_name(op), specifications)
-    lowering.segments["eval"].append(node)
+    lowering.segment("evaluate", op).append(node)

@@ -16,6 +16,7 @@ A scalar is specified by a string of words: a kind and its arguments (`_SCALARS`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -45,28 +46,35 @@ def records(step: Step, state: State) -> dict[str, tuple[int, int, int, int]]:
     return {name: _record(record, state) for name, record in step.records.items()}
 
 
-def scalars(step: Step, state: State, images: int) -> dict[str, tuple[int, ...]]:
-    """Return every scalar block's signed 64-bit words.
+def scalars(step: Step, state: State, images: int, blocks: Iterable[str] | None = None) -> dict[str, tuple[int, ...]]:
+    """Return scalar blocks' signed 64-bit words.
 
     Args:
-        images: images in this mini-batch, at least 1.
+        images: images in this mini-batch, at least 1; of a gated block those that run it.
+        blocks: names; all by default.
 
     Raises:
         OutOfRange: a gradient or a coefficient is larger than the coefficient unit can hold.
     """
     return {
-        block: tuple(scalar(specification, step, state, images) for specification in specifications)
-        for block, specifications in step.scalars.items()
+        block: tuple(scalar(specification, step, state, images) for specification in step.scalars[block])
+        for block in (step.scalars if blocks is None else blocks)
     }
 
 
-def advance(step: Step, state: State, maxima: dict[str, int]) -> State:
+def advance(step: Step, state: State, maxima: dict[str, int], kept: frozenset[str] = frozenset()) -> State:
     """Return the state after an executed iteration.
 
     Args:
         maxima: for every name in step.maxima and for step.logits_grad, max |result| before saturation.
+        kept: exponents that stay, see algo.gates.Route.
     """
-    return DelayedScaling(step).advance(state, maxima)
+    return DelayedScaling(step).advance(state, maxima, kept)
+
+
+def at(step: Step, state: State, iteration: int) -> State:
+    """Return the state for a drawn iteration, those before it having been dropped."""
+    return DelayedScaling(step).at(state, iteration)
 
 
 def settle(step: Step, state: State) -> State:

@@ -17,11 +17,16 @@ class Tensor:
     """An activation-like tensor of the mini-batch: (n, *shape) with shape (c, h, w).
 
     role: "activation" or "gradient" (int8), "mask" (bits), "index" (max-pool taps, int8 storage).
+    versions: mini-batches that it has room for; more than 1 for a stream (see Part).
+    stream, version: where `stream` is not "", the tensor is mini-batch `version` of that stream, and has its exponent.
     """
 
     name: str
     role: str
     shape: tuple[int, int, int]
+    versions: int = 1
+    stream: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,57 @@ class Coefficient:
 
 
 @dataclass(frozen=True)
+class GateSum:
+    """result[n] = sum over c, y, x of gradient * (after - before): one integer per image, which the processor reads.
+
+    Attributes:
+        name: unique; also of the result.
+        gradient, after, before: int8 tensors (n, *shape).
+        plus, minus: records with A = 1 and A = -1.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    gradient: str
+    after: str
+    before: str
+    plus: str
+    minus: str
+
+
+Node = Compute | Update | Coefficient | GateSum
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of the network whose segments run for the same samples, the forward one first.
+
+    A stream holds a tensor that several blocks rewrite one after the other, each for the samples that it runs for: version
+    v is what block v made, its images in the order of that block's list. A node that reads the stream by its own name
+    reads, image for image, the latest version that the part's list selects; one that writes the stream's gradient by its
+    own name writes where that version's gradient lies. The list is the same forward and backward.
+
+    Attributes:
+        forward, backward, evaluate: names of segments.
+        gathers: the tensor that the list selects from: the step's input or a stream; "" for none.
+        block: number of the gated block, from 0 in order of execution; -1 where every sample runs.
+        stream, version: what the part makes for the following ones, or "".
+        pooled: tensor with the plane means of that, or "".
+        gate_sum: result of the block's GateSum, or "".
+    """
+
+    forward: str
+    backward: str
+    evaluate: str
+    gathers: str
+    block: int = -1
+    stream: str = ""
+    version: int = 0
+    pooled: str = ""
+    gate_sum: str = ""
+
+
+@dataclass(frozen=True)
 class Step:
     """A whole training step.
 
@@ -242,6 +298,7 @@ class Step:
         fold: how images become the tensor `input`; None where it holds them as they are.
         scalars: block name to the specifications of its words, see algo.scaling.
         programs: name to 32-bit scalar instructions (isa.SCALAR_FIELDS).
+        parts: of a step with gated blocks, in order of execution; segments are then those that they name.
     """
 
     batch: int
@@ -255,10 +312,26 @@ class Step:
     scalars: dict[str, tuple[str, ...]]
     maxima: tuple[str, ...]
     programs: dict[str, tuple[int, ...]]
-    segments: dict[str, tuple[Compute | Update | Coefficient, ...]]
+    segments: dict[str, tuple[Node, ...]]
     limits: dict[str, int] = field(default_factory=dict)
     followers: dict[str, str] = field(default_factory=dict)
     fold: InputFold | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def sequence(self) -> tuple[Part, ...]:
+        """The parts in order of execution; without gated blocks the one part that all of the step is."""
+        return self.parts or (Part("forward", "backward", "eval", self.input),)
+
+    @property
+    def gated_blocks(self) -> tuple[tuple[str, int], ...]:
+        """(name, channels of the input) of every gated block, in order of execution."""
+        found = []
+        for part in self.parts:
+            if part.block >= 0:
+                name = next(name for name, t in self.tensors.items() if (t.stream, t.version) == (part.stream, part.version))
+                found.append((name, self.tensors[name].shape[0]))
+        return tuple(found)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -286,6 +359,7 @@ class Step:
         data["maxima"] = tuple(data["maxima"])
         data["segments"] = {k: tuple(_node(n) for n in v) for k, v in data["segments"].items()}
         data["fold"] = InputFold(**_tuples(data["fold"])) if data.get("fold") else None
+        data["parts"] = tuple(Part(**part) for part in data.get("parts", ()))
         return Step(**data)
 
 
@@ -300,7 +374,7 @@ def _record(entry: dict) -> Record:
     return Record(**entry)
 
 
-def _node(entry: dict) -> Compute | Update | Coefficient:
+def _node(entry: dict) -> Node:
     entry = _tuples(entry)
     kind = entry.pop("node")
     if entry.get("product"):
@@ -312,4 +386,6 @@ def _node(entry: dict) -> Compute | Update | Coefficient:
         return Update(**entry)
     if kind == "Coefficient":
         return Coefficient(**entry)
-    raise ValueError(f"node {kind!r} is none of Compute, Update, Coefficient")
+    if kind == "GateSum":
+        return GateSum(**entry)
+    raise ValueError(f"node {kind!r} is none of Compute, Update, Coefficient, GateSum")
