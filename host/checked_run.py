@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from algo import scaling
+from algo.policies.method import Course
 from host.board import Board, BoardError
 from host.board_golden import Driver as GoldenBoard
 from host.check import CounterMismatch, Culprit, Mismatch, bisect, first_difference
@@ -32,7 +33,10 @@ class Reference(Protocol):
     state: scaling.State
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> object:
-        """Execute a training iteration."""
+        """Execute the next training iteration."""
+
+    def skip_to(self, iteration: int) -> None:
+        """Go to a drawn iteration: those before it are dropped."""
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return weights, masters and momenta, and whole channel tables (channels, entries)."""
@@ -75,16 +79,20 @@ class CheckedRun:
         self.cycles_error: float | None = None
         self.runtime = Runtime(board, program, state, timeout_s, self._note)
 
-    def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
+    def train(self, batches: Iterable[tuple], course: Course | None = None) -> Iterator[Iteration]:
         """Execute and compare an iteration per mini-batch, and yield those that agree.
+
+        Args:
+            batches, course: as for Runtime.train. A reference that follows a course has its own.
 
         Raises:
             Mismatch: tensor, index, iteration and, where the board can be inspected, the first differing instruction.
             CounterMismatch: iteration, segment and counter.
         """
         pairs = _Remembered(batches)
-        for iteration in self.runtime.train(pairs):
-            images, labels = pairs.executed()
+        for iteration in self.runtime.train(pairs, course):
+            images, labels, *_ = pairs.executed()
+            self._reference.skip_to(iteration.number)
             self._reference.train_step(images, labels)
             self._compare(iteration)
             yield iteration
@@ -155,14 +163,14 @@ def _exponents(state: scaling.State) -> dict[str, np.ndarray]:
 class _Remembered:
     """Mini-batches on their way to the runtime, which takes them one ahead; `executed` gives them back in order."""
 
-    def __init__(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]):
+    def __init__(self, batches: Iterable[tuple]):
         self._batches = iter(batches)
-        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._waiting: list[tuple] = []
 
     def __iter__(self):
         for batch in self._batches:
             self._waiting.append(batch)
             yield batch
 
-    def executed(self) -> tuple[np.ndarray, np.ndarray]:
+    def executed(self) -> tuple:
         return self._waiting.pop(0)

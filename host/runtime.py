@@ -12,6 +12,7 @@ from algo import scaling
 from algo.arithmetic import noise_key
 from algo.delayed_scaling import DelayedScaling
 from algo.loss import cross_entropy
+from algo.policies.method import Course
 from host.board import Board, BoardError
 from host.host_table import WORDS_ARRAY_CALLS, HostTable
 from host.input_buffer import InputBuffer, with_following
@@ -45,7 +46,7 @@ class Iteration:
     """One executed training iteration.
 
     Attributes:
-        number: counted from 0.
+        number: among the drawn iterations, from 0.
         loss: mean cross-entropy of the mini-batch, in nats.
         correct: images whose largest logit was the label's.
         images: of the mini-batch.
@@ -131,16 +132,25 @@ class Runtime:
         """Number, in the input region, of the first image of the mini-batch in use or used last."""
         return self._input.first_image
 
-    def train(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Iteration]:
-        """Execute a training iteration for every (int8 images (n, c, h, w), labels (n,)) and yield it.
+    def train(self, batches: Iterable[tuple], course: Course | None = None) -> Iterator[Iteration]:
+        """Execute a training iteration for every mini-batch and yield it.
 
         The images of the following mini-batch are written while the core computes. An interruption, or any
         other exception, stops the board before it goes on.
+
+        Args:
+            batches: (int8 images (n, c, h, w), labels (n,)), each the next iteration, or (images, labels, number of the
+                drawn iteration), those in between being dropped.
+            course: of the method; None for plain training.
         """
         start_s = time.monotonic()
-        for (images, labels), following in with_following(batches):
+        for (images, labels, *number), following in with_following(batches):
             try:
+                self.state = self._scaling.at(self.state, number[0] if number else self.state.iteration)
+                decision = course.decide(self.state.iteration) if course else None
                 iteration = self._iterate(images, labels, following[0] if following else None)
+                if course:
+                    course.executed(decision, iteration.loss)
             except BaseException:
                 self.board.stop()
                 raise

@@ -1,0 +1,74 @@
+"""Training under a method on the PyTorch emulator: the same course of decisions as on a board, hence the same bits. No torch.
+
+    trainer = Trainer(Emulator(...), method.begin(seed, iterations, epoch, step.gated_blocks))
+    for iteration in trainer.train(recipe.batches(data, seed).draw): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from algo.loss import Loss
+from algo.policies.decision import Decision
+from algo.policies.method import Course, drawn_batches
+from algo.scaling import State
+
+if TYPE_CHECKING:
+    from algo.emulator import Emulator
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One executed iteration: what was decided, its loss, and its number of images."""
+
+    decision: Decision
+    loss: Loss
+    images: int
+
+
+class Trainer:
+    """An emulator that follows a course; as host.checked_run.Reference it follows the same as the board.
+
+    Attributes:
+        emulator, course: what runs, and what decides.
+        decision: of the last executed iteration.
+    """
+
+    def __init__(self, emulator: Emulator, course: Course):
+        self.emulator, self.course = emulator, course
+        self.decision: Decision | None = None
+
+    @property
+    def state(self) -> State:
+        """State of the emulator."""
+        return self.emulator.state
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return weights, masters, momenta and channel tables."""
+        return self.emulator.tensors()
+
+    def skip_to(self, iteration: int) -> None:
+        """Go to a drawn iteration: those before it are dropped."""
+        self.emulator.skip_to(iteration)
+
+    def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
+        """Execute the iteration that the emulator's state is at."""
+        self.decision = self.course.decide(self.state.iteration)
+        loss = self.emulator.train_step(images, labels)
+        self.course.executed(self.decision, loss.loss)
+        return loss
+
+    def train(self, draw: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> Iterator[Trained]:
+        """Train to the end of the course and yield the executed iterations.
+
+        Args:
+            draw: loads the mini-batch of a drawn iteration; not called for one that is dropped.
+        """
+        for images, labels, number in drawn_batches(draw, self.course, self.state.iteration):
+            self.skip_to(number)
+            loss = self.train_step(images, labels)
+            yield Trained(self.decision, loss, len(images))
