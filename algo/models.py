@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-
 import torch
 from torch import nn
-
-from algo.graph import ExportError
 
 
 class ResidualBlock(nn.Module):
@@ -41,18 +37,21 @@ class ResNet(nn.Module):
 
     Args:
         c: channels of the images.
-        widths: output channels of the blocks; every block but the first halves the plane.
+        widths: output channels of the stages; the first block of every stage but the first halves the plane.
         classes: logits.
+        per_stage: residual blocks of a stage.
     """
 
-    def __init__(self, c: int, widths: tuple[int, ...], classes: int):
+    def __init__(self, c: int, widths: tuple[int, ...], classes: int, per_stage: int = 1):
         super().__init__()
         self.conv = nn.Conv2d(c, widths[0], 3, 1, 1, bias=False)
         self.bn = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU()
-        blocks = [
-            ResidualBlock(widths[max(i - 1, 0)], k, 1 if i == 0 else 2) for i, k in enumerate(widths)
-        ]
+        blocks, before = [], widths[0]
+        for stage, k in enumerate(widths):
+            for number in range(per_stage):
+                blocks.append(ResidualBlock(before, k, 2 if stage and not number else 1))
+                before = k
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
@@ -66,7 +65,7 @@ class ResNet(nn.Module):
 
 def residual_network(seed: int, c: int, widths: tuple[int, ...], classes: int = 10) -> nn.Module:
     """Return a ResNet for images of c channels, initialised from the seed."""
-    return _seeded(seed, lambda: ResNet(c, widths, classes))
+    return seeded(seed, lambda: ResNet(c, widths, classes))
 
 
 def digits_network(seed: int) -> nn.Module:
@@ -79,35 +78,8 @@ def resnet8(seed: int) -> nn.Module:
     return residual_network(seed, 3, (16, 32, 64))
 
 
-def make_model(model: dict, seed: int) -> nn.Module:
-    """Return the network that a recipe names, initialised from the seed.
-
-    Args:
-        model: its kind, of MODELS, and the arguments of that function.
-
-    Raises:
-        ExportError: kind or arguments cannot be.
-    """
-    kind = model.get("kind")
-    if not isinstance(kind, str) or kind not in MODELS:
-        raise ExportError(f"model {kind!r} is not known; there are {', '.join(MODELS)}")
-    arguments = {name: value for name, value in model.items() if name != "kind"}
-    parameters = list(inspect.signature(MODELS[kind]).parameters)[1:]
-    unknown = sorted(set(arguments) - set(parameters))
-    if unknown:
-        raise ExportError(f"model {kind} has no {', '.join(unknown)}; its arguments are {', '.join(parameters) or 'none'}")
-    wrong = [f"{name} {value!r}" for name, value in arguments.items() if type(value) is not int or value < 1]
-    if wrong:
-        raise ExportError(f"model {kind} is asked for with {', '.join(wrong)}; whole numbers from 1 are needed")
-    return MODELS[kind](seed, **arguments)
-
-
-MODELS = {"digits_network": digits_network, "resnet8": resnet8}
-"""Name of a network to the function that makes it from a seed and the recipe's arguments."""
-
-
-def _seeded(seed: int, make) -> nn.Module:
-    """The module as torch initialises it from this seed; the global generator is left as it was."""
+def seeded(seed: int, make) -> nn.Module:
+    """Return the module that `make` initialises from this seed; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()

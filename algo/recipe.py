@@ -44,7 +44,7 @@ class Recipe:
     Attributes:
         name: of the recipe, for run folders and tables.
         says: what it trains, in a sentence.
-        model: kind of the network, of algo.models.MODELS, and its arguments.
+        model: kind of the network, of algo.model_sets.MODELS, and its arguments.
         data: kind of the data set, of algo.data_sets.KINDS, and its arguments.
         batch: images in a full mini-batch, from 2.
         steps, epochs: length of the run in drawn iterations or in passes over the training images; one of them is None.
@@ -113,7 +113,7 @@ class Recipe:
 
     def make_model(self, seed: int) -> nn.Module:
         """Return the network as it starts, initialised from the seed. Needs torch. Raises ExportError."""
-        from algo.models import make_model
+        from algo.model_sets import make_model
 
         return make_model(self.model, seed)
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from algo.sgd import Sgd
 
 SETTINGS = ("lr", "momentum", "weight_decay", "warmup", "schedule")
+_CHECKED_STEPS = 1000
 SCHEDULES = {"constant": (), "linear": (), "cosine": (), "milestones": ("at", "factor")}
 """Kind of schedule to its settings."""
 
@@ -30,7 +31,7 @@ def check_sgd(settings: dict) -> None:
     warmup = settings.get("warmup", 0)
     if type(warmup) is not int or warmup < 0:
         raise SgdSettingError(f"warmup is {warmup!r}; a number of iterations from 0 is needed")
-    sgd_for(settings, max(1, 8 * warmup))
+    sgd_for(settings, max(_CHECKED_STEPS, 8 * warmup))
 
 
 def sgd_for(settings: dict, iterations: int) -> Sgd:

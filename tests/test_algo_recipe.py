@@ -105,7 +105,7 @@ def test_milestones_are_shares_of_the_run():
     ({"sgd": {"schedule": {"kind": "steps"}}}, "a kind of constant, linear, cosine, milestones"),
     ({"sgd": {"schedule": MILESTONES | {"at": "1/2"}}}, "milestones are at '1/2'; a list of shares"),
     ({"sgd": {"schedule": MILESTONES | {"at": [32000]}}}, "a milestone is at 32000; it is a share"),
-    ({"sgd": {"schedule": MILESTONES | {"at": ["3/4", "1/2"]}}}, "milestones are [1, 1]"),
+    ({"sgd": {"schedule": MILESTONES | {"at": ["3/4", "1/2"]}}}, "milestones are [750, 500]"),
     ({"sgd": {"schedule": MILESTONES | {"factor": 2}}}, "factor is 2; it must be above 0"),
     ({"sgd": {"schedule": "linear"}}, "schedule is 'linear'; an object"),
     ({"augmentation": {"rotate": 3}}, "augmentation has no rotate; it may have crop_padding, flip"),
