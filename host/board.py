@@ -115,6 +115,10 @@ class Board(abc.ABC):
         """Return signal activity counted since `start`, by name; empty where the board has no such counters."""
         return {}
 
+    def facts(self) -> dict:
+        """Return JSON data on what was found when the board was opened, for records; empty where nothing is to be said."""
+        return {}
+
     def check_range(self, address: int, nbytes: int) -> None:
         """Raise BoardError unless the bytes lie in DDR."""
         if address < 0 or nbytes < 0 or address + nbytes > self.ddr_bytes:

@@ -7,16 +7,16 @@ for so long, a segment hangs). The line's packets are hw/serial_packets.py.
 from __future__ import annotations
 
 import contextlib
-import time
 from urllib.parse import parse_qsl
 
 import numpy as np
 
 from host.board import Board, BoardError, BoardTimeout, Identity
-from host.core_driver import BUSY, CoreDriver
+from host.core_driver import CoreDriver
 from host.packet_link import Link
 from host.port import Port
 from host.readings import HOST_CLOCK
+from host.segment_watch import Poll, finish, halt
 from host.sensor import SensorError
 from hw.config import Config
 from hw.serial_packets import REGISTERS
@@ -27,7 +27,6 @@ HANG_S = 10.0
 """Longer than the longest instruction, also on a simulated board."""
 
 FIRST_POLL_S, LONGEST_POLL_S = 0.001, 0.02
-STOP_S = 1.0
 MEMORY_BASE = 0
 
 
@@ -128,7 +127,7 @@ class Driver(Board):
         if self._started is None:
             raise BoardError("no segment is under way: start one first")
         try:
-            self._finish(driver, timeout_s)
+            finish(driver, self._started, timeout_s, self._hang_s, Poll(FIRST_POLL_S, LONGEST_POLL_S).pause)
             counters = driver.outcome()
         except BoardTimeout:
             self._give_up()
@@ -144,39 +143,13 @@ class Driver(Board):
         self._halt(driver)
 
     def _halt(self, driver: CoreDriver) -> None:
-        """Reset the core and return when it rests: a start before that has no effect."""
-        driver.soft_reset()
-        until_s = time.monotonic() + STOP_S
-        while driver.read("STATUS") & BUSY:
-            if time.monotonic() > until_s:
-                raise BoardTimeout(f"the core behind {self._where} does not end its segment: load the bitstream again")
-            time.sleep(FIRST_POLL_S)
+        halt(driver, f"behind {self._where}")
 
     def _give_up(self) -> None:
         """Stop the core where it still answers."""
         if self.link.alive:
             with contextlib.suppress(BoardError):
                 self.stop()
-
-    def _finish(self, driver: CoreDriver, timeout_s: float | None) -> None:
-        """Return when the segment is done or has failed. Raises BoardTimeout."""
-        address, count = self._started
-        began_s = seen_s = time.monotonic()
-        pause_s, seen = FIRST_POLL_S, -1
-        while not driver.finished():
-            now_s = time.monotonic()
-            if timeout_s is not None and now_s - began_s >= timeout_s:
-                raise BoardTimeout(f"the segment was not done after {timeout_s} s")
-            if now_s - seen_s >= self._hang_s:
-                progress = driver.progress()
-                if progress == seen:
-                    raise BoardTimeout(
-                        f"the core completed {progress} of {count} instructions of the segment at {address:#x} "
-                        f"and then none in {self._hang_s:g} s: it hangs"
-                    )
-                seen, seen_s = progress, now_s
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_POLL_S)
 
     def _read_register(self, address: int) -> int:
         return self._read_block(address, 1)[0]
