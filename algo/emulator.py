@@ -6,13 +6,14 @@ import numpy as np
 import torch
 
 from algo import products, scaling
-from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, noise16, saturate, to_operand
+from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, saturate, to_operand
 from algo.coefficient_programs import run_program
 from algo.gates import Gates, Route
 from algo.input_fold import fold_images
 from algo.loss import Loss, cross_entropy
 from algo.scaling import State
 from algo.step import Coefficient, Compute, GateSum, Part, Pass, Step, Update
+from algo.vector_pass import Numbers, vector_pass
 
 _WORD_MAX = (1 << 31) - 1
 
@@ -27,8 +28,8 @@ class Emulator:
     Attributes:
         step: what is computed.
         state: exponents and iteration; `train_step` replaces it.
-        values: tensor name to int64 torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last.
-            The input is held folded where the step says so; weights always have the module's shape. A stream holds the
+        values: tensor name to torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last. Activations, gradients
+            and indices are int8, masks bool, weights in all their forms int64. The input is held folded where the step says so; weights always have the module's shape. A stream holds the
             images of all its versions, (versions * batch, c, h, w).
         tables: channel table name to int64 numpy array (channels, entries).
         maxima: name to max |result| before saturation, of this iteration.
@@ -109,7 +110,7 @@ class Emulator:
         result = cross_entropy(
             logits.reshape(len(logits), -1), labels, exponents[step.logits], exponents[step.logits_grad], key
         )
-        self.values[step.logits_grad] = torch.tensor(result.gradient.astype(np.int64), device=self.device).view(logits.shape)
+        self.values[step.logits_grad] = torch.tensor(result.gradient.astype(np.int8), device=self.device).view(logits.shape)
         self.maxima[step.logits_grad] = result.maximum
         return result
 
@@ -155,7 +156,7 @@ class Emulator:
         if images.dtype != np.int8 or images.shape[1:] != shape or not 1 <= len(images) <= self.step.batch:
             needed = f"int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch}"
             raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
-        self.values[self.step.input] = torch.tensor(fold_images(images, self.step.fold).astype(np.int64), device=self.device)
+        self.values[self.step.input] = torch.tensor(fold_images(images, self.step.fold), device=self.device)
         self.route = Route(self.step, len(images))
         self._records = scaling.records(self.step, self.state)
         self._scalars = scaling.scalars(self.step, self.state, len(images))
@@ -222,8 +223,8 @@ class Emulator:
         self.values[stream][self._gathered[name] if name in self._gathered else slice(first, first + len(value))] = value
 
     def _gate_sum(self, node: GateSum) -> None:
-        gradient, difference = self._read(node.gradient), self._read(node.after) - self._read(node.before)
-        self.values[node.name] = (gradient * difference).sum((1, 2, 3))
+        gradient, after, before = (self._read(name).long() for name in (node.gradient, node.after, node.before))
+        self.values[node.name] = (gradient * (after - before)).sum((1, 2, 3))
 
     def _compute(self, node: Compute) -> None:
         acc = None
@@ -239,34 +240,22 @@ class Emulator:
         return self._read(name) if name else None
 
     def _pass(self, one: Pass, acc: torch.Tensor | None) -> None:
-        u, v = self._operand(one.u, acc), self._operand(one.v, acc)
-        shape = (u if u is not None else v).shape
+        u, v = (acc if name.startswith("acc") else self._read(name) if name else None for name in (one.u, one.v))
         _, _, shift_key, threshold = self._records[one.record]
         stochastic = self.stochastic and bool(self.step.records[one.record].noise)
-        noise = _noise(shift_key & 0xFFFFFFFF, shape, self.device) if stochastic else None
-        a, b, d = self._coefficients(one)
-        y = affine(_shifted(u, one.su), _shifted(v, one.sv), a, b, d, shift_key >> 32, noise)
-        y = _post(one.post, y, threshold)
-        if one.mask_in:
-            y = y * self.values[one.mask_in]
+        key = shift_key & 0xFFFFFFFF if stochastic else None
+        numbers = Numbers(*self._coefficients(one), shift_key >> 32, key, threshold)
+        result = vector_pass(one, u, v, numbers, self.values[one.mask_in] if one.mask_in else None)
         if one.mask_out:
-            self.values[one.mask_out] = (y > 0).long()
+            self.values[one.mask_out] = result.positive
         if one.maximum:
-            self._raise(one.maximum, y)
-        out = saturate(y, INT8_MAX)
+            self._raise(one.maximum, result.maximum)
         if one.sums:
-            self._sum(one, out, v)
+            entries, table = self.step.tables[one.sums_table].entries, self.tables[one.sums_table]
+            sums = result.sums.cpu().numpy()
+            table[:, entries.index("S1")], table[:, entries.index("S2")] = sums
         if one.out:
-            self._write(one.out, out)
-
-    def _operand(self, name: str, acc: torch.Tensor | None) -> torch.Tensor | None:
-        if name == "acc":
-            return acc
-        if name == "acc_max_value":
-            return (acc >> 8) - 128
-        if name == "acc_max_index":
-            return 255 - (acc & 255)
-        return self._read(name) if name else None
+            self._write(one.out, result.out)
 
     def _coefficients(self, one: Pass) -> tuple:
         """A, B, D: integers of the record, or per channel (1, c, 1, 1)."""
@@ -278,15 +267,8 @@ class Emulator:
         d = torch.tensor(table[:, entries.index("D")], device=self.device).view(1, -1, 1, 1)
         return (word << 46) >> 46, (word << 14) >> 46, (d << 16) >> 16
 
-    def _sum(self, one: Pass, out: torch.Tensor, v: torch.Tensor | None) -> None:
-        entries, table = self.step.tables[one.sums_table].entries, self.tables[one.sums_table]
-        second = out * (v if one.sums == "v" else out)
-        table[:, entries.index("S1")] = out.sum((0, 2, 3)).cpu().numpy()
-        table[:, entries.index("S2")] = second.sum((0, 2, 3)).cpu().numpy()
-
-    def _raise(self, name: str, y: torch.Tensor) -> None:
-        largest = min(int(y.abs().amax()), _WORD_MAX)
-        self.maxima[name] = max(self.maxima[name], largest)
+    def _raise(self, name: str, largest: int) -> None:
+        self.maxima[name] = max(self.maxima[name], min(largest, _WORD_MAX))
 
     def _update(self, node: Update) -> None:
         product, weight, values = node.product, node.weight, self.values
@@ -297,12 +279,12 @@ class Emulator:
         if node.record_s:
             u = self._wide(node.record_s, u, 0).sign()
         m = self._wide(node.record_m, u, t)
-        self._raise(node.maximum, m)
+        self._raise(node.maximum, int(m.abs().amax()))
         m = saturate(m, WIDE_MAX)
         w = saturate(self._wide(node.record_w, w, m), WIDE_MAX)
         w8 = self._wide(node.record_w8, w, 0)
         if node.maximum_w8:
-            self._raise(node.maximum_w8, w8)
+            self._raise(node.maximum_w8, int(w8.abs().amax()))
         values[f"{weight}.master"], values[f"{weight}.momentum"] = w, m
         values[weight] = saturate(w8, INT8_MAX)
 
@@ -319,24 +301,3 @@ def _taken(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) ->
     if tensors[name].shape != shape:
         raise EmulatorError(f"tensor {name} has shape {tensors[name].shape}; {shape} is needed")
     return tensors[name]
-
-
-def _shifted(x: torch.Tensor | None, shift: int) -> torch.Tensor | int:
-    return 0 if x is None else to_operand(x, shift)
-
-
-def _noise(key: int, shape: torch.Size, device: torch.device) -> torch.Tensor:
-    """noise16 of every element of (n, c, h, w)."""
-    n, c, h, w = shape
-    position = torch.arange(n * h * w, device=device).view(n, 1, h, w)
-    return noise16(key, position, torch.arange(c, device=device).view(1, c, 1, 1))
-
-
-def _post(post: str, y: torch.Tensor, threshold: int) -> torch.Tensor:
-    if post == "relu":
-        return y.clip(0)
-    if post == "sign":
-        return y.sign()
-    if post == "soft_threshold":
-        return y.sign() * (y.abs() - threshold).clip(0)
-    return y

@@ -25,8 +25,8 @@ def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None) -> torch.
 
     Args:
         product: kind and geometry.
-        a: int64 operand: x (n, c, h, w) or the gradient (n, k, oh, ow).
-        b: int64: weights (k, c, kh, kw), the gradient (grad_weight), indices (n, c, oh, ow) (max_backward), or None.
+        a: integer operand: x (n, c, h, w) or the gradient (n, k, oh, ow).
+        b: integers: weights (k, c, kh, kw), the gradient (grad_weight), indices (n, c, oh, ow) (max_backward), or None.
 
     Returns:
         (n, *product.result_shape), or (k, c, kh, kw) for grad_weight.
@@ -104,7 +104,7 @@ def _sum_backward(product: Product, g: torch.Tensor, _: None) -> torch.Tensor:
 
 def _max_forward(product: Product, x: torch.Tensor, _: None) -> torch.Tensor:
     """Values inside the image are at least 1 after an offset of 129, so padding, 0, is told from a value of -128."""
-    columns = _columns(product, x + 129).long().view(len(x), product.in_shape[0], _taps(product), -1)
+    columns = _columns(product, x.long() + 129).long().view(len(x), product.in_shape[0], _taps(product), -1)
     tap = torch.arange(_taps(product), device=x.device).view(1, 1, -1, 1)
     packed = torch.where(columns > 0, (columns - 1) << 8 | (255 - tap), 0)
     return packed.amax(2).view(len(x), *product.out_shape)
