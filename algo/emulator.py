@@ -29,8 +29,8 @@ class Emulator:
         step: what is computed.
         state: exponents and iteration; `train_step` replaces it.
         values: tensor name to torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last. Activations, gradients
-            and indices are int8, masks bool, weights in all their forms int64. The input is held folded where the step says so; weights always have the module's shape. A stream holds the
-            images of all its versions, (versions * batch, c, h, w).
+            and indices are int8, masks bool, weights in all their forms int64. The input is held folded where the step says
+            so; weights always have the module's shape. A stream holds the images of its versions, (versions * batch, c, h, w).
         tables: channel table name to int64 numpy array (channels, entries).
         maxima: name to max |result| before saturation, of this iteration.
         route: which samples ran which part of the step, in this iteration or the last evaluation of a mini-batch.

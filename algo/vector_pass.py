@@ -73,7 +73,7 @@ def vector_pass(
         if positive is not None:
             torch.gt(y, 0, out=positive[part])
         if one.maximum:
-            maximum = max(maximum, int(y.amax()), -int(y.amin()))
+            maximum = max(maximum, int(y.abs().amax()))
         y.clamp_(-INT8_MAX, INT8_MAX)
         out[part] = y
         if sums is not None:
