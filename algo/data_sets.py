@@ -8,23 +8,25 @@ from collections.abc import Callable
 from algo.data import DataError, Images, load_digits, random_images
 from algo.data_cifar import load_cifar
 from algo.data_pictures import load_image_folder, load_jpeg_edition
+from algo.data_split import Split
 
 
 def load_data(data: dict, seed: int) -> Images:
     """Return the data set of a recipe.
 
     Args:
-        data: its kind, of KINDS, and the arguments of that kind's loader.
+        data: its kind, of KINDS, the arguments of that kind's loader, and `split` where only a part is wanted.
         seed: of the run, for what is random in the data set unless `data` has a seed of its own.
 
     Raises:
         DataError: an argument is unknown or cannot be, or the data set is not where it was looked for.
     """
     loader = KINDS[check_data(data)]
-    arguments = {name: value for name, value in data.items() if name != "kind"}
+    arguments = {name: value for name, value in data.items() if name not in ("kind", "split")}
     if "seed" in inspect.signature(loader).parameters:
         arguments = {"seed": seed, **arguments}
-    return loader(**arguments)
+    images = loader(**arguments)
+    return Split.from_json(data["split"]).apply(images) if "split" in data else images
 
 
 def check_data(data: dict) -> str:
@@ -33,14 +35,16 @@ def check_data(data: dict) -> str:
     if not isinstance(kind, str) or kind not in KINDS:
         raise DataError(f"data set {kind!r} is not known; there are {', '.join(KINDS)}")
     parameters = inspect.signature(KINDS[kind]).parameters
-    unknown = sorted(set(data) - set(parameters) - {"kind"})
+    unknown = sorted(set(data) - set(parameters) - {"kind", "split"})
     if unknown:
-        raise DataError(f"data set {kind} has no {', '.join(unknown)}; its arguments are {', '.join(parameters)}")
+        raise DataError(f"data set {kind} has no {', '.join(unknown)}; its arguments are {', '.join([*parameters, 'split'])}")
     missing = [name for name, one in parameters.items() if one.default is one.empty and name not in data and name != "seed"]
     if missing:
         raise DataError(f"data set {kind} is given without {', '.join(missing)}; its arguments are {', '.join(parameters)}")
     if type(data.get("seed", 0)) is not int or data.get("seed", 0) < 0:
         raise DataError(f"data set {kind} has seed {data['seed']!r}; a whole number from 0 is needed")
+    if "split" in data:
+        Split.from_json(data["split"])
     return kind
 
 

@@ -17,7 +17,7 @@ from algo.gated_blocks import cut
 from algo.gates import Gating
 from algo.gradients import lower_backward
 from algo.graph import ExportError, read_layers
-from algo.lower import Lowering, lower_forward
+from algo.lower import Lowering, lower_forward, trained
 from algo.scaling import State
 from algo.sgd import Sgd
 from algo.step import Step
@@ -110,5 +110,7 @@ def lower(
     lower_forward(lowering)
     if not lowering.weights:
         raise ExportError(f"{type(module).__name__} has no convolution or linear layer; there is nothing to train")
+    if not any(trained(op) for op in ops if op.layer.kind in ("conv", "bn")):
+        raise ExportError(f"{type(module).__name__} holds all of its parameters; at least one layer must be trained")
     lower_backward(lowering)
     return lowering

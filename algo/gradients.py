@@ -23,6 +23,7 @@ from algo.lower import (
     product,
     scaled_by,
     table_name,
+    trained,
     weight_name,
 )
 from algo.scaling import MOMENTUM_LIMIT
@@ -200,7 +201,7 @@ class _Backward:
         through = {"bn": "bn", "relu": "identity", "add": "identity"}.get(kind, "product")
         if kind == "conv":
             self._conv(op, g)
-        if kind == "bn":
+        if kind == "bn" and trained(op):
             if op.x not in self.needed:
                 self.nodes.append(self._bn_backward(_Contribution("bn", g, op), ""))
             shifts = {
@@ -213,12 +214,13 @@ class _Backward:
             self.contributions[op.addend].append(_Contribution("identity", g))
 
     def _conv(self, op: Op, g: str) -> None:
-        update = self._update(op, g)
-        if op.x in self.needed:
-            self.held[op.out] = update
-        else:
-            self.pending.append(update)
-        if has_bias(op):
+        if trained(op):
+            update = self._update(op, g)
+            if op.x in self.needed:
+                self.held[op.out] = update
+            else:
+                self.pending.append(update)
+        if has_bias(op) and trained(op):
             shift = {"gradient_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}"}
             node = self.lowering.coefficient(f"{op.out}.update", "bias_update", table_name(op), {**_SGD, **shift})
             self.pending.append(node)
@@ -276,7 +278,7 @@ def _needing_gradient(lowering: Lowering) -> set[str]:
     """Tensors behind a parameter."""
     needed: set[str] = set()
     for op in lowering.ops:
-        if op.layer.kind in ("conv", "bn") or needed.intersection(op.inputs):
+        if (op.layer.kind in ("conv", "bn") and trained(op)) or needed.intersection(op.inputs):
             needed |= {op.out, lowering.exponent(op.out)}
     return needed
 

@@ -160,6 +160,18 @@ def has_bias(op: Op) -> bool:
     return op.layer.kind == "conv" and op.layer.module.bias is not None
 
 
+def trained(op: Op) -> bool:
+    """Return whether the parameters of a convolution, linear layer or batch norm are trained: torch's requires_grad of all.
+
+    Raises:
+        ExportError: some of them are and some are not.
+    """
+    given = {parameter.requires_grad for parameter in op.layer.module.parameters(recurse=False)}
+    if len(given) == 2:
+        raise ExportError(f"{op.layer.name} trains one of its parameters and holds another; all or none of a layer is supported")
+    return True in given
+
+
 def product(layer: Layer, kind: str, a: str, b: str) -> Product:
     """Return one of the products of a layer."""
     return Product(kind, a, b, layer.kernel, layer.stride, layer.pad, layer.in_shape, layer.shape)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from algo.data_batches import Batches
 from algo.data_sets import check_data, load_data
 from algo.sgd import Sgd
 from algo.sgd_recipe import check_sgd, sgd_for
+from algo.start_settings import Start
 from algo.update_rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Recipe:
         sgd: settings of SGD and its schedule, see algo.sgd_recipe.
         seed: where none is asked for.
         augmentation: of the images that are trained on, or None.
+        start: where the weights start that are not fresh, and which are trained; None for fresh ones and all.
         calibration_images: images of the first mini-batch that the first exponents are calibrated on; None for all.
         methods: method's name to its settings, which the policies read and check.
     """
@@ -65,6 +67,7 @@ class Recipe:
     sgd: dict = field(default_factory=dict)
     seed: int = 0
     augmentation: Augmentation | None = None
+    start: Start | None = None
     calibration_images: int | None = None
     methods: dict[str, dict] = field(default_factory=dict)
 
@@ -112,10 +115,18 @@ class Recipe:
         return Batches(images, self.batch, seed, self.augmentation)
 
     def make_model(self, seed: int) -> nn.Module:
-        """Return the network as it starts, initialised from the seed. Needs torch. Raises ExportError."""
-        from algo.model_sets import make_model
+        """Return the network as it starts, its fresh weights initialised from the seed. Needs torch.
 
-        return make_model(self.model, seed)
+        Raises:
+            ExportError, WeightsError: there is no such network, or its weights are not those of the start.
+        """
+        from algo.model_sets import make_model
+        from algo.start import begin
+
+        module = make_model(self.model, seed)
+        if self.start:
+            begin(module, self.start)
+        return module
 
     def export(self, seed: int, update: UpdateRule | str = "gradient") -> tuple[Exported, Images]:
         """Return the training step, calibrated on the first mini-batch as it is drawn, and the data. Needs torch.
@@ -138,8 +149,7 @@ class Recipe:
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""
         data = {one.name: copy.deepcopy(getattr(self, one.name)) for one in fields(self)}
-        if self.augmentation:
-            data["augmentation"] = {one.name: getattr(self.augmentation, one.name) for one in fields(Augmentation)}
+        data |= {name: asdict(getattr(self, name)) for name in ("augmentation", "start") if getattr(self, name)}
         return {"schema": SCHEMA, **{name: value for name, value in data.items() if value is not None}}
 
     @staticmethod
@@ -156,6 +166,8 @@ class Recipe:
             raise RecipeError(f"a recipe has no {', '.join(missing)}; it needs {', '.join(_NEEDED)}, and steps or epochs")
         if data.get("augmentation") is not None:
             data["augmentation"] = _augmentation(data["augmentation"])
+        if data.get("start") is not None:
+            data["start"] = Start.from_json(data["start"])
         return Recipe(**data)
 
 

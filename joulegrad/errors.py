@@ -24,6 +24,8 @@ KNOWN = {
     "algo.policies.decision.MethodError": USAGE,
     "algo.recipe.RecipeError": USAGE,
     "algo.sgd_recipe.SgdSettingError": USAGE,
+    "algo.start_settings.StartError": USAGE,
+    "algo.weights_file.WeightsError": FAILED,
     "algo.update_rule.UpdateRuleError": USAGE,
     "host.board.BoardError": FAILED,
     "host.check.Mismatch": FAILED,

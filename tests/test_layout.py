@@ -16,8 +16,9 @@ POLICIES = sorted((ROOT / "algo" / "policies").glob("*.py"))
 TORCH_FREE = {
     "arithmetic", "step", "scaling", "loss", "coefficient_programs", "input_fold", "delayed_scaling", "scalar_ops", "sgd", "data",
     "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation",
-    "data_cifar", "data_pickle", "data_pictures", "data_places", "exact",
-    "function_table", "functions", "psg", "update_rule", "trainer",
+    "data_cifar", "data_pickle", "data_pictures", "data_places", "data_split",
+    "start_settings", "weights_file", "exact",
+    "function_table", "functions", "trainer",
 }
 
 
