@@ -2,7 +2,7 @@
 
 It is a program file (hw/program.py) with these members beside the program's own:
 
-    packed.json                     schema, recipe, seed, configuration, images' exponent, who made it, hash of every other member
+    packed.json                     schema, recipe, method, seed, configuration, images' exponent, who made it, hashes of members
     data/train.npy, test.npy        int8 images (n, c, h, w)
     data/train_labels.npy, ...      int64 (n,)
 
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from algo.data import Images
+from algo.policies.method import PLAIN, Course, Method
 from algo.recipe import Recipe
 from hw.config import Config
 from hw.program import (
@@ -58,6 +59,7 @@ class PackedProgram:
         seed: of weights, noise and the order of the images.
         images: to train on and to test with.
         made: commit and versions that made it.
+        method: name of the training method; the recipe has its settings.
     """
 
     program: Program
@@ -66,6 +68,7 @@ class PackedProgram:
     seed: int
     images: Images
     made: dict
+    method: str = PLAIN
 
     def __post_init__(self):
         program, config = self.program, self.config
@@ -92,6 +95,11 @@ class PackedProgram:
     def iterations(self) -> int:
         """Drawn iterations of the run."""
         return self.recipe.iterations(self.images)
+
+    def course(self) -> Course:
+        """Return the method's course over the run, at its start. Raises MethodError where it does not fit run or network."""
+        per_epoch = self.recipe.batches(self.images, self.seed).per_epoch
+        return Method.from_settings(self.method, self.recipe.methods).begin(self.seed, self.iterations, per_epoch)
 
 
 def write_packed(packed: PackedProgram, path: Path) -> None:
@@ -124,7 +132,8 @@ def read_packed(path: Path) -> PackedProgram:
         config = Config(**said["config"])
         try:
             return PackedProgram(
-                program, config, Recipe.from_json(said["recipe"]), _whole(said["seed"]), images, dict(said["made"])
+                program, config, Recipe.from_json(said["recipe"]), _whole(said["seed"]), images, dict(said["made"]),
+                str(said.get("method", PLAIN)),
             )
         except ProgramError as error:
             raise ProgramError(f"{path}: {error}") from None
@@ -139,7 +148,7 @@ def digest(path: Path) -> str:
 def _said(packed: PackedProgram, archive: zipfile.ZipFile) -> dict:
     return {
         "schema": SCHEMA, "recipe": packed.recipe.to_json(), "seed": packed.seed, "config": dataclasses.asdict(packed.config),
-        "exponent": packed.images.exponent, "classes": packed.images.classes, "made": packed.made,
+        "exponent": packed.images.exponent, "classes": packed.images.classes, "made": packed.made, "method": packed.method,
         "sha256": {name: _sha256(archive, name) for name in archive.namelist()},
     }  # fmt: skip
 

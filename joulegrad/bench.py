@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from algo.policies.method import Method, drawn_batches
 from host import provenance
 from host.board import Board, open_board
 from host.check import CounterMismatch, Mismatch
@@ -78,11 +79,11 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
 
     Raises:
         ConfigError, CompileError, RecipeError, ProgramError, BoardError, SensorError, SamplerError, SettingError,
-        EnergyTableError, RunFolderError, TraceError, Mismatch, ToolError: each with one sentence.
+        MethodError, EnergyTableError, RunFolderError, TraceError, Mismatch, ToolError: each with one sentence.
     """
     if settings.check:
         _need_torch()
-    wanted = asked(settings.what, settings.config, settings.steps, settings.batch_size, settings.seed)
+    wanted = asked(settings.what, settings.config, settings.steps, settings.batch_size, settings.seed, settings.method)
     config, options = wanted.config, settings.stalls.options(settings.board)
     board = open_board(settings.board, config, **options)  # one that cannot be had is refused before anything is made
     sensors = sensors_for(settings.board, board.clock, settings.sensors)
@@ -152,6 +153,7 @@ def _record(settings: BenchSettings, wanted: Asked, board: Board, meter: EnergyM
         "config": dataclasses.asdict(wanted.config),
         "config_hash": f"{wanted.config.config_hash:08x}",
         "seed": wanted.seed,
+        "method": Method.from_settings(wanted.method, wanted.recipe.methods).to_json(),
         "batch_size": wanted.recipe.batch,
         "steps": wanted.recipe.steps,
         "check": settings.check,
@@ -175,7 +177,7 @@ def _measure(watch: Watch, runtime: Runtime, packed: PackedProgram, settings: Be
         watch.after()
         return
     again = Again(
-        lambda: runtime.restart(packed.program.state), lambda: [done.loss for done in runtime.train(_batches(packed))]
+        lambda: runtime.restart(packed.program.state), lambda: [done.loss for done in _follow(runtime, packed)]
     )
     watch.after(again, pilot=not settings.check)
 
@@ -196,10 +198,12 @@ def _runner(board: Board, packed: PackedProgram, settings: BenchSettings) -> Che
     if not settings.check:
         return Runtime(board, program, program.state)
     from algo.emulator import Emulator
+    from algo.trainer import Trainer
 
+    emulator = Emulator(program.step, first_tensors(program), program.state)
     limited = settings.board == "sim" and not settings.stalls.probability
     return CheckedRun(
-        board, program, program.state, Emulator(program.step, first_tensors(program), program.state),
+        board, program, program.state, Trainer(emulator, packed.course()),
         cycles_limit=CYCLES_LIMIT if limited else None,
     )  # fmt: skip
 
@@ -211,10 +215,20 @@ def first_tensors(program: Program) -> dict[str, np.ndarray]:
     return {name: program.tensors[name].reshape(shape) for name, shape in {**shapes, **tables}.items() if name in program.tensors}
 
 
-def _batches(packed: PackedProgram) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    batches = packed.recipe.batches(packed.images, packed.seed)
-    for iteration in range(packed.iterations):
-        yield batches.draw(iteration)
+def _follow(run: CheckedRun | Runtime, packed: PackedProgram) -> Iterator[Iteration]:
+    """Train from the start of the method's course to its end and yield the executed iterations."""
+    course = packed.course()
+    return run.train(drawn_batches(packed.recipe.batches(packed.images, packed.seed).draw, course), course)
+
+
+def _executed(packed: PackedProgram) -> int:
+    """Return how many of the drawn iterations will be executed. Raises SettingError where none is."""
+    course = packed.course()
+    executed = sum(course.executes(iteration) for iteration in range(packed.iterations))
+    if not executed:
+        asked_for = f"method {packed.method} with {packed.iterations} iterations and seed {packed.seed}"
+        raise SettingError(f"{asked_for} drops every mini-batch: draw more iterations")
+    return executed
 
 
 def _train(
@@ -224,8 +238,8 @@ def _train(
     board = (run.runtime if isinstance(run, CheckedRun) else run).board
     predictions = Predictions(program, board.config) if board.clock is None else None
     try:
-        with screen.progress("iteration", packed.iterations) as step:
-            for iteration in run.train(_batches(packed)):
+        with screen.progress("iteration", _executed(packed)) as step:
+            for iteration in _follow(run, packed):
                 line = _line(iteration, meter, board, predictions)
                 folder.append(line)
                 learned.losses.append(iteration.loss)
@@ -288,6 +302,7 @@ def _result(settings: BenchSettings, packed: PackedProgram, learned: Learned, ru
         "config": packed.config.name,
         "batch_size": packed.recipe.batch,
         "seed": packed.seed,
+        "method": packed.method,
         "stall_probability": settings.stalls.probability,
         "accuracy": learned.evaluation.accuracy,
         "test_images": learned.evaluation.images,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from joulegrad.command import BoardOption, JsonOption, StallsOption, command
+from joulegrad.command import BoardOption, JsonOption, MethodOption, StallsOption, command
 
 RUN = "run"
 
@@ -44,6 +44,7 @@ def bench_run(
         "--batch-size", help="Images in a mini-batch; by default the recipe's.")] = None,
     seed: Annotated[int | None, typer.Option(
         "--seed", help="Same seed, same run, bit for bit; by default the recipe's.")] = None,
+    method: MethodOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder to make; by default a new one in runs/.")] = None,
     check: Annotated[bool, typer.Option(
         "--check", help="After every iteration compare all weights, momenta and statistics with PyTorch, bit for bit, "
@@ -80,7 +81,7 @@ def bench_run(
         stalled = MemoryStalls(stalls, (seed or 0) + 1)
         settings = BenchSettings(
             what, board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, relative_u,
-            energy_table, idle, measuring,
+            energy_table, idle, measuring, method,
         )  # fmt: skip
         result = run_bench(settings, screen)
         if not as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from joulegrad.command import ConfigOption, JsonOption, command
+from joulegrad.command import ConfigOption, JsonOption, MethodOption, command
 
 
 def export(
@@ -17,6 +17,7 @@ def export(
     seed: Annotated[int | None, typer.Option("--seed", help="By default the recipe's own.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images in a mini-batch.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Training iterations.")] = None,
+    method: MethodOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the file that a board trains from: program, images and settings of a recipe. Needs PyTorch; the board does not.
@@ -27,11 +28,12 @@ def export(
         from joulegrad.export import run_export
         from joulegrad.settings import ExportSettings
 
-        result = run_export(ExportSettings(recipe, out, config, steps, batch_size, seed), screen)
+        result = run_export(ExportSettings(recipe, out, config, steps, batch_size, seed, method), screen)
         if not as_json:
             mebibytes = result["bytes"] / (1 << 20)
             screen.out.print(f"{result['program']}: {result['recipe']} for {result['config']}, {mebibytes:.1f} MiB", markup=False)
             screen.out.print(f"  iterations      {result['iterations']} of {result['batch_size']} images, seed {result['seed']}")
+            screen.out.print(f"  method          {result['method']}", markup=False)
             screen.out.print(f"  DDR             {result['ddr_bytes']:,} bytes")
             screen.out.print(f"  run it          joulegrad bench {result['program']} --board ...", markup=False)
         screen.result(result)

@@ -18,6 +18,9 @@ ConfigOption = Annotated[str, typer.Option(
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same run, bit for bit.")]
 JsonOption = Annotated[bool, typer.Option(
     "--json", help="Write the result as one JSON object to standard output, all else to standard error.")]
+MethodOption = Annotated[str | None, typer.Option(
+    "--method", help="Training method: plain (the default), smd, sd, signsgd, cpt, fractrain, swa, ..., or several joined by +, "
+    "such as smd+swa. The recipe has its settings.")]
 StallsOption = Annotated[float, typer.Option(
     "--stalls", help="Probability that the simulated memory stalls a handshake in a cycle, 0 to 0.95; slower, same results.")]
 

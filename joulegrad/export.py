@@ -21,7 +21,7 @@ def run_export(settings: ExportSettings, screen: Screen) -> dict:
         raise SettingError(f"--out {settings.out}: a program's name ends in {SUFFIX}, such as {settings.recipe}{SUFFIX}")
     if settings.out.is_dir() or not settings.out.absolute().parent.is_dir():
         raise SettingError(f"--out {settings.out}: name a file in a folder that is there")
-    wanted = asked(settings.recipe, settings.config, settings.steps, settings.batch_size, settings.seed)
+    wanted = asked(settings.recipe, settings.config, settings.steps, settings.batch_size, settings.seed, settings.method)
     if wanted.packed is not None:
         raise SettingError(f"{settings.recipe} is exported already: name a recipe")
     screen.say(f"exporting {wanted.recipe.name} for {wanted.config.name}")
@@ -32,7 +32,8 @@ def run_export(settings: ExportSettings, screen: Screen) -> dict:
         raise RunFolderError(f"{settings.out} cannot be written: {error.strerror or error}") from None
     return {
         "schema": 1, "program": str(settings.out), "recipe": packed.recipe.name, "config": packed.config.name,
-        "config_hash": f"{packed.config.config_hash:08x}", "seed": packed.seed, "iterations": packed.iterations,
+        "config_hash": f"{packed.config.config_hash:08x}", "method": packed.method, "seed": packed.seed,
+        "iterations": packed.iterations,
         "batch_size": packed.recipe.batch, "ddr_bytes": packed.program.ddr_bytes, "train_images": len(packed.images.train),
         "test_images": len(packed.images.test), "bytes": settings.out.stat().st_size, "sha256": digest(settings.out),
     }  # fmt: skip

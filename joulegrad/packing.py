@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from algo.policies.method import PLAIN, Method
 from algo.recipe import Recipe, load_recipe, recipe_names
 from host import provenance
 from host.packed_program import SUFFIX, PackedProgram, digest, read_packed
@@ -14,6 +15,8 @@ from hw.config import Config, load_config
 from joulegrad.settings import SettingError
 
 CONFIG = "z7020"
+UPDATE_RULES = {"sgd": "gradient", "signsgd": "sign"}
+"""A method's rule of the weight update to the training step's (algo.update_rule)."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Asked:
     Attributes:
         recipe: with the steps and the batch that were asked for.
         seed, config: of the run.
+        method: name of the training method.
         packed: where it comes from a PROGRAM.jg; None where it has to be made.
         path, digest: of that file; "" where there is none.
     """
@@ -30,6 +34,7 @@ class Asked:
     recipe: Recipe
     seed: int
     config: Config
+    method: str = PLAIN
     packed: PackedProgram | None = None
     path: str = ""
     digest: str = ""
@@ -40,31 +45,36 @@ class Asked:
         Raises:
             ModuleNotFoundError: a recipe is exported without torch.
             ExportError, DataError, CompileError: the recipe's network or data cannot be had, or do not fit the configuration.
+            MethodError: the method does not fit the run or the network.
         """
         if self.packed is not None:
             return self.packed
-        exported, images = self.recipe.export(self.seed)
+        method = Method.from_settings(self.method, self.recipe.methods)
+        method.check_unit(f"configuration {self.config.name}", tuple(UPDATE_RULES))
+        exported, images = self.recipe.export(self.seed, UPDATE_RULES[method.update])
         program = compile_step(exported.step, self.config, exported.tensors, exported.state)
         made = {"commit": provenance.commit(), "versions": provenance.versions()}
-        return PackedProgram(program, self.config, self.recipe, self.seed, images, made)
+        return PackedProgram(program, self.config, self.recipe, self.seed, images, made, self.method)
 
 
 def asked(
-    what: str, config: str | None = None, steps: int | None = None, batch_size: int | None = None, seed: int | None = None
-) -> Asked:
+    what: str, config: str | None = None, steps: int | None = None, batch_size: int | None = None, seed: int | None = None,
+    method: str | None = None,
+) -> Asked:  # fmt: skip
     """Return what is asked for.
 
     Args:
         what: name of a recipe, path of a recipe's .json, or path of a PROGRAM.jg.
-        config, steps, batch_size, seed: in place of the recipe's own; a PROGRAM.jg has them in it.
+        config, steps, batch_size, seed, method: in place of the recipe's own; a PROGRAM.jg has them in it.
 
     Raises:
         RecipeError, ConfigError, ProgramError: no such recipe, configuration or program.
         SettingError: a setting that is fixed in the PROGRAM.jg, or `what` is none of these.
+        MethodError: no such method, or its settings cannot be.
     """
     path = Path(what)
     if path.suffix == SUFFIX or (path.is_file() and path.suffix != ".json"):
-        return _from_file(path, {"config": config, "steps": steps, "batch-size": batch_size, "seed": seed})
+        return _from_file(path, {"config": config, "steps": steps, "batch-size": batch_size, "seed": seed, "method": method})
     if path.suffix != ".json" and what not in recipe_names():
         raise SettingError(f"{what!r} is neither a recipe ({', '.join(recipe_names())}, or a .json file) nor a PROGRAM{SUFFIX}")
     recipe = load_recipe(what)
@@ -72,12 +82,14 @@ def asked(
         recipe = dataclasses.replace(recipe, steps=steps, epochs=None)
     if batch_size is not None:
         recipe = dataclasses.replace(recipe, batch=batch_size)
-    return Asked(recipe, recipe.seed if seed is None else seed, load_config(config or CONFIG))
+    wanted = Asked(recipe, recipe.seed if seed is None else seed, load_config(config or CONFIG), method or PLAIN)
+    Method.from_settings(wanted.method, recipe.methods)
+    return wanted
 
 
 def _from_file(path: Path, given: dict) -> Asked:
     packed = read_packed(path)
-    own = {"steps": packed.iterations, "batch-size": packed.recipe.batch, "seed": packed.seed}
+    own = {"steps": packed.iterations, "batch-size": packed.recipe.batch, "seed": packed.seed, "method": packed.method}
     for name, value in own.items():
         if given[name] not in (None, value):
             raise SettingError(f"--{name} {given[name]} with {path}: it holds {value}; export it again with another one")
@@ -85,4 +97,4 @@ def _from_file(path: Path, given: dict) -> Asked:
         raise SettingError(
             f"--config {given['config']} with {path}: it is compiled for {packed.config.name}; export it again for another one"
         )
-    return Asked(packed.recipe, packed.seed, packed.config, packed, str(path), digest(path))
+    return Asked(packed.recipe, packed.seed, packed.config, packed.method, packed, str(path), digest(path))

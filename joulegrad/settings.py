@@ -56,6 +56,7 @@ class BenchSettings:
         energy_table: file for the simulated energy, None for the project's own.
         idle_s: shortest rest before, between and behind the windows.
         measuring_s: what the windows and their rests may take together where time is real.
+        method: training method; None for plain training, or the one that a PROGRAM.jg was exported with.
     """
 
     what: str
@@ -73,6 +74,7 @@ class BenchSettings:
     energy_table: Path | None = None
     idle_s: float = 10.0
     measuring_s: float = 600.0
+    method: str | None = None
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
@@ -94,6 +96,7 @@ class ExportSettings:
     steps: int | None = None
     batch_size: int | None = None
     seed: int | None = None
+    method: str | None = None
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)

@@ -63,7 +63,8 @@ def show_bench(result: dict, screen: Screen) -> None:
     """Print what was learned, what it cost, and where joules and seconds went."""
     out = screen.out
     executed = result["iterations_executed"]
-    out.print(f"{result['benchmark']} on {result['board']} ({result['config']}), {executed} iterations", markup=False)
+    title = f"{result['benchmark']} on {result['board']} ({result['config']})"
+    out.print(f"{title}, {executed} iterations{_drawn(result)}", markup=False)
     out.print(f"  loss            {result['loss']:.4f} nats (last mini-batch)")
     out.print(f"  test accuracy   {100 * result['accuracy']:.2f} % of {result['test_images']} held-out images")
     if result["bit_exact"]:
@@ -83,6 +84,11 @@ def show_bench(result: dict, screen: Screen) -> None:
         _shares(result["shares"], screen)
     out.print(f"  run folder      {result['run_dir']}", markup=False)
     out.print(f"  pictures        joulegrad report {result['run_dir']}", markup=False)
+
+
+def _drawn(result: dict) -> str:
+    """Return what a method made of the iterations drawn, "" for plain training."""
+    return "" if result["method"] == "plain" else f" executed of {result['iterations_drawn']} drawn, method {result['method']}"
 
 
 def show_energy(result: dict, screen: Screen) -> None:

@@ -24,10 +24,11 @@ from algo.policies.smd import Smd
 from algo.policies.stochastic_depth import StochasticDepth
 from algo.policies.swa import Averaging, Swa
 
+PLAIN = "plain"
 POLICIES = {kind.name: kind for kind in (Smd, StochasticDepth, Static, Cpt, FracTrain, SignSgd, Psg, Swa)}
 """Name of a policy to its settings' class."""
 
-METHODS = {"plain": (), **{name: (name,) for name in POLICIES}}
+METHODS = {PLAIN: (), **{name: (name,) for name in POLICIES}}
 """Name of a method to its policies."""
 
 

@@ -1,0 +1,81 @@
+"""`joulegrad bench --method` on the golden board: decisions, iterations drawn and executed, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from algo.policies.method import Method
+from host.run_folder import read_iterations, read_record
+from joulegrad.cli import app
+from joulegrad.packing import Asked
+
+SEED, STEPS = 3, 5
+BENCH = ["bench", "digits", "--board", "golden", "--batch-size", "2", "--steps", str(STEPS), "--seed", str(SEED), "--json"]
+EXECUTED = [i for i in range(STEPS) if Method.from_settings("smd").begin(SEED, STEPS).executes(i)]
+
+
+@pytest.fixture(autouse=True)
+def two_held_out_images(monkeypatch):
+    true = Asked.pack
+
+    def smaller(self):
+        packed = true(self)
+        images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
+        return dataclasses.replace(packed, images=images)
+
+    monkeypatch.setattr(Asked, "pack", smaller)
+
+
+def invoke(*arguments: str):
+    done = CliRunner().invoke(app, list(arguments))
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(tmp_path):
+    code, out, err = invoke(*BENCH, "--method", "smd", "--check", "--out", str(tmp_path / "run"))
+    assert code == 0, err
+    data = json.loads(out)
+    assert 0 < len(EXECUTED) < STEPS
+    assert (data["iterations_drawn"], data["iterations_executed"]) == (STEPS, len(EXECUTED))
+    assert data["bit_exact"] is True and data["counters_exact"] is True and data["method"] == "smd"
+    assert [line["iteration"] for line in read_iterations(tmp_path / "run")] == EXECUTED
+    record = read_record(tmp_path / "run")
+    assert record["method"] == {"name": "smd", "settings": {"smd": {"drop": "1/2"}}} and record["steps"] == STEPS
+    run, each = data["run_energy_j"]["simulated"], data["energy_per_executed_iteration_j"]["simulated"]
+    assert run["gross"]["value"] == pytest.approx(len(EXECUTED) * each["gross"]["value"])
+
+
+def test_a_packed_program_keeps_its_method(tmp_path):
+    packed = tmp_path / "digits.jg"
+    options = ["--batch-size", "2", "--steps", str(STEPS), "--seed", str(SEED), "--method", "smd"]
+    code, out, err = invoke("export", "digits", "-o", str(packed), *options, "--json")
+    assert code == 0 and json.loads(out)["method"] == "smd", err
+    code, _, err = invoke("bench", str(packed), "--board", "golden", "--method", "plain", "--json")
+    assert code == 2 and "it holds smd" in err
+    code, out, err = invoke("bench", str(packed), "--board", "golden", "--out", str(tmp_path / "run"), "--json")
+    assert code == 0, err
+    assert json.loads(out)["iterations_executed"] == len(EXECUTED)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "said"),
+    [
+        ("adam", 2, "method 'adam' is not known"),
+        ("psg", 2, "updates weights by psg, and configuration z7020 has only sgd, signsgd"),
+        ("sd", 2, "this network has none that may be skipped"),
+        ("cpt", 2, "32 periods in 2 iterations"),
+        ("smd", 1, "drops every mini-batch"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(method, steps, said, tmp_path):
+    dropped = next(seed for seed in range(99) if not Method.from_settings("smd").begin(seed, 1).executes(0))
+    options = ["--steps", str(steps), "--seed", str(dropped), "--batch-size", "2"]
+    code, out, err = invoke("bench", "digits", "--board", "golden", *options, "--method", method, "--json")
+    assert code == 2 and said in err and err.count("\n") <= 3
+    assert json.loads(out)["error"]
