@@ -126,6 +126,7 @@ def _manifest(design: Design, tools: list[Tool], report: Report, inputs: str, co
         "control": design.board.control,
         "memory": design.board.memory,
         "facts": report.facts,
+        "design_sha256": design.digest,
         "inputs_sha256": inputs,
     }
 

@@ -12,6 +12,7 @@ from joulegrad import cli_calibrate as cli_calibrate  # joins the group `sensors
 from joulegrad import errors
 from joulegrad.cli_bench import bench_app
 from joulegrad.cli_bitstream import bitstream
+from joulegrad.cli_boards import boards
 from joulegrad.cli_compare import compare
 from joulegrad.cli_export import export
 from joulegrad.cli_measure import measure
@@ -98,20 +99,8 @@ def kernel(
             raise errors.Exit(errors.FAILED)
 
 
-@app.command("boards")
-def boards(as_json: JsonOption = False) -> None:
-    """List the boards that can be used here, and why what is missing is missing."""
-    with command(as_json) as screen:
-        from joulegrad.boards import list_boards
-        from joulegrad.tables import show_boards
-
-        found = list_boards()
-        if not as_json:
-            show_boards(found, screen)
-        screen.result({"schema": 1, "boards": found})
-
-
 app.command("bitstream")(bitstream)
+app.command("boards")(boards)
 app.command("export")(export)
 app.command("measure")(measure)
 app.command("recompute")(recompute)

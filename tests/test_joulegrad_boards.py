@@ -1,0 +1,176 @@
+"""`joulegrad boards`: no port is opened unless asked, what answers is named, manifests are judged, every board has its page."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from serial_meter import Terminal
+from stand_ins import StandIns
+from test_host_board_serial import _Core
+from typer.testing import CliRunner
+
+from hw import design, golden_serial
+from hw.bitstream import MANIFEST, build
+from hw.config import load_config
+from hw.flow import flow_of
+from joulegrad import boards
+from joulegrad.bitstreams import list_bitstreams
+from joulegrad.board_tables import age
+from joulegrad.cli import app
+
+TINY = load_config("tiny")
+
+
+def invoke(*words):
+    done = CliRunner().invoke(app, ["boards", *words, "--json"])
+    return done.exit_code, json.loads(done.stdout), done.stderr
+
+
+def port(device, description="n/a", serial_number=None):
+    return SimpleNamespace(device=device, description=description, serial_number=serial_number)
+
+
+@pytest.fixture
+def ports(monkeypatch):
+    """A list of the serial ports that this machine then has, and nothing else that takes time to look at."""
+    there = []
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: there)
+    monkeypatch.setattr("joulegrad.boards.meters", lambda: ["serial:/dev/ttyACM9"])
+    return there
+
+
+@pytest.fixture
+def board():
+    """A pseudo-terminal with a core of configuration tiny behind a bridge."""
+    bridge = golden_serial.SerialBridge(bytearray(1 << 16), _Core(), clk_hz=62_500_000)
+    with Terminal(bridge.answer) as terminal:
+        yield terminal
+
+
+def test_listing_opens_no_port(ports, monkeypatch, tmp_path):
+    def opened(*arguments, **options):
+        raise AssertionError("a port was opened")
+
+    monkeypatch.setattr("serial.Serial", opened)
+    monkeypatch.setattr("os.open", opened)
+    ports += [port("/dev/ttyUSB1"), port("/dev/ttyUSB0", "ULX3S FPGA 85K v3.0.8", "D00084")]
+    found = boards.attached()
+    assert [(entry["url"], entry["what"], entry["state"]) for entry in found] == [
+        ("serial:/dev/ttyUSB0", "ULX3S FPGA 85K v3.0.8, serial number D00084", "not asked"),
+        ("serial:/dev/ttyUSB1", "serial port", "not asked"),
+    ]
+    assert all("--probe" in entry["note"] and entry["identity"] is None for entry in found)
+
+
+def test_probing_names_configuration_clock_and_memory(ports, board, tmp_path):
+    with Terminal() as silent:
+        ports += [port(board.port), port(silent.port)]
+        code, found, _ = invoke("--probe", "--out", str(tmp_path))
+    assert code == 0 and not board.heard == b""
+    by_url = {entry["url"]: entry for entry in found["attached"]}
+    here = by_url[f"serial:{board.port}"]
+    assert here["state"] == "here" and here["identity"] == {
+        "configuration": "tiny", "config_hash": f"{TINY.config_hash:08x}", "version": here["identity"]["version"],
+        "clk_hz": 62.5e6, "memory_bytes": 1 << 16, "facts": {},
+    }  # fmt: skip
+    other = by_url[f"serial:{silent.port}"]
+    assert other["state"] == "no board" and "does not answer at 3000000 baud" in other["note"]
+
+
+def test_one_board_is_named(ports, board):
+    code, found, _ = invoke(f"serial:{board.port}?answer_s=0.5")
+    assert code == 0 and list(found) == ["schema", "attached"]
+    assert found["attached"][0]["identity"]["configuration"] == "tiny"
+    done = CliRunner().invoke(app, ["boards", f"serial:{board.port}"])
+    assert done.exit_code == 0 and "62.5 MHz, 64 KiB" in " ".join(done.stdout.split())
+    code, found, _ = invoke("golden", "--config", "tiny")
+    assert code == 0 and found["attached"][0]["identity"]["configuration"] == "tiny"
+
+
+def test_a_hash_that_no_configuration_has_is_said(ports):
+    core = _Core()
+    core.values[8] = 0xDEADBEEF
+    with Terminal(golden_serial.SerialBridge(bytearray(4096), core).answer) as terminal:
+        done = CliRunner().invoke(app, ["boards", f"serial:{terminal.port}"])
+    assert done.exit_code == 0 and "no configuration that is known here (deadbeef)" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("url, code, sentence", [
+    ("serial:/dev/ttyNone", 1, "there is no port /dev/ttyNone"),
+    ("serial:", 1, "name a port"),
+    ("jtag", 1, "no driver for board 'jtag': there are golden, pynq, serial, sim"),
+    ("pynq", 1, "this machine is no PYNQ board"),
+])  # fmt: skip
+def test_a_board_that_is_not_there_is_one_sentence(url, code, sentence, ports):
+    done = CliRunner().invoke(app, ["boards", url, "--json"])
+    assert done.exit_code == code and sentence in json.loads(done.stdout)["error"] and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("text, names", [
+    ("Pynq-Z2", ["pynq-z2"]), ("Avnet Ultra96-V2 Rev1", ["ultra96v2"]), ("ThinkPad", []), ("", []),
+])  # fmt: skip
+def test_a_machine_that_is_a_board_says_so(text, names, ports, monkeypatch):
+    monkeypatch.setattr("host.rail_map.board_text", lambda *arguments: text)
+    assert boards.this_machine() == {"calls_itself": text, "boards": names}
+    assert [entry["url"] for entry in boards.attached()] == (["pynq"] if names else [])
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """A folder with a bitstream of z7020 for PYNQ-Z2 and a report of tiny, made by stand-ins."""
+    for name, value in StandIns(tmp_path / "tools").environment().items():
+        monkeypatch.setenv(name, value)
+    made = design.describe(load_config("z7020"), design.load_board("pynq-z2"))
+    build(made, flow_of("vivado"), "the commit", tmp_path / "build")
+    return tmp_path / "build"
+
+
+def change(path, **entries):
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, **entries}))
+
+
+def test_bitstreams_say_of_what_how_old_and_whether_sources_moved_on(built, ports):
+    path = built / "pynq-z2-z7020" / MANIFEST
+    (entry,) = list_bitstreams(built, path.stat().st_mtime + 90)
+    assert entry == {
+        "path": str(path.parent), "board": "pynq-z2", "configuration": "z7020", "tool": "vivado", "clk_hz": 100_000_000,
+        "age_s": 90.0, "up_to_date": True, "why": "",
+    }  # fmt: skip
+    done = CliRunner().invoke(app, ["boards", "--out", str(built)])
+    assert done.exit_code == 0 and "z7020 on pynq-z2 with vivado" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("entries, why", [
+    ({"design_sha256": "other"}, "its sources have changed"),
+    ({"board": "basys3"}, "no board 'basys3'"),
+    ({"configuration": {**vars(load_config("z7020")), "a_words": 4096}}, "configuration z7020 is another one now"),
+    ({"files": {"gone.bit": "0"}}, "gone.bit is not there any more"),
+    ({"files": 5}, "is no manifest of a bitstream: TypeError"),
+])  # fmt: skip
+def test_bitstreams_that_are_not_up_to_date_say_why(entries, why, built):
+    change(built / "pynq-z2-z7020" / MANIFEST, **entries)
+    (entry,) = list_bitstreams(built)
+    assert not entry["up_to_date"] and why in entry["why"]
+
+
+def test_a_manifest_that_is_none_hides_no_other(built):
+    (built / "other" / "yosys").mkdir(parents=True)
+    (built / "other" / "yosys" / MANIFEST).write_text("{")
+    good, bad = list_bitstreams(built)
+    assert good["up_to_date"] and bad["board"] is None and "is no manifest" in bad["why"]
+
+
+def test_every_board_says_which_sensors_can_watch_it(ports, tmp_path):
+    code, found, _ = invoke("--out", str(tmp_path / "none"))
+    known = {entry["board"]: entry for entry in found["known"]}
+    assert code == 0 and set(known) == set(design.boards()) and found["meters"] == ["serial:/dev/ttyACM9"]
+    assert known["zcu104"]["own_rails"][0] == "12V" and known["kv260"]["own_rails"] == ["SOM"]
+    for name in ("pynq-z1", "pynq-z2", "zedboard", "ulx3s-85f"):
+        assert not known[name]["own_rails"] and "meter" in known[name]["why_no_rails"]
+    assert known["pynq-z2"]["configuration"] == "z7020" and found["bitstreams"] == []
+
+
+@pytest.mark.parametrize("seconds, words", [(1.4, "1 s"), (119, "119 s"), (120, "2 minutes"), (7200, "2 hours"), (3e5, "3 days")])
+def test_ages_are_in_the_largest_unit(seconds, words):
+    assert age(seconds) == words
