@@ -78,6 +78,8 @@ class Route:
         """
         part = self.step.sequence[number]
         samples = np.arange(self.images)
+        if gates is not None and not self.step.parts:
+            raise GateError("the method lets samples skip blocks, but the step was exported without gated ones; it needs them")
         if part.block >= 0 and gates is not None:
             samples = np.flatnonzero(self._decision(part, gates, exponents))
         if part.gathers:
@@ -130,6 +132,9 @@ class Route:
         if part.gathers in self._pooled:
             pooled, pixels = self._pooled[part.gathers]
             pooled, exponent = pooled.copy(), exponents[pooled_name(part.gathers)]
+        for needs, there in (("needs_pooled", pooled is not None), ("needs_gradients", part.gate_sum)):
+            if getattr(gates, needs, False) and not there:
+                raise GateError(f"the method's gates set {needs}, but the step was exported without; algo.gates.Gating has it")
         found = np.asarray(gates.decide(part.block, self.images, pooled, pixels, exponent))
         if found.dtype != bool or found.shape != (self.images,):
             asked = f"bool ({self.images},), one for each sample, is needed"

@@ -58,7 +58,7 @@ class Trainer:
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
         self.decision = self.course.decide(self.state.iteration)
-        loss = self.emulator.train_step(images, labels)
+        loss = self.emulator.train_step(images, labels, self.course.gates(self.decision))
         self.course.executed(self.decision, loss.loss)
         return loss
 

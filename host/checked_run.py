@@ -112,16 +112,16 @@ class CheckedRun:
 
     def _count(self, iteration: Iteration, segment: str, counters: dict[str, int]) -> None:
         """Compare a segment's counters with their predictions."""
-        difference = self._predictions.difference(segment, iteration.images, counters)
+        chosen = iteration.lists[segment]
+        difference = self._predictions.difference(segment, len(chosen), counters)
         if difference is not None:
             raise CounterMismatch(f"iteration {iteration.number}: {difference}")
-        first_image = self.runtime.first_image
-        error = self._predictions.cycles_error(segment, iteration.images, counters, first_image)
+        error = self._predictions.cycles_error(segment, len(chosen), counters, chosen)
         if error is None:
             return
         self.cycles_error = max(self.cycles_error or 0.0, abs(error))
         if self._cycles_limit is not None and abs(error) > self._cycles_limit:
-            predicted = self._predictions.cycles(segment, iteration.images, first_image)
+            predicted = self._predictions.cycles(segment, len(chosen), chosen)
             raise CounterMismatch(
                 f"iteration {iteration.number}: segment {segment} took {counters['cycles']} cycles, predicted {predicted}: "
                 f"{100 * abs(error):.2f} % off, at most {100 * self._cycles_limit:g} % are allowed"

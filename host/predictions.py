@@ -23,7 +23,7 @@ class Predictions:
         self._program = program
         self._config = config
         self._counters: dict[tuple[str, int], dict[str, int]] = {}
-        self._cycles: dict[tuple[str, int, int], int] = {}
+        self._cycles: dict[tuple, int] = {}
 
     def counters(self, segment: str, images: int) -> dict[str, int]:
         """Return all counters of a segment but those of isa.TIMING_COUNTERS."""
@@ -32,12 +32,14 @@ class Predictions:
             self._counters[key] = predict_counters(self._program, segment, images, self._config)
         return self._counters[key]
 
-    def cycles(self, segment: str, images: int, first_image: int = 0) -> int:
+    def cycles(self, segment: str, images: int, first_image: int | tuple[int, ...] = 0) -> int:
         """Return the cycles of a segment with the simulated board's memory and no random stalls.
 
         Args:
-            first_image: number of the mini-batch's first image in the input region.
+            first_image: number of the mini-batch's first image in the input region; or the segment's image list.
         """
+        if isinstance(first_image, tuple) and first_image == tuple(range(first_image[0], first_image[0] + images)):
+            first_image = first_image[0]
         key = segment, images, first_image
         if key not in self._cycles:
             self._cycles[key] = predict_cycles(self._program, segment, images, self._config, first_image=first_image)
@@ -51,7 +53,9 @@ class Predictions:
                 return f"counter {name} of segment {segment} is {found.get(name)}, predicted {expected[name]}"
         return None
 
-    def cycles_error(self, segment: str, images: int, found: Mapping[str, int], first_image: int = 0) -> float | None:
+    def cycles_error(
+        self, segment: str, images: int, found: Mapping[str, int], first_image: int | tuple[int, ...] = 0
+    ) -> float | None:
         """Return predicted over counted cycles less one, None where the board counts no cycles."""
         if not found["cycles"]:
             return None

@@ -11,11 +11,13 @@ import numpy as np
 from algo import scaling
 from algo.arithmetic import noise_key
 from algo.delayed_scaling import DelayedScaling
+from algo.gates import Gates, Route
 from algo.loss import cross_entropy
 from algo.policies.method import Course
 from host.board import Board, BoardError
 from host.host_table import WORDS_ARRAY_CALLS, HostTable
 from host.input_buffer import InputBuffer, with_following
+from host.part_data import PartData
 from hw.compile import CLEAR, weight_shapes
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.program import Program
@@ -55,6 +57,8 @@ class Iteration:
         processor: work done.
         stamps: (start, end) on the host's monotonic clock, of the whole "iteration", drawing its mini-batch included, and of
             its segments, streaming included.
+        lists: segment to the images of the tensor that it gathered, in order: who ran it, and where their values lay.
+        decisions: who ran which gated block, bool (blocks, images).
     """
 
     number: int
@@ -66,6 +70,12 @@ class Iteration:
     activity: dict[str, dict[str, int]] = field(default_factory=dict)
     processor: ProcessorWork = field(default_factory=ProcessorWork)
     stamps: dict[str, tuple[float, float]] = field(default_factory=dict)
+    lists: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    decisions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
+
+    def images_of(self, segment: str) -> int:
+        """Return how many images a segment ran for."""
+        return len(self.lists[segment]) if segment in self.lists else self.images
 
     @property
     def host_s(self) -> float:
@@ -122,6 +132,9 @@ class Runtime:
         self._before_segment = before_segment
         self._table = HostTable(program.step, program.table)
         self._scaling = DelayedScaling(program.step)
+        self._parts = PartData(board, program)
+        self._route = Route(program.step, program.step.batch)
+        self._words = np.zeros(0, np.int64)
         self._input = self._fresh_input()
         self._image: np.ndarray | None = None
         self._stamps: dict[str, tuple[float, float]] = {}
@@ -148,7 +161,8 @@ class Runtime:
             try:
                 self.state = self._scaling.at(self.state, number[0] if number else self.state.iteration)
                 decision = course.decide(self.state.iteration) if course else None
-                iteration = self._iterate(images, labels, following[0] if following else None)
+                gates = course.gates(decision) if course else None
+                iteration = self._iterate(images, labels, following[0] if following else None, gates)
                 if course:
                     course.executed(decision, iteration.loss)
             except BaseException:
@@ -164,11 +178,12 @@ class Runtime:
         self._input = self._fresh_input()
         self._load()
 
-    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> Evaluation:
+    def evaluate(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Evaluation:
         """Return loss and accuracy over a data set, with the running statistics of batch norm.
 
         Args:
             images: int8 (n, c, h, w), n from 1; labels: (n,).
+            gates: decides who runs the gated blocks of a step that has some; without it every image does.
 
         Raises:
             ValueError: no images, or as many labels as images are not there.
@@ -182,7 +197,7 @@ class Runtime:
             for (part, targets), following in with_following(batches):
                 work = ProcessorWork()
                 self._prepare(part, work)
-                self._run("eval", following[0] if following else None, work)
+                self._through("evaluate", gates, following[0] if following else None, work)
                 result = self._loss(len(part), targets, None)
                 loss += result.loss * len(part)
                 correct += result.correct
@@ -223,29 +238,68 @@ class Runtime:
         self.board.start(self.program.segments[CLEAR].address, self.program.segments[CLEAR].count)
         self.board.wait(self._timeout_s)
 
-    def _iterate(self, images: np.ndarray, labels: np.ndarray, following: np.ndarray | None) -> Iteration:
+    def _iterate(
+        self, images: np.ndarray, labels: np.ndarray, following: np.ndarray | None, gates: Gates | None
+    ) -> Iteration:
         step, state, work = self.program.step, self.state, ProcessorWork()
         accesses = self.board.register_accesses
         self._prepare(images, work)
         counters, activity, self._stamps = {}, {}, {}
-        counters["forward"], activity["forward"] = self._run("forward", following, work)
+        for name, counts, toggles in self._through("forward", gates, following, work):
+            counters[name], activity[name] = counts, toggles
         key = noise_key(state.seed, state.iteration, step.logits_grad)
         loss = self._loss(len(images), labels, key)
         work.copied_bytes += self._write_gradient(loss.gradient)
-        counters["backward"], activity["backward"] = self._run("backward", None, work)
+        for number, part in reversed(list(enumerate(step.sequence))):
+            if len(self._route.samples[number]):
+                counters[part.backward], activity[part.backward] = self._run(part.backward, None, work)
+        if gates is not None:
+            gates.learn(*self._parts.gate_gradients(self._route, state.exponents, work))
         words = self.read(HOST_TABLE)
         maxima = {**self._table.maxima(words), step.logits_grad: loss.maximum}
-        self.state = self._scaling.advance(state, maxima)
+        self.state = self._scaling.advance(state, maxima, self._route.kept())
         work.register_accesses = self.board.register_accesses - accesses
         work.array_calls += LOSS_ARRAY_CALLS + TRANSFER_ARRAY_CALLS
         work.exponents = len(state.exponents)
         work.elements = loss.gradient.size
         work.copied_bytes += words.nbytes + self.program.memory[step.logits].size
-        return Iteration(state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work, self._stamps)
+        return Iteration(
+            state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work, self._stamps,
+            self._lists(), self._route.decisions(),
+        )
+
+    def _through(
+        self, phase: str, gates: Gates | None, following: np.ndarray | None, work: ProcessorWork
+    ) -> list[tuple[str, dict[str, int], dict[str, int]]]:
+        """Run the parts in order, each for the samples that the policy decides on.
+
+        Returns:
+            Name, counters and activity of the segments that ran.
+        """
+        done = []
+        for number, part in enumerate(self.program.step.sequence):
+            if not self._route.enter(number, gates, self.state.exponents):
+                continue
+            if number:
+                self._parts.enter(self._route, number, self._words, self.state, work)
+            segment = getattr(part, phase)
+            done.append((segment, *self._run(segment, None if number else following, work)))
+            self._parts.leave(self._route, number, work)
+        return done
+
+    def _lists(self) -> dict[str, tuple[int, ...]]:
+        """Return the image lists of the segments that ran."""
+        lists = {}
+        for number, part in enumerate(self.program.step.sequence):
+            chosen = self._route.lists[number] + (0 if number else self.first_image)
+            if len(chosen):
+                lists[part.forward] = lists[part.backward] = tuple(chosen.tolist())
+        return lists
 
     def _prepare(self, images: np.ndarray, work: ProcessorWork) -> None:
         """Write the tables of an iteration and point the core to its images."""
-        words = self._table.words(self.state, len(images))
+        self._route = Route(self.program.step, len(images))
+        self._words = words = self._table.words(self.state, len(images))
         self._write(HOST_TABLE, words)
         copied = self._input.use(images)
         work.copied_bytes += words.nbytes + copied.size

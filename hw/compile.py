@@ -8,17 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from algo.scaling import State
-from algo.step import Coefficient, Compute, Step, Update
+from algo.step import Coefficient, Compute, GateSum, Node, Step, Update
 from hw import isa
+from hw.compile_gate import emit_gate_sum, gate_words
 from hw.compile_pass import Chain, emit_chain, emit_passes, plan_chain
 from hw.compile_product import DIAGONAL, emit_pixels
 from hw.compile_table import (
     HOST_TABLE,
-    IMAGE_LIST,
-    Node,
+    HULL_GAP,
     TableLayout,
     Tables,
     emit_coefficient,
+    image_list,
     node_tables,
     program_region,
     table_layout,
@@ -36,6 +37,9 @@ __all__ = ["CompileError", "compile_step"]
 
 CLEAR = "clear"
 """Segment that zeroes the accumulators, which every segment finds and leaves zero; run it once at power-on."""
+
+IMAGE_NUMBERS = 1 << 16
+"""Images that the image list can tell apart."""
 
 SLOTS_PER_IMAGE = 2
 """The input region holds two mini-batches: one is computed while the next one is written."""
@@ -68,7 +72,10 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
     users = segment_users(step)
     code, owners = {CLEAR: clear_segment(config, memory)}, {}
     for name, nodes in step.segments.items():
-        segment = Segment(config, memory, step.batch, step.input)
+        gathered = next(
+            (part.gathers for part in step.sequence if name in (part.forward, part.backward, part.evaluate)), step.input
+        )
+        segment = Segment(config, memory, step.batch, frozenset({gathered, f"{gathered}.grad"} - {""}))
         emit_segment(segment, step, name, nodes, host, users)
         ordered = schedule(segment.instructions, config)
         code[name], owners[name] = encoded(ordered), [i.node for i in ordered]
@@ -79,6 +86,10 @@ def check_step(step: Step, config: Config) -> None:
     """Raise CompileError for what no tiling can mend."""
     if not 1 <= step.batch < config.list_words:
         raise CompileError(f"a batch of {step.batch} images and its count do not fit the image list of {config.list_words} words")
+    for name, tensor in step.tensors.items():
+        if tensor.versions > 1 and tensor.versions * step.batch > IMAGE_NUMBERS:
+            found = f"{tensor.versions} versions of {step.batch} images"
+            raise CompileError(f"stream {name} has {found}; the image list numbers up to {IMAGE_NUMBERS}")
     for name, table in step.tables.items():
         if len(table.entries) > 255:
             raise CompileError(f"channel table {name} has {len(table.entries)} entries per channel; at most 255 are addressed")
@@ -91,7 +102,10 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
     """Give every tensor its region; return the constants."""
     initial: dict[str, np.ndarray] = {DIAGONAL: np.eye(memory.g, dtype=np.int8)[:, :, None, None]}
     memory.add(HOST_TABLE, "words", (host.words,))
-    memory.add(IMAGE_LIST, "words", (1 + step.batch,))
+    for part in step.sequence:
+        memory.add(image_list(part.forward), "words", (1 + step.batch,))
+        if part.gate_sum:
+            memory.add(part.gate_sum, "words", (step.batch, gate_words(memory.g)))
     memory.add(DIAGONAL, "weight", (memory.g, memory.g, 1, 1))
     for name, words in step.programs.items():
         memory.add(program_region(name), "words", (len(words),))
@@ -107,8 +121,12 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
     for name, tensor in step.tensors.items():
         if tensor.role not in kinds:
             raise CompileError(f"tensor {name} has role {tensor.role!r}; roles are {', '.join(kinds)}")
-        images = SLOTS_PER_IMAGE * step.batch if name == step.input else step.batch
-        memory.add(name, kinds[tensor.role], (images, *tensor.shape))
+        images = SLOTS_PER_IMAGE * step.batch if name == step.input else tensor.versions * step.batch
+        if not tensor.stream:
+            memory.add(name, kinds[tensor.role], (images, *tensor.shape))
+    for name, tensor in step.tensors.items():
+        if tensor.stream:
+            memory.add_view(name, tensor.stream, tensor.version * step.batch, (step.batch, *tensor.shape))
     return initial
 
 
@@ -131,6 +149,8 @@ def table_pitches(step: Step) -> dict[str, int]:
 def node_reads(node: Node) -> set[str]:
     """Return the tensors that a node reads, its own results included."""
     names: set[str] = set()
+    if isinstance(node, GateSum):
+        return {node.gradient, node.after, node.before}
     if isinstance(node, Compute):
         for p in node.passes:
             names |= {p.u, p.v, p.mask_in}
@@ -156,12 +176,13 @@ def emit_segment(
     stored = {
         table for table, t in step.tables.items() if t.persistent or any(other != name for other, _ in users.get(table, ()))
     }
-    segment.load_words("IL", 0, segment.memory[IMAGE_LIST].offset, 1 + step.batch)
+    segment.load_words("IL", 0, segment.memory[image_list(name)].offset, 1 + step.batch)
     tables = Tables(segment, host, step.tables, step.scalars, frozenset(stored))
-    tables.load_host(nodes)
+    tables.load_host(nodes, HULL_GAP if step.parts else None)
+    shared = {t.name for t in step.tensors.values() if t.stream or t.versions > 1} | {part.pooled for part in step.parts}
     for position, node in enumerate(nodes):
         segment.node = position
-        elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits}
+        elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits} | shared
         _emit_node(segment, tables, step, node, elsewhere)
         later = [node_tables(n) for n in nodes[position + 1 :]]
         tables.finish_node(set().union(*(w for _, w in later)), set().union(*(u for u, _ in later)))
@@ -175,6 +196,9 @@ def _emit_node(segment: Segment, tables: Tables, step: Step, node: Node, used_el
         return
     if isinstance(node, Update):
         emit_update(segment, tables, node)
+        return
+    if isinstance(node, GateSum):
+        emit_gate_sum(segment, tables, node)
         return
     chain = plan_chain(segment, node, step.records, used_elsewhere)
     if node.product is None:

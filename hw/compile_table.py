@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from algo.step import ChannelTable, Coefficient, Compute, Step, Update
+from algo.step import ChannelTable, Coefficient, Compute, GateSum, Node, Step, Update
 from hw import isa
 from hw.emit import Segment
 from hw.footprint import SCALAR_REACH
@@ -16,7 +16,14 @@ HOST_TABLE = "host_table"
 IMAGE_LIST = "image_list"
 """DDR region of the image count and the image numbers."""
 
-Node = Compute | Update | Coefficient
+HULL_GAP = 16
+"""Words of the host table between two that a gated step's segment uses and that are rather loaded than left out."""
+
+
+def image_list(segment: str) -> str:
+    """Return the DDR region of a segment's image list: parts of a gated step have one each, the first one `IMAGE_LIST`."""
+    _, _, number = segment.partition(".")
+    return f"{IMAGE_LIST}.{number}" if number not in ("", "0") else IMAGE_LIST
 
 
 def program_region(name: str) -> str:
@@ -36,6 +43,8 @@ class TableLayout:
 
 def node_records(node: Node) -> list[str]:
     """Return the records that a node's passes use."""
+    if isinstance(node, GateSum):
+        return [node.plus, node.minus]
     if isinstance(node, Compute):
         return [p.record for p in node.passes]
     if isinstance(node, Update):
@@ -104,21 +113,34 @@ class Tables:
         self._fixed: list[tuple[int, int, int]] = []
         self._resident: dict[str, Buffer] = {}
         self._dirty: set[str] = set()
-        self._maxima: tuple[int, int] | None = None
+        self._maxima: list[tuple[int, int]] = []
 
-    def load_host(self, nodes: tuple[Node, ...]) -> None:
-        """Load the records, scalars and maxima that the segment's nodes use."""
+    def load_host(self, nodes: tuple[Node, ...], gap: int | None = None) -> None:
+        """Load the records, scalars and maxima that the segment's nodes use.
+
+        Args:
+            gap: most words between two of one kind that are loaded with them; None for no limit.
+        """
         host = self._host
         blocks = {node.scalars for node in nodes if isinstance(node, Coefficient)}
-        self._load_hull([(host.records[r], isa.RECORD_WORDS) for node in nodes for r in node_records(node)])
-        self._load_hull([(host.scalars[b], len(self._scalars[b])) for b in blocks])
-        self._maxima = self._load_hull([(host.maxima[m], 1) for node in nodes for m in node_maxima(node)])
+        self._load_hulls([(host.records[r], isa.RECORD_WORDS) for node in nodes for r in node_records(node)], gap)
+        self._load_hulls([(host.scalars[b], len(self._scalars[b])) for b in blocks], gap)
+        self._maxima = self._load_hulls([(host.maxima[m], 1) for node in nodes for m in node_maxima(node)], gap)
 
-    def _load_hull(self, ranges: list[tuple[int, int]]) -> tuple[int, int] | None:
-        """Load the words from the first to the last of (offset, size) ranges; return both ends."""
-        if not ranges:
-            return None
-        low, high = min(at for at, _ in ranges), max(at + size for at, size in ranges)
+    def _load_hulls(self, ranges: list[tuple[int, int]], gap: int | None) -> list[tuple[int, int]]:
+        """Load (offset, size) ranges, those together between which there are at most `gap` words; return the ends of each."""
+        hulls: list[tuple[int, int]] = []
+        for at, size in sorted(set(ranges)):
+            low, high = hulls[-1] if hulls else (at, at)
+            if hulls and (gap is None or at - high <= gap):
+                hulls[-1] = low, max(high, at + size)
+            else:
+                hulls.append((at, at + size))
+        for low, high in hulls:
+            self._load_hull(low, high)
+        return hulls
+
+    def _load_hull(self, low: int, high: int) -> None:
         base = self._free_from
         words = self._segment.config.table_words
         if base + high - low > words:
@@ -126,7 +148,6 @@ class Tables:
         self._segment.load_words("C", base, self._segment.memory[HOST_TABLE].offset + 8 * low, high - low)
         self._fixed.append((low, high, base))
         self._free_from = base + high - low
-        return low, high
 
     def _word(self, offset: int) -> int:
         for low, high, base in self._fixed:
@@ -177,6 +198,15 @@ class Tables:
             self._write_back(oldest)
             del self._resident[oldest]
 
+    def scratch(self, name: str, words: int) -> int:
+        """Return the C address of room for `words` words that belong to no channel table."""
+        self._resident[name] = Buffer("C", self._place(name, words), words)
+        return self._resident[name].base
+
+    def drop(self, name: str) -> None:
+        """Give the room of `scratch` back."""
+        del self._resident[name]
+
     def changed(self, table: str) -> None:
         """Note that a channel table differs from its copy in DDR."""
         self._dirty.add(table)
@@ -199,8 +229,7 @@ class Tables:
 
     def store_maxima(self) -> None:
         """Store the segment's maxima to the host table."""
-        if self._maxima:
-            low, high = self._maxima
+        for low, high in self._maxima:
             self._segment.store_words("C", self._word(low), self._segment.memory[HOST_TABLE].offset + 8 * low, high - low)
 
 

@@ -50,11 +50,11 @@ class Transfers:
     Args:
         config: of the core.
         ports: where bursts go.
-        first_image: in the image list, the others following it.
+        first_image: in the image list, the others following it; or the whole list.
         guarded: whether a run waits for earlier transfers under way whose words it overlaps, as in the load engine.
     """
 
-    def __init__(self, config: Config, ports: Sequence[Port], first_image: int, guarded: bool):
+    def __init__(self, config: Config, ports: Sequence[Port], first_image: int | Sequence[int], guarded: bool):
         self._config, self._ports, self._first_image, self._guarded = config, ports, first_image, guarded
         self._under_way: deque[Transfer] = deque()
         self._bursts: deque[tuple[int, int]] = deque()  # (port, beats) of the run of `_cut` that is being sent
@@ -77,7 +77,6 @@ class Transfers:
         self._current = Transfer(f["mem"], 8 * self._word_bytes // self._config.axi_bits, f["base"], f["base"])
         self._under_way.append(self._current)
         self._list_under_way = f["mem"] == IMAGE_LIST
-        self._listed = self._first_image + f["slot"] if f["use_list"] else 0
         self._images, self._image, self._group = n, 0, 0
         if n:
             self._image_at = self._address_at(t + 2)
@@ -119,7 +118,7 @@ class Transfers:
     def _take_run(self, t: int) -> None:
         """Cut the run that is offered in cycle t and find out when the next one is."""
         f = self._f
-        at = f["addr"] + (self._listed + self._image) * f["img_stride"] + self._group * f["grp_stride"]
+        at = f["addr"] + self._number() * f["img_stride"] + self._group * f["grp_stride"]
         self._bursts.extend(bursts_of(at, f["run"] * self._word_bytes, self._config.axi_bits // 8))
         self._cut, self._last_run = self._current, False
         self._current.end += f["run"]
@@ -138,7 +137,14 @@ class Transfers:
         """Return when the next image's address is known, work on it beginning behind cycle t."""
         if not self._f["use_list"]:
             return t + 1
-        return t + 3 + max((self._listed + self._image).bit_length(), 1)
+        return t + 3 + max(self._number().bit_length(), 1)
+
+    def _number(self) -> int:
+        """Return the image number of the run that is next."""
+        if not self._f["use_list"]:
+            return self._image
+        at = self._f["slot"] + self._image
+        return self._first_image + at if isinstance(self._first_image, int) else self._first_image[at]
 
     def _overlaps(self) -> bool:
         """Return whether the run that is offered shares words with another transfer under way."""

@@ -44,14 +44,14 @@ class Segment:
 
     Attributes:
         batch: images of a full mini-batch.
-        input: name of the tensor whose images the image list gathers.
+        gathered: names of the tensors whose images the image list selects, in loads and in stores.
         node: position of the step's node that instructions are emitted for, -1 for none.
     """
 
     config: Config
     memory: MemoryMap
     batch: int
-    input: str = ""
+    gathered: frozenset[str] = frozenset()
     instructions: list[isa.Instruction] = field(default_factory=list)
     rings: dict[str, Ring] = field(init=False)
     bank: int = 0
@@ -116,7 +116,7 @@ class Segment:
         words = -(-height * width // 8) if mask else height * width
         first, run = (part.px0 // 8, -(-part.px // 8)) if mask else (part.px0, part.px)
         image = layout.groups(channels, g) * words * g
-        gather = tensor == self.input
+        gather = tensor in self.gathered
         address = region.offset + (part.group0 * words + first) * g + (0 if gather else part.image0 * image)
         self._transfer(op, memory, base, address, part.images, image, part.groups, words * g, run,
                        clip=1, use_list=int(gather), slot=part.image0)

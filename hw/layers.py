@@ -13,7 +13,7 @@ from hw.program import Program
 SEGMENT = "whole segment"
 """Layer of instructions that work for no single one: image list, host table, maxima."""
 
-_SUFFIX = re.compile(r"(\.grad\.\d+|\.(forward|backward|running|evaluate|update|eval|grad|sums|weight))+$")
+_SUFFIX = re.compile(r"(\.grad\.\d+|\.(forward|backward|running|evaluate|update|eval|grad|sums|weight|gate|pooled|stream))+$")
 """What nodes add to the name of the module that they work for."""
 
 

@@ -72,6 +72,16 @@ class MemoryMap:
         self.size = -(-(self.size + size) // ALIGNMENT) * ALIGNMENT
         return region
 
+    def add_view(self, name: str, of: str, first: int, shape: tuple[int, ...]) -> Region:
+        """Give a name to images `first`, ... of a region of images. Raises CompileError when the name is taken."""
+        if name in self.regions:
+            raise CompileError(f"two tensors are called {name!r}; names must be unique")
+        whole = self.regions[of]
+        image = whole.size // whole.shape[0]
+        region = Region(name, whole.kind, tuple(int(s) for s in shape), whole.offset + first * image, shape[0] * image)
+        self.regions[name] = region
+        return region
+
     def __getitem__(self, name: str) -> Region:
         return self.regions[name]
 

@@ -29,14 +29,15 @@ LOAD, ARRAY, VECTOR, COEFFICIENT, STORE = range(len(isa.ENGINES))
 
 
 def predict_cycles(
-    program: Program, segment: str, images: int, config: Config, memory: Memory | None = None, first_image: int = 0
+    program: Program, segment: str, images: int, config: Config, memory: Memory | None = None,
+    first_image: int | Sequence[int] = 0,
 ) -> int:
     """Return the cycles of a segment.
 
     Args:
         images: images in the mini-batch.
         memory: of the board; by default as the simulated board has it.
-        first_image: number of the mini-batch's first image in the input region, the others following it.
+        first_image: number of the mini-batch's first image in the input region, the others following it; or the image list.
 
     Raises:
         ValueError: the segment never ends, as one of its instructions waits for a token that none gives.
@@ -66,7 +67,8 @@ class _Core:
     """
 
     def __init__(
-        self, instructions: Sequence[isa.Instruction], work: Sequence, config: Config, memory: Memory, first_image: int
+        self, instructions: Sequence[isa.Instruction], work: Sequence, config: Config, memory: Memory,
+        first_image: int | Sequence[int],
     ):
         self._instructions, self._work = instructions, work
         self._ddr = Ddr(memory, config.axi_bits // 8)

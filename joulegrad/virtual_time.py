@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from host.runtime import Iteration
+from host.runtime import Iteration, summed
 from host.virtual_rails import core_counts
 from host.virtual_run import Stretch
 from hw.config import Config
@@ -41,7 +41,8 @@ def launch(
 def iteration(done: Iteration, config: Config, model: ProcessorModel) -> list[Stretch]:
     """Return a training iteration as stretches.
 
-    The core's segments tell forward from backward. Of the processor's serial time, which is a model, what is for tables and
+    The core's segments tell forward from backward; gated blocks' are added up, with what the processor does between them left
+    to the other stretches. Of the processor's serial time, which is a model, what is for tables and
     records is "load", what is for exponents "update", the loss between the segments "other"; register accesses, copies and
     numpy calls, which all three have, go to them in equal parts. The next mini-batch is streamed beside the segments.
 
@@ -65,13 +66,18 @@ def iteration(done: Iteration, config: Config, model: ProcessorModel) -> list[St
     beside_s = spent.overlapped_s - late_s
     core = {}
     for name in ("forward", "backward"):
-        stretch = segment(done.counters[name], done.activity[name], config, name)
+        stretch = segment(_phase(done.counters, name), _phase(done.activity, name), config, name)
         share = stretch.duration_s / core_s
         beside = {"processor_s": beside_s * share, "ddr_write_bytes": work.streamed_bytes * share}
         core[name] = Stretch(stretch.duration_s, _added(stretch.counts, beside), name)
     late = [Stretch(late_s, {"processor_s": late_s}, "load")] if late_s > 0 else []
     laid = [serial["load"], core["forward"], serial["other"], core["backward"], serial["update"], *late]
     return [stretch for stretch in laid if stretch.duration_s > 0]
+
+
+def _phase(parts: dict[str, dict[str, int]], phase: str) -> dict[str, int]:
+    """Return the sum over a phase's segments: "forward", or "forward.0", "forward.1", ... of a step with gated blocks."""
+    return summed(part for name, part in parts.items() if name.partition(".")[0] == phase)
 
 
 def _added(counts: dict[str, float], more: dict[str, float]) -> dict[str, float]:

@@ -1,0 +1,190 @@
+"""Programs with gated blocks on boards: equal to the emulator bit for bit, counters from the decisions, work by usage."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from algo_networks import build
+from gated_networks import CLASSES, GATED, SHAPE, Fixed, Gated, drawn
+
+from algo.data import random_images
+from algo.emulator import Emulator
+from algo.export import export
+from algo.gates import GateError, Gating
+from algo.sgd import Sgd
+from algo.trainer import Trainer
+from host.board import open_board
+from host.checked_run import CheckedRun
+from host.runtime import Runtime
+from hw import isa
+from hw.compile import compile_step
+from hw.config import load_config
+from hw.program import read_program, write_program
+from hw.scratchpad import CompileError
+
+TINY, BATCH = load_config("tiny"), 5
+NONE, ALL = np.zeros((len(GATED), BATCH)), np.ones((len(GATED), BATCH))
+BOARDS = {
+    "golden": dict(url="golden"), "sim": dict(url="sim"), "sim-stalls": dict(url="sim", stall_probability=0.2, seed=4),
+}  # fmt: skip
+
+
+class Course:
+    """Decisions given for every iteration; keeps the gates that were handed out."""
+
+    def __init__(self, decisions):
+        self.decisions, self.gates_given = decisions, []
+
+    def decide(self, iteration):
+        return iteration
+
+    def gates(self, decision):
+        self.gates_given.append(Fixed(self.decisions[decision]))
+        return self.gates_given[-1]
+
+    def executed(self, decision, loss):
+        """Nothing is learned from it."""
+
+
+@dataclasses.dataclass
+class Case:
+    exported: object
+    data: object
+    program: object
+
+    def batches(self, *sizes):
+        for at, size in enumerate(sizes):
+            yield self.data.train[at : at + size], self.data.train_labels[at : at + size]
+
+    def emulator(self):
+        return Emulator(self.exported.step, self.exported.tensors, self.exported.state)
+
+    def run(self, board, decisions, sizes, **options):
+        """Train on a board against the emulator; return the iterations and both sides' courses."""
+        courses = Course(decisions), Course(decisions)
+        checked = CheckedRun(board, self.program, self.exported.state, Trainer(self.emulator(), courses[1]), **options)
+        return list(checked.train(self.batches(*sizes), courses[0])), courses, checked
+
+
+@pytest.fixture(scope="module")
+def case():
+    data = random_images(3, SHAPE, 24, 8, CLASSES)
+    images, labels = data.train[:BATCH], data.train_labels[:BATCH]
+    whole = Gating(pooled=True, gradients=True)
+    exported = export(build(Gated), images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), seed=5, gated=whole)
+    return Case(exported, data, compile_step(exported.step, TINY, exported.tensors, exported.state))
+
+
+def opened(case, url, **options):
+    return open_board(url, TINY, ddr_bytes=case.program.ddr_bytes, **options)
+
+
+@pytest.mark.parametrize("kind", BOARDS)
+def test_training_equals_the_emulator_bit_for_bit(case, kind):
+    """Random decisions, all, none, a partial last batch; counters are predicted from the decisions within CheckedRun."""
+    several = [drawn(seed, BATCH).decisions for seed in range(2)] + [ALL, NONE, drawn(7, BATCH, 0.3).decisions]
+    decisions, sizes = (several, (5, 5, 5, 5, 3)) if kind == "golden" else (several[4:], (3,))
+    with opened(case, **BOARDS[kind]) as board:
+        limit = 0.0 if kind == "sim" else None
+        done, courses, run = case.run(board, decisions, sizes, cycles_limit=limit)
+        test, labels = case.data.test, case.data.test_labels
+        gates = drawn(9, BATCH)
+        found = run.runtime.evaluate(test, labels, gates)
+        assert found.accuracy == run._reference.emulator.evaluate(test, labels, gates)
+        again = run.runtime.evaluate(test, labels, gates)
+        assert found == again != run.runtime.evaluate(test, labels)
+    for one, other in zip(*(course.gates_given for course in courses), strict=True):
+        for block, (asked, told) in enumerate(zip(one.asked, other.asked, strict=True)):
+            assert asked[0] == block and asked[1:2] == told[1:2] and asked[3:] == told[3:]
+            np.testing.assert_array_equal(asked[2], told[2])
+        assert one.learned[1] == other.learned[1]
+        for block, gradients in other.learned[0].items():
+            np.testing.assert_array_equal(one.learned[0][block], gradients)
+            assert not gradients[~one.decisions[block][: len(gradients)]].any()
+    for iteration, wanted, size in zip(done, decisions, sizes, strict=True):
+        np.testing.assert_array_equal(iteration.decisions, np.asarray(wanted, bool)[:, :size])
+
+
+def test_no_segment_is_launched_where_no_sample_runs(case):
+    with opened(case, "golden") as board:
+        (none, some), *_ = case.run(board, [NONE, [[1, 0, 1, 0, 0], [0] * 5, [0] * 5, [0, 0, 0, 0, 1]]], (5, 5))
+    always = {f"{phase}.{part}" for phase in ("forward", "backward") for part in (0, 3, 6)}
+    assert set(none.counters) == always
+    assert set(some.counters) == always | {"forward.1", "backward.1", "forward.5", "backward.5"}
+    assert some.lists["forward.1"] == some.lists["backward.1"] == (0, 2)
+    assert some.lists["forward.3"] == (5, 1, 6, 3, 4) and some.lists["forward.6"] == (0, 1, 2, 3, 10)
+    assert [some.images_of(f"forward.{part}") for part in (0, 1, 3, 5, 6)] == [5, 2, 5, 1, 5]
+
+
+def test_work_and_cycles_fall_with_usage(case):
+    """One to five samples in every block: slots are in proportion, cycles fall; the predicted cycles are the simulated core's."""
+    ladder = [(np.arange(BATCH) < count) * np.ones((len(GATED), 1)) for count in (5, 3, 1)]
+    with opened(case, "sim") as board:
+        done, _, run = case.run(board, ladder, (5, 5, 5), inspect=False, cycles_limit=0.0)
+        assert run.cycles_error == 0.0
+    slots, cycles = [], []
+    for iteration in done:
+        gated = [c for name, c in iteration.counters.items() if name.split(".")[1] in "1245"]
+        slots.append([sum(c[f"slots_{kind}"] for c in gated) for kind in ("forward", "grad_input", "grad_weight", "pool")])
+        cycles.append(sum(c["cycles"] for c in gated))
+    np.testing.assert_array_equal(np.array(slots[1]) * 5, np.array(slots[0]) * 3)
+    np.testing.assert_array_equal(np.array(slots[2]) * 5, np.array(slots[0]))
+    assert cycles[0] > 1.3 * cycles[1] > 1.6 * cycles[2], cycles
+
+
+def test_a_step_without_pooled_means_and_gradients_has_fewer_instructions_and_takes_plain_decisions(case):
+    images, labels = case.data.train[:BATCH], case.data.train_labels[:BATCH]
+    exported = export(build(Gated), images, labels, case.data.exponent, BATCH, Sgd(), seed=5, gated=Gating())
+    lean = Case(exported, case.data, compile_step(exported.step, TINY, exported.tensors, exported.state))
+    segments = lean.program.segments, case.program.segments
+    assert all(segments[0][f"backward.{part}"].count < segments[1][f"backward.{part}"].count for part in (1, 5))
+    with opened(lean, "golden") as board:
+        _, (course, _), _ = lean.run(board, [drawn(3, BATCH).decisions], (5,))
+    assert all(asked[2:] == (None, 0, 0) for asked in course.gates_given[0].asked)
+    assert course.gates_given[0].learned == ({}, {})
+
+
+def test_the_processors_work_for_parts_is_counted(case):
+    with opened(case, "golden") as board:
+        (_, every, none), *_ = case.run(board, [NONE, ALL, NONE], (5, 5, 5))
+    assert every.processor.array_calls > none.processor.array_calls
+    lists, sums, pooled = 4 * 8 * (1 + 5), 4 * 5 * 2 * 4 * 8, 5 * 8 + 5 * 12
+    assert every.processor.copied_bytes - none.processor.copied_bytes == lists + sums + pooled
+
+
+def test_scalars_of_a_gated_block_are_those_of_the_samples_that_run(case):
+    """The words for a part's number of images are written over those of the mini-batch, and worked out once."""
+    decisions = [np.arange(BATCH) < 2] * len(GATED)
+    with opened(case, "golden") as board:
+        first, second = case.run(board, [decisions] * 2, (5, 5))[0]
+    assert first.processor.records - second.processor.records >= 12
+
+
+def test_gates_and_steps_that_do_not_fit_are_refused(case):
+    class Wanting(Fixed):
+        needs_pooled = needs_gradients = True
+
+    images, labels = case.data.train[:BATCH], case.data.train_labels[:BATCH]
+    lacking = {"exported without gated ones": None, "needs_pooled": Gating(), "needs_gradients": Gating(pooled=True)}
+    for match, gating in lacking.items():
+        exported = export(build(Gated), images, labels, case.data.exponent, BATCH, Sgd(), gated=gating)
+        with pytest.raises(GateError, match=match):
+            Emulator(exported.step, exported.tensors, exported.state).forward(images, Wanting(ALL))
+    stream = case.exported.step.tensors["blocks.0.bn2.stream"]
+    tensors = case.exported.step.tensors | {stream.name: dataclasses.replace(stream, versions=20_000)}
+    with pytest.raises(CompileError, match="20000 versions of 5 images; the image list numbers up to 65536"):
+        compile_step(dataclasses.replace(case.exported.step, tensors=tensors), TINY, {})
+
+
+def test_a_gated_program_survives_its_file_and_an_ungated_one_is_as_before(case, tmp_path):
+    write_program(case.program, tmp_path / "gated.jg")
+    found = read_program(tmp_path / "gated.jg")
+    assert found.step == case.exported.step and np.array_equal(found.image(), case.program.image())
+    with opened(case, "golden") as board:
+        runtime = Runtime(board, found, case.exported.state)
+        (iteration,) = runtime.train(case.batches(5))
+    assert iteration.decisions.all() and len(iteration.counters) == 14
+    assert iteration.total_counters()["instructions"] == sum(found.segments[name].count for name in iteration.counters)
+    assert set(isa.COUNTER_NAMES) >= set(iteration.total_counters())
