@@ -27,6 +27,9 @@ from measurements.series import NoEnergy
 SLICE_S = 0.5
 """Resting, one looks at the sampler so often."""
 
+SHORTER = 0.85
+"""A repeat may take so much less time than the run did, and its window is long enough still."""
+
 WRITTEN_S = 2.0
 """After so long what was sampled is in the trace file."""
 
@@ -100,7 +103,7 @@ class RealTime(Watch):
         """
         self._sampler.end(RUN, iterations=len(self._losses))
         self._running = False
-        times, repeats = self.plan.times(self._work_s, self._slowest_s), self.plan.repeats
+        times, repeats = self.plan.times(SHORTER * self._work_s, self._slowest_s), self.plan.repeats
         self._rest(IDLE_BETWEEN)
         if self.plan.requested is not None:
             if times > 1 or not pilot:

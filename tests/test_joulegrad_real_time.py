@@ -1,0 +1,236 @@
+"""PROGRAM.jg exported and trained in real time under a file-backed sensor: idle, run, repeats, joules; and what goes wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hwmon_tree import HwmonTree
+from typer.testing import CliRunner
+
+from host.board_golden import Driver
+from host.packed_program import write_packed
+from host.readings import HOST_CLOCK
+from host.run_folder import read_iterations, read_record
+from host.trace import windows
+from host.trace_file import read_trace
+from joulegrad import real_time, watch, watched
+from joulegrad.cli import app
+from joulegrad.packing import Asked, asked
+from measurements.recompute import KEYS
+from measurements.repeats import NotPooled
+
+ROOT = Path(__file__).parents[1]
+IDLE_W, WORK_W = 5.0, 9.0
+QUICK = ["--repeats", "2", "--idle", "0.5", "--json"]
+
+
+def invoke(*arguments: str):
+    done = CliRunner().invoke(app, list(arguments))
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def refused(outcome, *words: str) -> str:
+    code, out, err = outcome
+    assert code != 0 and "Traceback" not in err, (out, err)
+    said = json.loads(out)["error"]
+    for word in words:
+        assert word in said
+    return said
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A PROGRAM.jg of three iterations with few images to evaluate."""
+    path = tmp_path_factory.mktemp("program") / "digits.jg"
+    write_packed(smaller(asked("digits", "tiny", steps=3, batch_size=2).pack()), path)
+    return path
+
+
+def smaller(packed):
+    images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
+    return dataclasses.replace(packed, images=images)
+
+
+@pytest.fixture
+def sensor(tmp_path, monkeypatch):
+    """URL of a monitor that shows WORK_W while a segment runs; windows of a second, which is too short for a valid result."""
+    tree = HwmonTree(tmp_path / "sys")
+    tree.set_power(IDLE_W)
+    start, wait = Driver.start, Driver.wait
+
+    def started(self, address, count):
+        tree.set_power(WORK_W)
+        start(self, address, count)
+
+    def waited(self, timeout_s=None):
+        counters = wait(self, timeout_s)
+        tree.set_power(IDLE_W)
+        return counters
+
+    monkeypatch.setattr(Driver, "start", started)
+    monkeypatch.setattr(Driver, "wait", waited)
+    monkeypatch.setattr(watched, "Plan", functools.partial(watch.Plan, window_s=1.0, lead_s=0.3))
+    monkeypatch.setattr(watch, "IDLE_REFRESHES", 10)
+    monkeypatch.setattr(watch, "WINDOW_REFRESHES", 10)
+    return tree.url(period_s=0.01)
+
+
+def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, monkeypatch):
+    out, plan, limits = tmp_path / "run", watch.plan, {}
+    monkeypatch.setattr(watch, "plan", lambda pilot, requested, **given: limits.update(given) or plan(pilot, requested, **given))
+    settings = ["--sensor", sensor, *QUICK, "--measuring", "100", "--relative-u", "0.4"]
+    code, text, err = invoke("bench", str(program), "--board", "golden", *settings, "--out", str(out))
+    assert code == 0, err
+    assert limits["most_repeats"] == limits["repeats"] == 2 and limits["longest_s"] == pytest.approx(100 / 2 - 0.5)
+    data, record = json.loads(text), read_record(out)
+    assert list(data["run_energy_j"]) == ["simulated", "measured"]
+    trace = read_trace(out / "trace.sqlite")
+    (run,) = windows(trace, "run")
+    assert run.clock == HOST_CLOCK and run.iterations == 3 and trace.status == "finished"
+    iterations = windows(trace, "iteration")
+    assert [window.number for window in iterations] == [0, 1, 2]
+    assert run.start_s <= iterations[0].start_s and iterations[-1].end_s <= run.end_s
+    for phase in ("forward", "backward"):
+        for window, whole in zip(windows(trace, phase), iterations, strict=True):
+            assert window.phase == phase and whole.start_s < window.start_s < window.end_s <= whole.end_s
+    repeats = windows(trace, "repeat")
+    times = record["replayed"]["repeated"]["runs_in_each"]
+    assert len(repeats) == 2 and all(window.iterations == 3 * times for window in repeats)
+    idle = [window for window in windows(trace) if window.phase == "idle"]
+    assert idle[0].end_s <= run.start_s and idle[-1].start_s >= repeats[-1].end_s and len(idle) >= 4
+    assert all("sleeps" in window.note["definition"] for window in idle)
+    for one, other in zip(idle[-3:], repeats, strict=False):
+        assert one.end_s <= other.start_s
+    assert record["planned"]["requested"] == 0.4 and "2 runs of" in record["planned"]["said"]
+    assert record["clock"] is None and 0 <= record["replayed"]["restored_share"] < 0.5
+    # Nearly all of a repeat is segments at WORK_W; what the monitor does not see of it is loss, tables, and its own latency.
+    measured = data["run_energy_j"]["measured"]
+    each_s = sum(window.end_s - window.start_s for window in repeats) / 2 / times
+    assert 0.75 * (WORK_W - IDLE_W) * each_s < measured["net"]["value"] < 1.02 * (WORK_W - IDLE_W) * each_s
+    assert measured["gross"]["value"] == pytest.approx(measured["net"]["value"] + IDLE_W * each_s, rel=0.01)
+    assert measured["gross"]["verdict"].startswith("invalid: window of") and "too short" in measured["gross"]["verdict"]
+    assert "this computer, which interprets the program" in measured["gross"]["scope"]
+    assert data["host_s"] == pytest.approx(sum(line["host_s"] for line in read_iterations(out)))
+
+    code, text, err = invoke("recompute", str(out), "--json")
+    assert code == 0 and json.loads(text)["reported"] == "equal", err
+    for key in KEYS:
+        assert json.loads(text)[key] == data[key], key
+
+
+def test_without_a_usable_pilot_the_least_windows_are_taken_and_the_record_says_why(monkeypatch):
+    def no_trace(path):
+        raise NotPooled("the pilot cannot be used: it has no idle")
+
+    monkeypatch.setattr(real_time, "read_trace", no_trace)
+    monkeypatch.setattr(real_time, "WRITTEN_S", 0.0)
+    run = real_time.RealTime(Path("trace.sqlite"), ("hwmon:x",), None, plan=watch.Plan(repeats=4, requested=0.02))
+    run._lead_s = 0.0
+    assert run._planned("pilot", 7) == (7, 4)
+    assert run.planned == {"reachable": False, "requested": 0.02, "said": "no plan: the pilot cannot be used: it has no idle"}
+
+
+def test_a_repeat_that_computes_something_else_ends_the_run(tmp_path, program, sensor, monkeypatch):
+    from host import runtime
+
+    true, seen = runtime.cross_entropy, []
+
+    def wrong(*arguments):
+        found = true(*arguments)
+        seen.append(found)
+        return dataclasses.replace(found, loss=found.loss + 1e-9) if len(seen) == 5 else found
+
+    monkeypatch.setattr(runtime, "cross_entropy", wrong)
+    out = tmp_path / "run"
+    outcome = invoke("bench", str(program), "--board", "golden", "--sensor", sensor, *QUICK, "--out", str(out))
+    refused(outcome, "second time", "loss of iteration 1")
+    assert read_record(out)["status"] == "failed" and len(list(read_iterations(out))) == 3
+    assert read_trace(out / "trace.sqlite").status == "aborted"
+
+
+def test_a_sensor_that_goes_away_ends_the_run_and_leaves_the_folder(tmp_path, program, sensor, monkeypatch):
+    from joulegrad.real_time import RealTime
+
+    monkeypatch.setattr(RealTime, "after", lambda self, again, pilot: self._sampler._process.kill() or self._wait(30.0))
+    out = tmp_path / "run"
+    began = time.monotonic()
+    refused(invoke("bench", str(program), "--board", "golden", "--sensor", sensor, *QUICK, "--out", str(out)), "sampler", "died")
+    assert time.monotonic() - began < 20 and read_record(out)["status"] == "failed"
+    assert len(read_trace(out / "trace.sqlite").sensors[0].readings) > 10
+
+
+def test_export_says_what_it_made_and_bench_keeps_to_it(tmp_path):
+    path = str(tmp_path / "d.jg")
+    code, text, err = invoke("export", "digits", "-o", path, "--config", "tiny", "--steps", "2", "--batch-size", "4", "--json")
+    assert code == 0, err
+    made = json.loads(text)
+    assert made["recipe"] == "digits" and made["config"] == "tiny" and made["iterations"] == 2 and made["batch_size"] == 4
+    refused(invoke("bench", path, "--board", "golden", "--batch-size", "8", "--json"), "--batch-size 8", "holds 4")
+    refused(invoke("bench", path, "--board", "golden", "--steps", "3", "--json"), "--steps 3", "holds 2")
+    refused(invoke("bench", path, "--board", "golden", "--config", "z7020", "--json"), "compiled for tiny")
+    refused(invoke("export", path, "-o", str(tmp_path / "e.jg"), "--config", "tiny", "--json"), "exported already")
+    refused(invoke("export", "digits", "-o", str(tmp_path / "e.zip"), "--json"), ".jg")
+    refused(invoke("export", "digits", "-o", str(tmp_path / "no" / "e.jg"), "--json"), "folder")
+    refused(invoke("export", "moon", "-o", str(tmp_path / "e.jg"), "--json"), "moon", "digits")
+    refused(invoke("bench", "moon", "--board", "golden", "--json"), "neither a recipe", "digits", "PROGRAM.jg")
+    refused(invoke("bench", str(tmp_path / "none.jg"), "--board", "golden", "--json"), "no such program")
+
+
+def test_a_recipe_and_its_program_train_the_same(tmp_path, program, monkeypatch):
+    pack = Asked.pack
+    monkeypatch.setattr(Asked, "pack", lambda self: smaller(pack(self)))
+    settings = ["--board", "golden", "--json", "--seed", "0"]
+    code, text, err = invoke("bench", str(program), *settings, "--out", str(tmp_path / "one"), "--check")
+    assert code == 0, err
+    small = [*settings, "--config", "tiny", "--steps", "3", "--batch-size", "2"]
+    code, other, err = invoke("bench", "run", "digits", *small, "--out", str(tmp_path / "other"))
+    assert code == 0, err
+    assert json.loads(text)["bit_exact"] is True
+    assert read_record(tmp_path / "one")["loss"] == read_record(tmp_path / "other")["loss"]
+    made = read_record(tmp_path / "one")["packed"]
+    assert made["path"] == str(program) and len(made["sha256"]) == 64 and made["made"]["commit"]
+
+
+def test_a_program_that_does_not_fit_the_board_is_refused(tmp_path, program, monkeypatch):
+    from joulegrad import bench
+
+    monkeypatch.setattr(bench, "_ddr_bytes", lambda program: 1 << 16)
+    out = tmp_path / "run"
+    refused(invoke("bench", str(program), "--board", "golden", "--json", "--out", str(out)), "bytes of DDR", "65536")
+    assert read_record(out)["status"] == "failed"
+
+
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "scipy", "sklearn", "matplotlib", "plotly"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+from joulegrad.cli import main
+main()
+"""
+
+
+def test_a_program_is_trained_without_torch_and_a_check_says_that_it_needs_it(tmp_path, program):
+    def run(*arguments):
+        command = [sys.executable, "-c", WITHOUT, *arguments, "--json"]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
+
+    done = run("bench", str(program), "--board", "golden", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run_energy_j"]["simulated"]["gross"]["value"] > 0
+    for arguments in (("bench", str(program), "--board", "golden", "--check"), ("bench", "digits", "--board", "golden")):
+        done = run(*arguments, "--out", "none")
+        said = json.loads(done.stdout)["error"]
+        assert done.returncode != 0 and "torch" in said.lower() and "not installed" in said and "Traceback" not in done.stderr
+    assert not (tmp_path / "none" / "trace.sqlite").exists()
