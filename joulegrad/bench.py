@@ -273,7 +273,9 @@ def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: P
     work = ProcessorWork(**dataclasses.asdict(iteration.processor))
     counters, extra = iteration.total_counters(), {}
     if predictions and not counters["cycles"]:
-        extra["predicted_cycles"] = sum(predictions.cycles(segment, iteration.images) for segment in iteration.counters)
+        extra["predicted_cycles"] = sum(
+            predictions.cycles(segment, iteration.images_of(segment)) for segment in iteration.counters
+        )
         counters["cycles"], meter.said = extra["predicted_cycles"], CYCLES_PREDICTED
     time_s = iteration.host_s if board.clock == HOST_CLOCK else None
     energy = meter.add(counters, iteration.total_activity(), work, time_s=time_s)
