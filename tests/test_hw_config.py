@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from host.board import open_board
+from host.kernel import run_kernel
+from hw.compile_kernel import compile_kernel
 from hw.config import CONFIGS, ConfigError, load_config
 
 TINY = json.loads((CONFIGS / "tiny.json").read_text())
@@ -57,3 +60,14 @@ def test_sizes_that_cannot_be(tmp_path, entry, value, words):
 def test_files_that_are_none(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
         load_config(stored(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.json")))
+def test_every_named_configuration_computes(name):
+    """A product with edges that fill no block is compiled, exact on the golden model, its counters as predicted."""
+    config = load_config(name)
+    for kind in ("forward", "grad_input", "grad_weight"):
+        kernel = compile_kernel(kind, 1, 40, 36, 6, 5, 3, 1, 1, config)
+        with open_board("golden", config) as board:
+            result = run_kernel(board, kernel)
+        assert result.exact and result.counter_difference is None

@@ -1,6 +1,8 @@
 """`joulegrad boards`: no port is opened unless asked, what answers is named, manifests are judged, every board has its page."""
 
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +21,7 @@ from joulegrad.board_tables import age
 from joulegrad.cli import app
 
 TINY = load_config("tiny")
+TESTS = Path(__file__).parent
 
 
 def invoke(*words):
@@ -101,7 +104,8 @@ def test_a_hash_that_no_configuration_has_is_said(ports):
     ("jtag", 1, "no driver for board 'jtag': there are golden, pynq, serial, sim"),
     ("pynq", 1, "this machine is no PYNQ board"),
 ])  # fmt: skip
-def test_a_board_that_is_not_there_is_one_sentence(url, code, sentence, ports):
+def test_a_board_that_is_not_there_is_one_sentence(url, code, sentence, ports, tmp_path, monkeypatch):
+    monkeypatch.setattr("host.board_pynq.LOCKS", tmp_path)  # another test may hold this machine's
     done = CliRunner().invoke(app, ["boards", url, "--json"])
     assert done.exit_code == code and sentence in json.loads(done.stdout)["error"] and done.stderr.count("\n") == 1
 
@@ -174,3 +178,27 @@ def test_every_board_says_which_sensors_can_watch_it(ports, tmp_path):
 @pytest.mark.parametrize("seconds, words", [(1.4, "1 s"), (119, "119 s"), (120, "2 minutes"), (7200, "2 hours"), (3e5, "3 days")])
 def test_ages_are_in_the_largest_unit(seconds, words):
     assert age(seconds) == words
+
+
+@pytest.mark.parametrize("name", design.boards())
+def test_every_board_has_a_page_that_says_what_was_tried(name):
+    """Its tests and commands exist; nothing in it may read as tried on silicon."""
+    page, board = boards.PAGES / f"{name}.md", design.load_board(name)
+    text = page.read_text()
+    assert "**Tried on real hardware: nothing.** No board was at hand" in text
+    assert board.part[:4].upper().removeprefix("XC") in text.upper() or board.config in text
+    assert f"joulegrad bitstream {board.config} --board {name}" in text
+    assert re.search(r"^## What to connect$", text, re.MULTILINE) and re.search(r"^## What was simulated", text, re.MULTILINE)
+    files = {path.name: path.read_text() for path in TESTS.glob("test_*.py")}
+    assert set(re.findall(r"tests/(test_\w+\.py)", text)) <= set(files)
+    for test in re.findall(r"`(test_\w+)(?:\[[^\]]*\])?`", text):
+        assert any(f"def {test}(" in source for source in files.values()), test
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        assert (page.parent / link).exists(), link
+    assert f"({name}.md)" in (boards.PAGES / "README.md").read_text()
+    assert any(entry["page"] == str(page) for entry in boards.known_boards())
+
+
+def test_the_readme_leads_to_the_pages():
+    text = (TESTS.parent / "README.md").read_text()
+    assert "](hw/boards/README.md)" in text and "nothing has been tried on silicon" in " ".join(text.split())
