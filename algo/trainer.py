@@ -62,6 +62,11 @@ class Trainer:
         self.course.executed(self.decision, loss.loss)
         return loss
 
+    def evaluate(self, images: np.ndarray, labels: np.ndarray) -> float:
+        """Return the share of images (any number) whose label is found, the method's gates deciding without draws."""
+        gates = self.course.evaluation_gates()
+        return self.emulator.evaluate(images, labels, gates) if gates else self.emulator.evaluate(images, labels)
+
     def train(self, draw: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> Iterator[Trained]:
         """Train to the end of the course and yield the executed iterations.
 

@@ -21,6 +21,7 @@ from joulegrad.cli_report import report
 from joulegrad.cli_sensors import sensors_app
 from joulegrad.cli_sweep import bench_sweep
 from joulegrad.cli_trace import trace_app
+from joulegrad.cli_train import train
 from joulegrad.command import BoardOption, ConfigOption, JsonOption, SeedOption, StallsOption, command
 from joulegrad.screen import Screen
 from joulegrad.settings import KernelSettings, MemoryStalls
@@ -102,6 +103,7 @@ def kernel(
 app.command("bitstream")(bitstream)
 app.command("boards")(boards)
 app.command("export")(export)
+app.command("train")(train)
 app.command("measure")(measure)
 app.command("recompute")(recompute)
 app.command("report")(report)

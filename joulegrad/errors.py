@@ -18,6 +18,7 @@ FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 KNOWN = {
     "algo.arithmetic.OutOfRange": FAILED,
     "algo.augmentation.AugmentationError": USAGE,
+    "algo.checkpoint.CheckpointError": FAILED,
     "algo.data.DataError": FAILED,
     "algo.graph.ExportError": USAGE,
     "algo.loss.LossError": FAILED,
@@ -42,6 +43,7 @@ KNOWN = {
     "hw.verilator.ToolError": FAILED,
     "joulegrad.measurement.MeasureError": USAGE,
     "joulegrad.settings.SettingError": USAGE,
+    "joulegrad.train.TrainError": FAILED,
     "measurements.calibration.CalibrationError": FAILED,
     "measurements.energy_model.EnergyTableError": FAILED,
     "measurements.fit.FitError": FAILED,

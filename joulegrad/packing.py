@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from algo.data import Images
 from algo.policies.method import PLAIN, Method
 from algo.recipe import Recipe, load_recipe, recipe_names
 from host import provenance
@@ -13,6 +15,9 @@ from host.packed_program import SUFFIX, PackedProgram, digest, read_packed
 from hw.compile import compile_step
 from hw.config import Config, load_config
 from joulegrad.settings import SettingError
+
+if TYPE_CHECKING:
+    from algo.export import Exported
 
 CONFIG = "z7020"
 UPDATE_RULES = {"sgd": "gradient", "signsgd": "sign"}
@@ -39,6 +44,18 @@ class Asked:
     path: str = ""
     digest: str = ""
 
+    def export(self) -> tuple[Exported, Images]:
+        """Return the recipe's training step under its method, and the data.
+
+        Raises:
+            ModuleNotFoundError: there is no torch.
+            ExportError, DataError: the recipe's network or data cannot be had.
+            MethodError: no executor has the method's update rule.
+        """
+        method = Method.from_settings(self.method, self.recipe.methods)
+        method.check_unit(f"configuration {self.config.name}", tuple(UPDATE_RULES))
+        return self.recipe.export(self.seed, UPDATE_RULES[method.update])
+
     def pack(self) -> PackedProgram:
         """Return the program with its data, exported and compiled where need be.
 
@@ -49,9 +66,7 @@ class Asked:
         """
         if self.packed is not None:
             return self.packed
-        method = Method.from_settings(self.method, self.recipe.methods)
-        method.check_unit(f"configuration {self.config.name}", tuple(UPDATE_RULES))
-        exported, images = self.recipe.export(self.seed, UPDATE_RULES[method.update])
+        exported, images = self.export()
         program = compile_step(exported.step, self.config, exported.tensors, exported.state)
         made = {"commit": provenance.commit(), "versions": provenance.versions()}
         return PackedProgram(program, self.config, self.recipe, self.seed, images, made, self.method)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KERNELS = ("forward", "grad_input", "grad_weight")
+DEVICES = ("cpu", "cuda")
+ARITHMETICS = ("int8", "float32")
 
 
 class SettingError(ValueError):
@@ -100,6 +102,46 @@ class ExportSettings:
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training run in PyTorch.
+
+    Attributes:
+        recipe, method, steps, batch_size, seed, out: as of BenchSettings.
+        device: of DEVICES.
+        arithmetic: of ARITHMETICS; "int8" is the board's.
+        resume: run folder or checkpoint to go on from; None starts afresh.
+        checkpoint_every: executed iterations between checkpoints.
+        evaluate_every: drawn iterations between tests; 0 tests at the end only.
+        sensors: URLs of this machine's power sensors.
+        idle_s: rest before and after, for its idle power.
+    """
+
+    recipe: str
+    method: str | None = None
+    device: str = "cpu"
+    arithmetic: str = "int8"
+    steps: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    out: Path | None = None
+    resume: Path | None = None
+    checkpoint_every: int = 100
+    evaluate_every: int = 0
+    sensors: tuple[str, ...] = ()
+    idle_s: float = 10.0
+
+    def __post_init__(self):
+        _check_run(self.steps, self.batch_size, self.seed)
+        _at_least("checkpoint_every", self.checkpoint_every, 1)
+        _at_least("evaluate_every", self.evaluate_every, 0)
+        for name, known in (("device", DEVICES), ("arithmetic", ARITHMETICS)):
+            if getattr(self, name) not in known:
+                raise SettingError(f"--{name} {getattr(self, name)}: there are {', '.join(known)}")
+        if not 0 <= self.idle_s <= 86400:
+            raise SettingError(f"--idle {self.idle_s}: it is a time in seconds, from 0 to a day")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""`joulegrad train`: a recipe trained in PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joulegrad.command import JsonOption, MethodOption, command
+from joulegrad.screen import Screen
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of its .json file.", show_default=False)],
+    method: MethodOption = None,
+    device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda'; both give the same bits.")] = "cpu",
+    arithmetic: Annotated[str, typer.Option(
+        "--arithmetic", help="'int8' computes what a board computes, bit for bit; 'float32' is plain PyTorch.")] = "int8",
+    steps: Annotated[int | None, typer.Option("--steps", help="Drawn iterations; by default the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(
+        "--batch-size", help="Images in a mini-batch; by default the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Same seed, same run, bit for bit; by default the recipe's.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder to make; by default a new one in runs/.")] = None,
+    resume: Annotated[Path | None, typer.Option(
+        "--resume", help="Run folder, or checkpoint.npz, of the same recipe, method and seed to go on from.")] = None,
+    checkpoint_every: Annotated[int, typer.Option(
+        "--checkpoint-every", help="Executed iterations between two checkpoints.")] = 100,
+    evaluate_every: Annotated[int, typer.Option(
+        "--evaluate-every", help="Drawn iterations between two tests on the held-out images; 0 for one at the end.")] = 0,
+    sensor: Annotated[list[str] | None, typer.Option(
+        "--sensor", help="Power sensor of this machine by its URL, e.g. 'nvml' or 'rapl': measures what training here costs, "
+        "which is the energy of the emulator, not of an accelerator.")] = None,
+    idle: Annotated[float, typer.Option("--idle", help="Seconds of rest before and after, for the idle power.")] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a recipe in PyTorch, as a board computes it, bit for bit, or in float32.
+
+    Leaves a run folder with run.json, iterations.jsonl, checkpoint.npz, and weights.npz for a recipe that starts from them.
+
+    Example: joulegrad train cifar10-resnet20 --method smd --device cuda
+    """
+    with command(as_json) as screen:
+        from joulegrad.settings import TrainSettings
+        from joulegrad.train import run_train
+
+        settings = TrainSettings(
+            recipe, method, device, arithmetic, steps, batch_size, seed, out, resume, checkpoint_every, evaluate_every,
+            tuple(sensor or ()), idle,
+        )  # fmt: skip
+        result = run_train(settings, screen)
+        if not as_json:
+            _show(result, screen)
+        screen.result(result)
+
+
+def _show(result: dict, screen: Screen) -> None:
+    """Print what was learned, and where it lies."""
+    executed, drawn = result["iterations_executed"], result["iterations_drawn"]
+    images = f"{result['test_images']} held-out images{' of ' + result['data'] if result['data'] else ''}"
+    print_ = screen.out.print
+    print_(f"{result['recipe']} in PyTorch ({result['arithmetic']}, {result['device']}), method {result['method']}", markup=False)
+    print_(f"  iterations      {executed} executed of {drawn} drawn, seed {result['seed']}")
+    print_(f"  test accuracy   {100 * result['accuracy']:.2f} % of {images}", markup=False)
+    done = f"{result['iterations_here']} iterations, {result['images_here']} images"
+    print_(f"  time            {result['time_s']:.1f} s for {done}")
+    if "energy_of_the_emulator" in result:
+        print_("  energy          of this machine, not of an accelerator: see 'joulegrad report' of its folder 'energy'")
+    print_(f"  run folder      {result['run_dir']}", markup=False)

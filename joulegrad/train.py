@@ -1,0 +1,215 @@
+"""`joulegrad train`: a recipe in PyTorch, as the board computes it or in float32; checkpoints, and this machine's energy."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from algo.arithmetic import OutOfRange
+from algo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from algo.float_training import Diverged, FloatLearner
+from algo.policies.method import Course, Method
+from algo.trainer import Trained, Trainer
+from algo.weights_file import weights_of, write_weights
+from host import provenance
+from host.run_folder import RunFolder, new_run_dir
+from joulegrad.measurement import Measurement, measure
+from joulegrad.packing import Asked, asked
+from joulegrad.screen import Screen
+from joulegrad.settings import TrainSettings
+
+CHECKPOINT, WEIGHTS, ENERGY = "checkpoint.npz", "weights.npz", "energy"
+WINDOW = "training"
+
+
+class TrainError(RuntimeError):
+    """Training cannot start or go on; the message says why, and what is left of it."""
+
+
+def run_train(settings: TrainSettings, screen: Screen) -> dict:
+    """Train a recipe in PyTorch and return the run's JSON data; the run folder holds the same and more.
+
+    Raises:
+        RecipeError, DataError, ExportError, MethodError: what is asked for cannot be.
+        TrainError: no such device, or training diverged; the last good checkpoint is named.
+        CheckpointError, RunFolderError, SensorError, SamplerError: each with one sentence.
+    """
+    _check_device(settings.device)
+    wanted = asked(settings.recipe, None, settings.steps, settings.batch_size, settings.seed, settings.method)
+    if wanted.packed is not None:
+        raise TrainError(f"train {settings.recipe}: a PROGRAM.jg is compiled for boards; give the recipe it was made from")
+    run = _Run(wanted, settings)
+    path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.device}")
+    with RunFolder(path, run.record() | {"resumed_from": str(settings.resume) if settings.resume else None}) as folder:
+        screen.facts["run_dir"] = str(folder.path)
+        run.start(folder.path)
+        if settings.resume:
+            screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
+        start_s = time.monotonic()
+        with _measured(settings, folder.path) as measurement:
+            run.train(folder, screen, measurement)
+        time_s = time.monotonic() - start_s
+        screen.say(f"evaluating {len(run.images.test)} held-out images")
+        result = run.result(time_s) | {"run_dir": str(folder.path)}
+        if measurement:
+            result["energy_of_the_emulator"] = measurement.to_json()
+        run.write_weights(folder.path / WEIGHTS)
+        folder.update(result=result, versions=provenance.versions())
+    return result
+
+
+class _Run:
+    """A run under way.
+
+    Attributes:
+        wanted, settings, method: what is asked for.
+        images, trainer, iterations: the data, what trains, and its length in drawn iterations.
+        executed, images_seen: what this process has done of it.
+    """
+
+    def __init__(self, wanted: Asked, settings: TrainSettings):
+        self.wanted, self.settings = wanted, settings
+        self.method = Method.from_settings(wanted.method, wanted.recipe.methods)
+        self.executed = self.images_seen = 0
+        self._checkpoint = read_checkpoint(_checkpoint_file(settings.resume)) if settings.resume else None
+        if self._checkpoint:
+            self._checkpoint.check(self.about())
+
+    def about(self) -> dict:
+        """What a checkpoint must agree on. The device is not in it: CPU and GPU compute the same integers."""
+        return {
+            "recipe": self.wanted.recipe.to_json(), "seed": self.wanted.seed, "method": self.method.to_json(),
+            "arithmetic": self.settings.arithmetic,
+        }  # fmt: skip
+
+    def record(self) -> dict:
+        """What run.json says from the start."""
+        return {
+            "benchmark": "train", "commit": provenance.commit(), "versions": provenance.versions(), **self.about(),
+            "device": self.settings.device, "sensors": list(self.settings.sensors),
+        }  # fmt: skip
+
+    def start(self, folder: Path) -> None:
+        """Make the network and its course, as they begin or as the checkpoint has them."""
+        self._path = folder / CHECKPOINT
+        learner, blocks = self._float_learner() if self.settings.arithmetic == "float32" else self._emulator()
+        epoch = self.wanted.recipe.batches(self.images, self.wanted.seed).per_epoch
+        course = self.method.begin(self.wanted.seed, self.iterations, epoch, blocks)
+        if self._checkpoint:
+            course.restore(self._checkpoint.course)
+        self.trainer = Trainer(learner, course)
+        self._save()
+
+    def _emulator(self):
+        from algo.emulator import Emulator
+        from algo.scaling import State
+
+        exported, self.images = self.wanted.export()
+        self.iterations = self.wanted.recipe.iterations(self.images)
+        tensors, state = exported.tensors, exported.state
+        if self._checkpoint:
+            tensors, state = self._checkpoint.tensors, State.from_json(self._checkpoint.state)
+        self._step = exported.step
+        return Emulator(exported.step, tensors, state, self.settings.device), exported.step.gated_blocks
+
+    def _float_learner(self):
+        if self.method.update != "sgd" or self.method.gated:
+            raise TrainError(f"method {self.method.name} exists for the integer step only: leave --arithmetic float32 out")
+        recipe, seed = self.wanted.recipe, self.wanted.seed
+        self.images = recipe.load_data(seed)
+        self.iterations = recipe.iterations(self.images)
+        learner = FloatLearner(
+            recipe.make_model(seed), self.images.exponent, recipe.sgd_for(self.iterations), recipe.batch, self.settings.device
+        )
+        if self._checkpoint:
+            learner.restore(self._checkpoint.tensors, self._checkpoint.state["iteration"])
+        return learner, ()
+
+    def train(self, folder: RunFolder, screen: Screen, measurement: Measurement | None) -> None:
+        """Execute what is left of the run; a checkpoint after every so many iterations, and at its end."""
+        recipe, every = self.wanted.recipe, self.settings.evaluate_every
+        draw = recipe.batches(self.images, self.wanted.seed).draw
+        window = measurement.window(WINDOW) if measurement else contextlib.nullcontext()
+        with window as opened, screen.progress("iteration", self.iterations - self.trainer.state.iteration) as step:
+            for trained in self._guarded(self.trainer.train(draw)):
+                line = _line(trained)
+                if every and (trained.decision.iteration + 1) % every == 0:
+                    line["accuracy"] = self.trainer.evaluate(self.images.test, self.images.test_labels)
+                folder.append(line)
+                self.executed += 1
+                self.images_seen += trained.images
+                if opened:
+                    opened.iterations = self.executed
+                if self.executed % self.settings.checkpoint_every == 0:
+                    self._save()
+                step(f"loss {trained.loss.loss:.4f}")
+        self._save()
+
+    def _guarded(self, iterations: Iterator[Trained]) -> Iterator[Trained]:
+        try:
+            yield from iterations
+        except (OutOfRange, Diverged) as error:
+            kept = read_checkpoint(self._path).state["iteration"]
+            at = self.trainer.state.iteration
+            raise TrainError(
+                f"training stopped in iteration {at}: {error}; the last good checkpoint, before iteration {kept}, is {self._path}"
+            ) from None
+
+    def _save(self) -> None:
+        trainer = self.trainer
+        checkpoint = Checkpoint(self.about(), trainer.state.to_json(), trainer.tensors(), trainer.course.state())
+        write_checkpoint(self._path, checkpoint)
+
+    def write_weights(self, path: Path) -> None:
+        """Keep the trained weights under the module's names, for a recipe that starts from them."""
+        if self.settings.arithmetic == "float32":
+            found = {name: value for name, value in self.trainer.tensors().items() if value.dtype.kind == "f"}
+            write_weights(path, {name: value for name, value in found.items() if not name.endswith(".momentum")})
+        else:
+            write_weights(path, weights_of(self._step, self.trainer.tensors(), self.trainer.state.exponents))
+
+    def result(self, time_s: float) -> dict:
+        """What was learned, and how long it took here."""
+        course: Course = self.trainer.course
+        return {
+            "schema": 1, "benchmark": "train", "recipe": self.wanted.recipe.name, "data": self.images.name,
+            "method": self.method.name, "arithmetic": self.settings.arithmetic, "device": self.settings.device,
+            "seed": self.wanted.seed, "batch_size": self.wanted.recipe.batch, "iterations_drawn": self.iterations,
+            "iterations_executed": course.executed_count, "iterations_here": self.executed, "images_here": self.images_seen,
+            "time_s": time_s, "test_images": len(self.images.test),
+            "accuracy": self.trainer.evaluate(self.images.test, self.images.test_labels),
+        }  # fmt: skip
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainError(f"--device cuda: PyTorch {torch.__version__} finds no CUDA device here; use --device cpu")
+
+
+def _checkpoint_file(path: Path) -> Path:
+    return path / CHECKPOINT if path.is_dir() else path
+
+
+@contextlib.contextmanager
+def _measured(settings: TrainSettings, folder: Path) -> Iterator[Measurement | None]:
+    """Measure this machine while it trains: the energy of the emulator, in a run folder of its own within the run's."""
+    if not settings.sensors:
+        yield None
+        return
+    said = "this machine, which trains in PyTorch: the energy of the emulator, not of an accelerator"
+    with measure(settings.sensors, idle=settings.idle_s, out=folder / ENERGY, board=said) as measurement:
+        yield measurement
+
+
+def _line(trained: Trained) -> dict:
+    decided = dataclasses.asdict(trained.decision)
+    decision = {name: value for name, value in decided.items() if name not in ("iteration", "execute")}
+    return {
+        "iteration": trained.decision.iteration, "loss": trained.loss.loss, "correct": trained.loss.correct,
+        "images": trained.images, "decision": decision,
+    }  # fmt: skip

@@ -1,0 +1,201 @@
+"""`joulegrad train`: runs that go on from a checkpoint give the same bits; what cannot be is refused, and nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from algo.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
+from algo.data import load_digits
+from algo.float_training import Diverged, FloatLearner
+from algo.models import digits_network
+from algo.recipe import load_recipe
+from algo.sgd import Sgd
+from algo.weights_file import read_weights
+from host.run_folder import RunFolder, read_iterations, read_record
+from joulegrad.screen import Screen
+from joulegrad.settings import SettingError, TrainSettings
+from joulegrad.train import TrainError, run_train
+from tests.hwmon_tree import HwmonTree
+
+DIGITS = TrainSettings("digits", steps=12, batch_size=8, checkpoint_every=4)
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Return a function that trains, and is interrupted when the line of an iteration is written."""
+
+    def train(settings, iteration):
+        append = RunFolder.append
+
+        def interrupted(folder, line):
+            append(folder, line)
+            if line["iteration"] >= iteration:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(RunFolder, "append", interrupted)
+            run_train(settings, Screen(True))
+
+    return train
+
+
+def _trained(settings, out, **changes):
+    return run_train(dataclasses.replace(settings, out=out, **changes), Screen(True))
+
+
+def _same(one, other):
+    assert one.keys() == other.keys()
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("arithmetic", ["int8", "float32"])
+@pytest.mark.parametrize("method", ["plain", "smd+swa"])
+def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(tmp_path, stopped, method, arithmetic):
+    settings = dataclasses.replace(DIGITS, method=method, arithmetic=arithmetic, steps=16)
+    whole = _trained(settings, tmp_path / "whole")
+    stopped(dataclasses.replace(settings, out=tmp_path / "stopped"), 9)
+    assert read_record(tmp_path / "stopped")["status"] == "aborted"
+    resumed = _trained(settings, tmp_path / "resumed", resume=tmp_path / "stopped")
+    ends = [read_checkpoint(tmp_path / name / "checkpoint.npz") for name in ("whole", "resumed")]
+    assert _same(ends[0].tensors, ends[1].tensors) and ends[0].state == ends[1].state
+    assert json.dumps(ends[0].course, default=np.ndarray.tolist) == json.dumps(ends[1].course, default=np.ndarray.tolist)
+    assert resumed["accuracy"] == whole["accuracy"] and resumed["iterations_executed"] == whole["iterations_executed"]
+    assert 0 < resumed["iterations_here"] < whole["iterations_here"]
+    losses = [{line["iteration"]: line["loss"] for line in read_iterations(tmp_path / name)} for name in ("whole", "resumed")]
+    assert losses[1].items() <= losses[0].items()
+
+
+def test_dropped_iterations_are_counted_and_have_no_line(tmp_path):
+    result = _trained(DIGITS, tmp_path / "run", method="smd", steps=20)
+    executed = [line["iteration"] for line in read_iterations(tmp_path / "run")]
+    assert result["iterations_drawn"] == 20 and result["iterations_executed"] == len(executed) < 20
+
+
+def test_tests_on_the_way_stand_in_the_lines(tmp_path):
+    _trained(DIGITS, tmp_path / "run", evaluate_every=5)
+    assert [line["iteration"] for line in read_iterations(tmp_path / "run") if "accuracy" in line] == [4, 9]
+
+
+@pytest.mark.parametrize("arithmetic", ["int8", "float32"])
+def test_the_weights_file_has_the_modules_names(tmp_path, arithmetic):
+    _trained(DIGITS, tmp_path / "run", arithmetic=arithmetic, steps=1)
+    module = load_recipe("digits").make_model(0)
+    wanted = {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
+    assert read_weights(tmp_path / "run" / "weights.npz").keys() == wanted
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"steps": 13}, "recipe steps 12, this run has 13"),
+        ({"batch_size": 16}, "recipe batch 8, this run has 16"),
+        ({"seed": 5}, "seed 0, this run has 5"),
+        ({"method": "smd"}, "method name plain, this run has smd"),
+        ({"arithmetic": "float32"}, "arithmetic int8, this run has float32"),
+        ({"recipe": "random-resnet8"}, "the checkpoint is of a run with recipe"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, changes, said):
+    _trained(DIGITS, tmp_path / "run", steps=12, checkpoint_every=100)
+    with pytest.raises(CheckpointError, match=said):
+        _trained(DIGITS, tmp_path / "other", resume=tmp_path / "run", **changes)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        read_checkpoint(path)
+    np.savez(path, **{"checkpoint.json": np.array([{"schema": 1}], object)})
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        read_checkpoint(path)
+    write_checkpoint(path, Checkpoint({}, {}, {"w": np.zeros(3)}, {}))
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+        read_checkpoint(path)
+
+
+def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(tmp_path, monkeypatch):
+    step = FloatLearner.train_step
+
+    def diverging(learner, images, labels, gates=None):
+        if learner.state.iteration == 6:
+            with torch.no_grad():
+                learner.module.linear.weight.fill_(float("nan"))
+        return step(learner, images, labels, gates)
+
+    monkeypatch.setattr(FloatLearner, "train_step", diverging)
+    with pytest.raises(TrainError, match="stopped in iteration 6: .* nan; .* last good checkpoint, before iteration 4, is"):
+        _trained(DIGITS, tmp_path / "run", arithmetic="float32")
+    assert read_record(tmp_path / "run")["status"] == "failed"
+    kept = read_checkpoint(tmp_path / "run" / "checkpoint.npz").tensors
+    assert all(np.isfinite(value).all() for value in kept.values())
+
+
+def test_float32_is_torchs_own_training():
+    """Two steps beside torch.optim.SGD written out, with the recipe's momentum and weight decay."""
+    data, sgd = load_digits(0), Sgd(lr="1/10", momentum="9/10", weight_decay="1/100", steps=4)
+    learner = FloatLearner(digits_network(0), data.exponent, sgd, 8)
+    module = digits_network(0)
+    momenta = [torch.zeros_like(parameter) for parameter in module.parameters()]
+    for iteration in range(2):
+        images, labels = data.train[8 * iteration : 8 * iteration + 8], data.train_labels[8 * iteration : 8 * iteration + 8]
+        learner.train_step(images, labels)
+        loss = torch.nn.functional.cross_entropy(module(torch.tensor(images).float() / 32), torch.tensor(labels))
+        gradients = torch.autograd.grad(loss, list(module.parameters()))
+        with torch.no_grad():
+            for parameter, momentum, gradient in zip(module.parameters(), momenta, gradients, strict=True):
+                momentum.mul_(0.9).add_(gradient + 0.01 * parameter)
+                parameter -= 0.1 * (1 - iteration / 4) * momentum
+    for ours, theirs in zip(learner.module.parameters(), module.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_an_infinite_loss_leaves_the_weights_alone():
+    data = load_digits(0)
+    learner = FloatLearner(digits_network(0), data.exponent, Sgd(), 8)
+    with torch.no_grad():
+        learner.module.linear.bias[0] = float("inf")
+    before = [parameter.clone() for parameter in learner.module.parameters()]
+    with pytest.raises(Diverged, match="loss of iteration 0 is"):
+        learner.train_step(data.train[:8], data.train_labels[:8])
+    assert all(torch.equal(one, other) for one, other in zip(before, learner.module.parameters(), strict=True))
+
+
+def test_the_energy_of_this_machine_is_said_to_be_the_emulators(tmp_path):
+    monitor = HwmonTree(tmp_path / "sys")
+    monitor.set_power(5.0)
+    result = _trained(DIGITS, tmp_path / "run", steps=3, sensors=(monitor.url(),), idle_s=0.2)
+    energy = result["energy_of_the_emulator"]
+    assert list(energy["run_energy_j"]) == ["measured"] and "run_energy_j" not in result
+    assert "energy of the emulator" in read_record(tmp_path / "run" / "energy")["measured"]
+    assert energy["iterations_executed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"device": "tpu"}, "--device tpu: there are cpu, cuda"),
+        ({"arithmetic": "int4"}, "--arithmetic int4: there are int8, float32"),
+        ({"checkpoint_every": 0}, "--checkpoint-every 0: it is at least 1"),
+    ],
+)
+def test_settings_that_cannot_be(settings, said):
+    with pytest.raises(SettingError, match=said):
+        TrainSettings("digits", **settings)
+
+
+def test_a_machine_without_cuda_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainError, match="finds no CUDA device here; use --device cpu"):
+        _trained(DIGITS, tmp_path / "run", device="cuda")
+
+
+def test_methods_of_the_integer_step_are_not_trained_in_float32(tmp_path):
+    with pytest.raises(TrainError, match="method signsgd exists for the integer step only"):
+        _trained(DIGITS, tmp_path / "run", method="signsgd", arithmetic="float32")
