@@ -19,6 +19,7 @@ from algo.augmentation import Augmentation, AugmentationError
 from algo.data import Images
 from algo.data_batches import Batches
 from algo.data_sets import check_data, load_data
+from algo.gates import Gating
 from algo.sgd import Sgd
 from algo.sgd_recipe import check_sgd, sgd_for
 from algo.start_settings import Start
@@ -128,11 +129,14 @@ class Recipe:
             begin(module, self.start)
         return module
 
-    def export(self, seed: int, update: UpdateRule | str = "gradient") -> tuple[Exported, Images]:
+    def export(
+        self, seed: int, update: UpdateRule | str = "gradient", gated: Gating | None = None
+    ) -> tuple[Exported, Images]:
         """Return the training step, calibrated on the first mini-batch as it is drawn, and the data. Needs torch.
 
         Args:
             update: rule of the weight updates, see `algo.export.export`.
+            gated: for a method that lets samples skip blocks, see there.
 
         Raises:
             ExportError, DataError: see `make_model`, `load_data` and `algo.export.export`.
@@ -144,7 +148,7 @@ class Recipe:
         count = self.calibration_images or self.batch
         sgd = self.sgd_for(self.iterations(images))
         module = self.make_model(seed)
-        return export(module, first[:count], labels[:count], images.exponent, self.batch, sgd, seed, update), images
+        return export(module, first[:count], labels[:count], images.exponent, self.batch, sgd, seed, update, gated), images
 
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""

@@ -99,7 +99,9 @@ class PackedProgram:
     def course(self) -> Course:
         """Return the method's course over the run, at its start. Raises MethodError where it does not fit run or network."""
         per_epoch = self.recipe.batches(self.images, self.seed).per_epoch
-        return Method.from_settings(self.method, self.recipe.methods).begin(self.seed, self.iterations, per_epoch)
+        return Method.from_settings(self.method, self.recipe.methods).begin(
+            self.seed, self.iterations, per_epoch, self.program.step.gated_blocks
+        )
 
 
 def write_packed(packed: PackedProgram, path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from algo.policies.method import Method, drawn_batches
+from algo.policies.method import Course, Method, drawn_batches
 from host import provenance
 from host.board import Board, open_board
 from host.check import CounterMismatch, Mismatch
@@ -103,7 +103,8 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
             with watched(settings, sensors, board, packed.program, folder, screen) as watch:
                 run = _runner(board, packed, settings)
                 runtime = run.runtime if isinstance(run, CheckedRun) else run
-                learned = _train(run, packed, meter, folder, screen, watch)
+                course = packed.course()
+                learned = _train(run, packed, course, meter, folder, screen, watch)
                 if watch:
                     _measure(watch, runtime, packed, settings, screen)
             if watch:
@@ -111,7 +112,7 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
                 screen.say(f"planned: {watch.planned['said']}")
             images = packed.images
             screen.say(f"evaluating {len(images.test)} held-out images")
-            learned.evaluation = runtime.evaluate(images.test, images.test_labels)
+            learned.evaluation = runtime.evaluate(images.test, images.test_labels, course.evaluation_gates())
             checked = {"counters_exact": None, "cycles_predicted_error": None}
             if isinstance(run, CheckedRun):
                 checked = {"counters_exact": True, "cycles_predicted_error": run.cycles_error}
@@ -215,9 +216,13 @@ def first_tensors(program: Program) -> dict[str, np.ndarray]:
     return {name: program.tensors[name].reshape(shape) for name, shape in {**shapes, **tables}.items() if name in program.tensors}
 
 
-def _follow(run: CheckedRun | Runtime, packed: PackedProgram) -> Iterator[Iteration]:
-    """Train from the start of the method's course to its end and yield the executed iterations."""
-    course = packed.course()
+def _follow(run: CheckedRun | Runtime, packed: PackedProgram, course: Course | None = None) -> Iterator[Iteration]:
+    """Train from the start of the method's course to its end and yield the executed iterations.
+
+    Args:
+        course: to follow; by default a new one.
+    """
+    course = course or packed.course()
     return run.train(drawn_batches(packed.recipe.batches(packed.images, packed.seed).draw, course), course)
 
 
@@ -232,19 +237,20 @@ def _executed(packed: PackedProgram) -> int:
 
 
 def _train(
-    run: CheckedRun | Runtime, packed: PackedProgram, meter: EnergyMeter, folder: RunFolder, screen: Screen, watch: Watch | None
+    run: CheckedRun | Runtime, packed: PackedProgram, course: Course, meter: EnergyMeter, folder: RunFolder, screen: Screen,
+    watch: Watch | None,
 ) -> Learned:  # fmt: skip
     learned, program = Learned(), packed.program
     board = (run.runtime if isinstance(run, CheckedRun) else run).board
     predictions = Predictions(program, board.config) if board.clock is None else None
     try:
         with screen.progress("iteration", _executed(packed)) as step:
-            for iteration in _follow(run, packed):
+            for iteration in _follow(run, packed, course):
                 line = _line(iteration, meter, board, predictions)
                 folder.append(line)
                 learned.losses.append(iteration.loss)
                 learned.right.append(iteration.correct / iteration.images)
-                learned.macs += training_macs(program.step, iteration.images)
+                learned.macs += training_macs(program.step, {name: iteration.images_of(name) for name in iteration.counters})
                 learned.counters = summed([learned.counters, iteration.total_counters()])
                 learned.predicted_cycles += line.get("predicted_cycles", 0)
                 learned.host_s += iteration.host_s
@@ -263,6 +269,14 @@ def _power(watch: Watch | None) -> str:
     """Return what the board draws at the moment, for the progress line."""
     power_w = watch.power_w() if watch else None
     return "" if power_w is None else f", {power_w:.3f} W {watch.label}"
+
+
+def _gated(iteration: Iteration) -> dict:
+    """Return who ran which gated block, a digit per image, and for how many images every segment ran; nothing without blocks."""
+    if not len(iteration.decisions):
+        return {}
+    runs = ["".join("01"[one] for one in block) for block in iteration.decisions.astype(int)]
+    return {"gates": runs, "images_by_segment": {name: iteration.images_of(name) for name in iteration.counters}}
 
 
 def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: Predictions | None) -> dict:
@@ -284,6 +298,7 @@ def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: P
         "loss": iteration.loss,
         "correct": iteration.correct,
         "images": iteration.images,
+        **_gated(iteration),
         "counters": iteration.counters,
         "activity": iteration.activity,
         "processor": dataclasses.asdict(work),

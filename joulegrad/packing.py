@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from algo.data import Images
+from algo.gates import Gating
 from algo.policies.method import PLAIN, Method
 from algo.recipe import Recipe, load_recipe, recipe_names
 from host import provenance
@@ -54,7 +55,9 @@ class Asked:
         """
         method = Method.from_settings(self.method, self.recipe.methods)
         method.check_unit(f"configuration {self.config.name}", tuple(UPDATE_RULES))
-        return self.recipe.export(self.seed, UPDATE_RULES[method.update])
+        learned = method["slu"] is not None
+        gated = Gating(pooled=learned, gradients=learned) if method.gated else None
+        return self.recipe.export(self.seed, UPDATE_RULES[method.update], gated)
 
     def pack(self) -> PackedProgram:
         """Return the program with its data, exported and compiled where need be.

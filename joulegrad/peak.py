@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from algo.step import Compute, Product, Step, Update
 
 COUNTED = ("forward", "grad_input", "grad_weight")
-TRAINING = ("forward", "backward")
 
 
 def product_macs(product: Product, images: int) -> int:
@@ -16,11 +17,19 @@ def product_macs(product: Product, images: int) -> int:
     return images * k * c * oh * ow * kh * kw
 
 
-def training_macs(step: Step, images: int) -> int:
-    """Return the multiply-accumulates of one training iteration over `images` images."""
-    nodes = [node for name in TRAINING for node in step.segments[name]]
-    products = [node.product for node in nodes if isinstance(node, (Compute, Update)) and node.product is not None]
-    return sum(product_macs(product, images) for product in products)
+def training_macs(step: Step, images: int | Mapping[str, int]) -> int:
+    """Return the multiply-accumulates of one training iteration.
+
+    Args:
+        images: of the mini-batch; or, of a step with gated blocks, segment to the images that it ran for.
+    """
+    if not isinstance(images, Mapping):
+        images = {name: images for part in step.sequence for name in (part.forward, part.backward)}
+    macs = 0
+    for name, count in images.items():
+        products = [node.product for node in step.segments[name] if isinstance(node, (Compute, Update)) and node.product]
+        macs += sum(product_macs(product, count) for product in products)
+    return macs
 
 
 def peak_share(macs: int, cycles: int, g: int) -> float:

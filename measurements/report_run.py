@@ -221,7 +221,7 @@ def _load_work(run: ReportedRun) -> None:
         cycles = 0
         for segment, counts in line["counters"].items():
             work.counters.setdefault(segment, Counter()).update(counts)
-            work.images[segment, line["images"]] += 1
+            work.images[segment, line.get("images_by_segment", {}).get(segment, line["images"])] += 1
             cycles += counts.get("cycles", 0)
         for segment, counts in line["activity"].items():
             work.activity.setdefault(segment, Counter()).update(counts)
