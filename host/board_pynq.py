@@ -330,7 +330,10 @@ def _claimed(host: str) -> Iterator[None]:
     name = re.sub(r"[^A-Za-z0-9.]", "-", host) or "local"
     path = LOCKS / f"joulegrad-pynq-{name}.lock"
     try:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        except FileNotFoundError:  # Linux refuses to open a file of somebody else in /tmp with O_CREAT, even root
+            handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise BoardError(f"the lock {path} that keeps other processes off the board cannot be had: {error.strerror}") from None
     try:

@@ -19,7 +19,11 @@ from hw.verilator import BUILD
 CLOCK_TOLERANCE = 1e-3
 """Clocks that differ by less are the same one: references are named to four or five digits."""
 
-ZYNQ = ("zynq-7000", "zynq-ultrascale")
+REFERENCE = {"zynq-7000": ("PCW_CRYSTAL_PERIPHERAL_FREQMHZ", 50.0), "zynq-ultrascale": ("PSU__PSS_REF_CLK__FREQMHZ", 33.333)}
+"""Family to the property that holds the frequency of the processing system's reference, in MHz, and what PYNQ takes it to be, on
+every board: on a ZedBoard, whose reference is slower, the clocks that it reads are half as fast again as they are."""
+
+ZYNQ = tuple(REFERENCE)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def load(pynq, device, found: Bitstream):
     if found.has_description:
         return pynq.Overlay(path, device=device)
     # No description, no clock: it is set as PYNQ sets it for others, before the logic is loaded.
-    pynq.Clocks.fclk0_mhz = found.clk_hz / 1e6
+    pynq.Clocks.fclk0_mhz = found.clk_hz / 1e6 / _reference_ratio(found)
     loaded = pynq.Bitstream(path, device=device)
     loaded.download()
     return loaded
@@ -182,10 +186,19 @@ def load(pynq, device, found: Bitstream):
 
 def clock_hz(pynq, found: Bitstream) -> float:
     """Return the clock of the programmable logic as the board's registers say. Raises BoardError where it is another."""
-    clk_hz = float(pynq.Clocks.fclk0_mhz) * 1e6
+    clk_hz = float(pynq.Clocks.fclk0_mhz) * 1e6 * _reference_ratio(found)
     if abs(clk_hz / found.clk_hz - 1) > CLOCK_TOLERANCE:
         raise BoardError(
             f"PL clock 0 of the board runs at {clk_hz / 1e6:.6g} MHz, and the bitstream {found.path} is made for "
             f"{found.clk_hz / 1e6:.6g} MHz: nothing else may set that clock; load a bitstream that was made for it"
         )
     return clk_hz
+
+
+def _reference_ratio(found: Bitstream) -> float:
+    """Return the board's reference over what PYNQ takes it to be."""
+    board = next((board for board in _zynq_boards() if board.name == found.manifest["board"]), None)
+    if board is None:
+        return 1.0
+    name, taken_mhz = REFERENCE[board.family]
+    return float(board.ps.get(name, taken_mhz)) / taken_mhz

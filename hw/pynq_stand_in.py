@@ -309,18 +309,22 @@ class Overlay(Bitstream):
 
 
 class ClocksMeta(type):
-    """Of pynq.Clocks: properties of the class."""
+    """Of pynq.Clocks: properties of the class. Registers hold ratios to a reference that pynq takes to be the same everywhere."""
 
     zynq: SimulatedZynq
+    taken_mhz: float
 
     @property
     def fclk0_mhz(cls):
-        """PL clock 0, read back from the divisors."""
-        return round(cls.zynq.clk_hz / 1e6, 6)
+        """PL clock 0, read back from multiplier and divisors."""
+        return round(cls.zynq.clk_hz / 1e6 / cls._ratio(), 6)
 
     @fclk0_mhz.setter
     def fclk0_mhz(cls, mhz):
-        cls.zynq.clk_hz = cls.zynq.settings.clk_hz or mhz * 1e6
+        cls.zynq.clk_hz = cls.zynq.settings.clk_hz or mhz * 1e6 * cls._ratio()
+
+    def _ratio(cls):
+        return (cls.zynq.settings.reference_mhz or cls.taken_mhz) / cls.taken_mhz
 
 
 class StandInFlow(flow.Flow):
@@ -391,7 +395,7 @@ def modules(zynq: SimulatedZynq, version: str) -> dict[str, types.ModuleType]:
     devices = [] if remote else [LocalDevice(zynq, version)]
     active = types.SimpleNamespace(devices=devices, active_device=devices[0] if devices else None)
     clocks = ClocksMeta("Clocks", (), {"set_device": classmethod(lambda cls, device: None)})
-    ClocksMeta.zynq = zynq
+    ClocksMeta.zynq, ClocksMeta.taken_mhz = zynq, 50.0 if VERSIONS[version] == "armv7l" else 33.333
 
     def allocate(shape, dtype="u4", target=None, **kwargs):
         return (target or active.active_device).allocate(shape, dtype, **kwargs)

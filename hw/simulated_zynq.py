@@ -39,6 +39,7 @@ class ZynqSettings:
         memory_bytes: of DDR; byte 0 is at DDR_BASE.
         pool_bytes: of them, what contiguous buffers may take.
         has_interrupt: whether the system has a UIO device for the interrupt.
+        reference_mhz: the processing system's reference, 0 for what pynq takes it to be.
         clk_hz: of the programmable logic; 0 for what the bitstream asks for.
         answer: what every register reads; None for what the core says.
         lose_cleaning, lose_invalidation: the cache does not do it, as if the driver had forgotten to ask.
@@ -51,6 +52,7 @@ class ZynqSettings:
     memory_bytes: int = 1 << 23
     pool_bytes: int = 1 << 22
     has_interrupt: bool = True
+    reference_mhz: float = 0.0
     clk_hz: float = 0.0
     answer: int | None = None
     lose_cleaning: bool = False

@@ -18,7 +18,7 @@ from test_host_board_sim import copies
 
 from algo.emulator import Emulator
 from algo.train import export_digits
-from host import board_pynq, pynq_bitstream
+from host import benchmark_pynq_board, board_pynq, pynq_bitstream
 from host.benchmark_serial_board import differing, trained
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
 from host.board_pynq import Driver
@@ -339,6 +339,10 @@ def test_the_clock_is_read_back_and_another_one_is_refused(folder, build):
     # The processing system divides its PLL by whole numbers: what it gives is what the design was timed at.
     with opened(build(clock_period_s=7e-9)) as (board, _):
         assert board.clk_hz == pytest.approx(1e9 / 7, rel=1e-6) and board.facts()["clk_hz"] == board.clk_hz
+    # PYNQ takes every Zynq-7000 to have a reference of 50 MHz; a ZedBoard's is 33.333 MHz.
+    for metadata in (True, False):
+        with opened(build("zedboard", metadata=metadata), name="Zed", reference_mhz=33.333333) as (board, zynq):
+            assert zynq.clk_hz == pytest.approx(100e6) and board.clk_hz == pytest.approx(100e6)
 
 
 @pytest.mark.parametrize("answer", [0, 0xFFFFFFFF])
@@ -448,6 +452,13 @@ def test_what_the_url_may_say(folder):
         assert isinstance(board, Driver) and (board._bitstream, board._host) == (bits, host)
     with pytest.raises(BoardError, match="use it in a with block"):
         open_board("pynq", TINY).identity()
+
+
+def test_the_proof_runs_and_notices_what_the_cache_loses(capsys):
+    assert benchmark_pynq_board.main(["tiny", "--steps", "1", "--batch", "2", "--version", "3.1"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["equal"] and report["faults_noticed"] and report["3.1"]["differs"] == []
+    assert "malformed" in report["lose_cleaning"] and report["lose_invalidation"].endswith("results differ")
 
 
 HELD = """
