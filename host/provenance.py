@@ -10,10 +10,15 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+COMMIT_FILE = "host/commit.txt"
+"""Where the board package notes the commit that it was made from; a checkout has none."""
 
 
 def commit() -> str:
-    """Return the commit of this software, with "+changes" where files differ from it, "unknown" outside a checkout."""
+    """Return the commit of this software, with "+changes" where files differ from it; "unknown" where nothing says it."""
+    noted = ROOT / COMMIT_FILE
+    if noted.is_file():
+        return noted.read_text(encoding="utf-8").strip()
     try:
         head = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no")

@@ -16,6 +16,7 @@ from joulegrad.cli_boards import boards
 from joulegrad.cli_compare import compare
 from joulegrad.cli_export import export
 from joulegrad.cli_measure import measure
+from joulegrad.cli_package import deploy, package
 from joulegrad.cli_recompute import recompute
 from joulegrad.cli_report import report
 from joulegrad.cli_sensors import sensors_app
@@ -102,7 +103,9 @@ def kernel(
 
 app.command("bitstream")(bitstream)
 app.command("boards")(boards)
+app.command("deploy")(deploy)
 app.command("export")(export)
+app.command("package")(package)
 app.command("train")(train)
 app.command("measure")(measure)
 app.command("recompute")(recompute)
