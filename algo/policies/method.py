@@ -20,15 +20,16 @@ from algo.policies.fractrain import FracTrain
 from algo.policies.gates import Gates
 from algo.policies.precision import Cpt, Static
 from algo.policies.sign_update import Psg, SignSgd
+from algo.policies.slu import Slu
 from algo.policies.smd import Smd
 from algo.policies.stochastic_depth import StochasticDepth
 from algo.policies.swa import Averaging, Swa
 
 PLAIN = "plain"
-POLICIES = {kind.name: kind for kind in (Smd, StochasticDepth, Static, Cpt, FracTrain, SignSgd, Psg, Swa)}
+POLICIES = {kind.name: kind for kind in (Smd, Slu, StochasticDepth, Static, Cpt, FracTrain, SignSgd, Psg, Swa)}
 """Name of a policy to its settings' class."""
 
-METHODS = {PLAIN: (), **{name: (name,) for name in POLICIES}}
+METHODS = {PLAIN: (), "e2train": ("smd", "slu", "psg", "swa"), **{name: (name,) for name in POLICIES}}
 """Name of a method to its policies."""
 
 

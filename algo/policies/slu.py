@@ -1,0 +1,252 @@
+"""Selective layer update (E2-Train, model level): a gate learns, image by image, which residual blocks run.
+
+Training draws: an image runs a block where a fresh random number is below the gate's probability. Evaluation does not: it
+runs where the probability is at least 1/2. The gate's derivative is taken straight through the decision; an image that did not
+run a block says nothing about it. What the gate thinks of a block's input does not flow back into the network.
+
+The loss gains alpha * cost, the cost being the share of the gated blocks' work that is executed. alpha is steered so that
+this share, the usage, comes to its target: a term that follows the present usage, and one that adds up. So that one alpha does
+for all networks and all stages of training, the task's own derivatives are scaled to a fixed running mean of their magnitude.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from algo.arithmetic import pow2
+from algo.policies import slu_cell
+from algo.policies.decision import Decision, MethodError, Policy, Running, Setting, fraction
+from algo.policies.draws import DRAW_BITS, draws
+from algo.policies.gates import Gates
+from algo.policies.integer_sgd import PARAMETER_BITS, IntegerSgd
+from algo.policies.slu_cell import VALUE_BITS, WEIGHT_BITS, Seen
+
+SHARE_BITS = 24
+"""Fraction bits of usage and alpha."""
+
+_GRADIENT_BITS = 18
+"""The largest gradient of a mini-batch has so many bits; five more may come on the way back."""
+
+_LOWEST = -200
+"""Exponent of a gradient of zeros."""
+
+_MEMORY_BITS, _SCALE_MEMORY_BITS = 2, 5
+"""The usage that is steered by, and the scale of the task's derivatives, are means over about 2^these executed iterations."""
+
+_TASK = Fraction(1, 8)
+"""Sum of magnitudes of the task's derivatives by all gates of a mini-batch, in the running mean."""
+
+_SCALE_BITS, _FACTOR_BITS = 40, 24
+
+
+@dataclass(frozen=True)
+class Slu(Policy):
+    """Settings.
+
+    Attributes:
+        usage: target: share of the gated blocks' work that is executed, above 0 and below 1.
+        alpha: weight of the cost where usage is one too high; it follows the present difference.
+        gain: what alpha gains in an iteration where usage is one too high.
+        rate, momentum, decay: of the gates' own SGD; its rate does not fall.
+        opening: bias of the probability before the sigmoid at the start, so that blocks run at first.
+    """
+
+    usage: Fraction = Fraction(3, 5)
+    alpha: Fraction = Fraction(2)
+    gain: Fraction = Fraction(1, 50)
+    rate: Fraction = Fraction(1, 10)
+    momentum: Fraction = Fraction(9, 10)
+    decay: Fraction = Fraction(0)
+    opening: Fraction = Fraction(2)
+    name = "slu"
+    excludes = ("sd",)
+
+    def __post_init__(self):
+        highest = {"usage": 1, "alpha": 100, "gain": 10, "rate": 16, "momentum": 1, "decay": 1, "opening": 8}
+        self.take(**{name: fraction(f"slu {name}", getattr(self, name), 0, high) for name, high in highest.items()})
+        if not self.usage:
+            raise MethodError("slu usage is 0: no gated block would ever run; it is above 0 and below 1")
+        if self.usage == 1:
+            raise MethodError("slu usage is 1: every block would always run; leave slu out, or ask for less than 1")
+        if self.momentum == 1:
+            raise MethodError("slu momentum is 1; it is 0 to below 1")
+
+    def begin(self, setting: Setting) -> Running:
+        """Return the gates of a network at the start."""
+        if not setting.blocks:
+            raise MethodError("method slu gates residual blocks, and this network has none that may be skipped")
+        return Selecting(self, setting)
+
+
+class Selecting(Running):
+    """The gates' parameters and what steers them.
+
+    Attributes:
+        settings, setting: of the method, and of the run.
+        sgd: parameters "project.<block>", "cell", "out".
+        usage: steered share of executed work, a mean over recent iterations, with SHARE_BITS fraction bits.
+        alpha: the part that adds up, likewise.
+        scale: running mean of the task's derivatives, all magnitudes of a mini-batch together, in units of 2^-_SCALE_BITS.
+    """
+
+    def __init__(self, settings: Slu, setting: Setting):
+        self.settings, self.setting = settings, setting
+        self.sgd = IntegerSgd(_first_parameters(settings, setting), settings.momentum, settings.decay)
+        self.usage, self.alpha, self.scale = 1 << SHARE_BITS, 0, 0
+
+    def gates(self, decision: Decision) -> Gates:
+        """Return the gates of a training iteration."""
+        return Learning(self, decision.iteration)
+
+    def evaluation_gates(self) -> Gates:
+        """Return gates that draw nothing; a fresh mini-batch begins with the first block."""
+        return Selection(self)
+
+    def steer(self, executed: int, possible: int) -> None:
+        """Take note of the usage of an iteration: blocks executed of those possible, summed over images."""
+        now = (executed << SHARE_BITS) // possible
+        self.usage += (now - self.usage) >> _MEMORY_BITS
+        self.alpha += _times(self.settings.gain, now - self.target)
+
+    def task_factor(self, magnitude: Fraction) -> tuple[int, int]:
+        """Take note of a mini-batch's derivatives, and return by what they are multiplied: a factor of about _FACTOR_BITS
+        bits, and the exponent of its unit."""
+        now = _nearest(magnitude * (1 << _SCALE_BITS))
+        self.scale = self.scale + ((now - self.scale) >> _SCALE_MEMORY_BITS) if self.scale else now
+        if not self.scale:
+            return 0, 0
+        factor = _TASK * (1 << _SCALE_BITS) / self.scale
+        exponent = factor.numerator.bit_length() - factor.denominator.bit_length() - _FACTOR_BITS
+        return _nearest(factor * pow2(-exponent)), exponent
+
+    @property
+    def target(self) -> int:
+        """The usage that is asked for, with SHARE_BITS fraction bits."""
+        return _times(self.settings.usage, 1 << SHARE_BITS)
+
+    def cost_weight(self) -> int:
+        """Return the weight of the cost now, with SHARE_BITS fraction bits; negative where blocks are to run more often."""
+        return self.alpha + _times(self.settings.alpha, self.usage - self.target)
+
+    def weights(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return projection, cell and output weights of a block's gate."""
+        names = (f"project.{self.setting.blocks[block][0]}", "cell", "out")
+        return tuple(self.sgd.weights(name, WEIGHT_BITS) for name in names)
+
+    def state(self) -> dict:
+        """Return parameters, momenta and what steers."""
+        return {"sgd": self.sgd.state(), "usage": self.usage, "alpha": self.alpha, "scale": self.scale}
+
+    def restore(self, state: dict) -> None:
+        """Go on from a checkpoint."""
+        self.sgd.restore(state["sgd"])
+        self.usage, self.alpha, self.scale = state["usage"], state["alpha"], state["scale"]
+
+
+class Selection(Gates):
+    """Gates of an evaluation: deterministic.
+
+    Attributes:
+        seen: forward passes of the blocks so far.
+    """
+
+    needs_pooled = True
+
+    def __init__(self, running: Selecting):
+        super().__init__()
+        self._running = running
+        self.seen: list[Seen] = []
+        self._state: tuple[np.ndarray, np.ndarray] | None = None
+
+    def _decide(self, block: int, images: int, pooled: np.ndarray | None, pixels: int, exponent: int) -> np.ndarray:
+        if block == 0:
+            self._state, self.seen, self.runs = slu_cell.start(images), [], {}
+        if block != len(self.seen):
+            raise MethodError(f"gated block {block} is asked for after {len(self.seen)}: blocks are asked in order of depth")
+        if pooled is None:
+            raise MethodError("slu looks at every gated block's input: export the step with its plane means")
+        x = slu_cell.mean_input(pooled, pixels, exponent)
+        one, self._state = slu_cell.forward(*self._running.weights(block), x, self._state)
+        self.seen.append(one)
+        return self._chosen(block, one.probability)
+
+    def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
+        return 2 * probability >= 1 << VALUE_BITS
+
+
+class Learning(Selection):
+    """Gates of a training iteration: drawn, and taught by `learn`."""
+
+    needs_gradients = True
+
+    def __init__(self, running: Selecting, iteration: int):
+        super().__init__(running)
+        self._iteration = iteration
+
+    def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
+        setting = self._running.setting
+        bits = draws(setting.seed, self._iteration, f"slu.{setting.blocks[block][0]}", len(probability))
+        return bits < probability << (DRAW_BITS - VALUE_BITS)
+
+    def learn(self, gradients: dict[int, np.ndarray], exponents: dict[int, int]) -> None:
+        """Update the gates of all blocks, and steer."""
+        running, blocks = self._running, range(len(self.seen))
+        decided = len(self.seen) * len(self.seen[0].probability)
+        cost = Fraction(running.cost_weight(), decided << SHARE_BITS)
+        magnitude = sum(int(np.abs(gradients[block]).sum()) * pow2(exponents[block]) for block in blocks)
+        factor, unit = running.task_factor(Fraction(magnitude))
+        scaled = [(gradients[block] * factor, exponents[block] + unit) for block in blocks]
+        largest = [_top(int(np.abs(values).max()), exponent) for values, exponent in scaled]
+        common = max(*largest, _top(cost.numerator, 0) - _top(cost.denominator, 0)) - _GRADIENT_BITS
+        at_cost = _nearest(cost * pow2(-common))
+        total = [_at(values, exponent - common) + at_cost for values, exponent in scaled]
+        weights = [running.weights(block) for block in blocks]
+        projects, cell, out = slu_cell.backward(self.seen, [one[0] for one in weights], *weights[0][1:], total)
+        names = [f"project.{running.setting.blocks[block][0]}" for block in blocks]
+        found = dict(zip(names, projects, strict=True)) | {"cell": cell, "out": out}
+        running.sgd.step(found, common - VALUE_BITS, running.settings.rate)
+        running.steer(sum(int(self.runs[block].sum()) for block in blocks), decided)
+
+
+def gate_macs(blocks: tuple[tuple[str, int], ...], images: int) -> dict[str, int]:
+    """Return the multiply-accumulates that all gates together cost the processor in an iteration, by phase."""
+    forward = images * sum(slu_cell.forward_macs(channels) for _, channels in blocks)
+    return {"forward": forward, "backward": 2 * forward}
+
+
+def _first_parameters(settings: Slu, setting: Setting) -> dict[str, np.ndarray]:
+    """Uniform within 1 / sqrt(inputs), as torch initialises them, but for the opening bias."""
+    shapes = {f"project.{name}": (slu_cell.HIDDEN, channels + 1) for name, channels in setting.blocks}
+    shapes |= {"cell": slu_cell.CELL_SHAPE, "out": slu_cell.OUT_SHAPE}
+    parameters = {}
+    for name, shape in shapes.items():
+        bits = draws(setting.seed, 0, f"slu.first.{name}", shape[0] * shape[1]).reshape(shape)
+        within = math.isqrt((1 << 2 * PARAMETER_BITS) // (slu_cell.HIDDEN if name in ("cell", "out") else shape[1] - 1))
+        parameters[name] = (bits - (1 << DRAW_BITS - 1)) * (within >> 10) >> (DRAW_BITS - 11)
+    parameters["out"][0, -1] = _times(settings.opening, 1 << PARAMETER_BITS)
+    return parameters
+
+
+def _times(factor: Fraction, value: int) -> int:
+    return _nearest(factor * value)
+
+
+def _nearest(value: Fraction) -> int:
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def _top(value: int, exponent: int) -> int:
+    """Return an exponent whose power of two is above |value| * 2^exponent."""
+    return abs(value).bit_length() + exponent if value else _LOWEST
+
+
+def _at(value: np.ndarray, left: int) -> np.ndarray:
+    """Return value * 2^left, nearest; where it grows it has room to."""
+    if left >= 0:
+        return value << min(left, 62)
+    right = min(-left, 62)
+    return (value + ((1 << right) >> 1)) >> right

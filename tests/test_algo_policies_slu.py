@@ -1,0 +1,216 @@
+"""The learned gate: fixed point against autograd in float64, usage steered to its target, resumable, evaluated without draws."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from algo.policies import slu_cell
+from algo.policies.checkpoint import packed, unpacked
+from algo.policies.decision import Decision, MethodError, Setting
+from algo.policies.integer_sgd import PARAMETER_BITS, IntegerSgd
+from algo.policies.method import Method
+from algo.policies.slu import Selecting, Slu, gate_macs
+from algo.policies.slu_cell import HIDDEN, VALUE_BITS, WEIGHT_BITS
+
+RNG = np.random.default_rng(0)
+
+
+def real(values: np.ndarray, bits: int) -> torch.Tensor:
+    return torch.tensor(values.astype(np.float64) / 2.0**bits, requires_grad=True)
+
+
+def random_gate(channels: list[int], scale: float = 0.5):
+    """Weights of blocks, cell and output with WEIGHT_BITS fraction bits."""
+    shapes = [(HIDDEN, c + 1) for c in channels], slu_cell.CELL_SHAPE, slu_cell.OUT_SHAPE
+    draw = lambda shape: RNG.integers(-(1 << WEIGHT_BITS), 1 << WEIGHT_BITS, shape) * int(scale * 64) >> 6  # noqa: E731
+    return [draw(shape) for shape in shapes[0]], draw(shapes[1]), draw(shapes[2])
+
+
+def test_forward_and_gradients_follow_autograd():
+    channels, images = [16, 16, 32, 64, 64], 12
+    projects, cell, out = random_gate(channels)
+    inputs = [RNG.integers(0, 2 << VALUE_BITS, (images, c)) for c in channels]
+    gradients = [RNG.integers(-(1 << 18), 1 << 18, images) for _ in channels]
+    seen, state = [], slu_cell.start(images)
+    for project, x in zip(projects, inputs, strict=True):
+        one, state = slu_cell.forward(project, cell, out, x, state)
+        seen.append(one)
+    found = slu_cell.backward(seen, projects, cell, out, gradients)
+
+    floats = [real(project, WEIGHT_BITS) for project in projects], real(cell, WEIGHT_BITS), real(out, WEIGHT_BITS)
+    lstm = torch.nn.LSTMCell(HIDDEN, HIDDEN).double()
+    hidden = memory = torch.zeros(images, HIDDEN, dtype=torch.float64)
+    total = 0
+    for one, project, x, gradient in zip(seen, floats[0], inputs, gradients, strict=True):
+        projected = real(x, VALUE_BITS) @ project[:, :-1].T + project[:, -1]
+        own = {
+            "weight_ih": floats[1][:, :HIDDEN], "weight_hh": floats[1][:, HIDDEN:-1], "bias_ih": floats[1][:, -1],
+            "bias_hh": torch.zeros(4 * HIDDEN, dtype=torch.float64),
+        }
+        hidden, memory = torch.func.functional_call(lstm, own, (projected, (hidden, memory)))
+        p = torch.sigmoid(hidden @ floats[2][0, :-1] + floats[2][0, -1])
+        np.testing.assert_allclose(one.probability / 2**VALUE_BITS, p.detach().numpy(), atol=2e-5)
+        total = total + (p * torch.tensor(gradient, dtype=torch.float64)).sum()
+    total.backward()
+    expected = [one.grad.numpy() for one in floats[0]], floats[1].grad.numpy(), floats[2].grad.numpy()
+    for mine, reference in zip([*found[0], *found[1:]], [*expected[0], *expected[1:]], strict=True):
+        error = np.linalg.norm(mine / 2.0**VALUE_BITS - reference)
+        assert error <= 1e-3 * np.linalg.norm(reference)
+
+
+def test_the_largest_numbers_stay_inside_64_bits():
+    images, channels = 128, [64] * 6
+    projects, cell, out = random_gate(channels, 63)
+    inputs = [np.full((images, c), slu_cell.VALUE_MAX) for c in channels]
+    gradients = [np.full(images, slu_cell.GRADIENT_MAX) for _ in channels]
+    seen, state = [], slu_cell.start(images)
+    for project, x in zip(projects, inputs, strict=True):
+        one, state = slu_cell.forward(project, cell, out, x, state)
+        assert 0 <= one.probability.min() and one.probability.max() <= 1 << VALUE_BITS
+        seen.append(one)
+    found = slu_cell.backward(seen, projects, cell, out, gradients)
+    unlimited = [dataclasses.replace(one, **{
+        field.name: tuple(part.astype(object) for part in value) if isinstance(value, tuple) else value.astype(object)
+        for field in dataclasses.fields(one) for value in [getattr(one, field.name)]
+    }) for one in seen]  # fmt: skip
+    wide = [np.array(project, object) for project in projects]
+    exact = slu_cell.backward(unlimited, wide, cell.astype(object), out.astype(object), [one.astype(object) for one in gradients])
+    for mine, reference in zip([*found[0], *found[1:]], [*exact[0], *exact[1:]], strict=True):
+        assert (mine.astype(object) == reference).all()
+
+
+def test_the_mean_of_a_plane():
+    pooled = RNG.integers(-127 * 64, 127 * 64, (5, 7))
+    for exponent in (-30, -9, -3, 0):
+        mean = slu_cell.mean_input(pooled, 64, exponent) / 2**VALUE_BITS
+        np.testing.assert_allclose(mean, (pooled / 64 * 2.0**exponent).clip(-63, 63), atol=1e-6)
+
+
+def test_integer_sgd_follows_torch():
+    start = RNG.integers(-(1 << 29), 1 << 29, (3, 4))
+    mine = IntegerSgd({"w": start.copy()}, Fraction(9, 10), Fraction(1, 1000))
+    w = torch.nn.Parameter(torch.tensor(start / 2.0**PARAMETER_BITS))
+    theirs = torch.optim.SGD([w], 0.05, 0.9, weight_decay=1e-3)
+    for _ in range(20):
+        gradient = RNG.integers(-(1 << 20), 1 << 20, (3, 4))
+        w.grad = torch.tensor(gradient * 2.0**-22)
+        theirs.step()
+        mine.step({"w": gradient}, -22, Fraction(1, 20))
+    np.testing.assert_allclose(mine.parameters["w"] / 2.0**PARAMETER_BITS, w.detach().numpy(), atol=1e-5)
+
+
+class Task:
+    """Blocks that help images on one side of a plane and hurt the others, by `size`, with as much noise."""
+
+    def __init__(self, running: Selecting, images: int, size: float = 1.0):
+        self.running, self.images, self.size = running, images, size
+        self.rng = np.random.default_rng(1)
+        self.normal = self.rng.normal(size=16)
+        self.blocks = range(len(running.setting.blocks))
+
+    def iterate(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return who ran, bool (blocks, images), and which images are the hard ones."""
+        gates = self.running.gates(Decision(iteration))
+        x = self.rng.normal(size=(self.images, 16))
+        hard, runs, gradients = x @ self.normal > 0, [], {}
+        for block in self.blocks:
+            runs.append(gates.decide(block, self.images, np.round(x * 64 * 32).astype(np.int64), 64, -5))
+            wanted = np.where(hard, -1.0, 0.3) + self.rng.normal(size=self.images)
+            gradients[block] = np.where(runs[-1], np.round(self.size * wanted / self.images * 2**30), 0).astype(np.int64)
+        gates.learn(gradients, dict.fromkeys(self.blocks, -30))
+        return np.array(runs), hard
+
+
+def begun(blocks: int = 5, seed: int = 0, **settings) -> Selecting:
+    return Slu(**settings).begin(Setting(seed, 1000, 1000, tuple((f"blocks.{i}", 16) for i in range(blocks))))
+
+
+@pytest.mark.parametrize("usage", ["4/5", "3/5", "2/5"])
+def test_usage_comes_to_its_target(usage):
+    task = Task(begun(usage=usage), images=16)
+    used = [task.iterate(iteration)[0].mean() for iteration in range(300)]
+    assert used[0] > 0.8, "gates are open at first"
+    assert np.mean(used[100:]) == pytest.approx(float(Fraction(usage)), abs=0.02)
+
+
+@pytest.mark.parametrize("size", [1e-4, 50.0])
+def test_the_size_of_the_gradients_does_not_matter(size):
+    one, other = Task(begun(), 16), Task(begun(), 16, size)
+    same = [np.mean(one.iterate(iteration)[0] == other.iterate(iteration)[0]) for iteration in range(40)]
+    assert np.mean(same) > 0.99 and abs(one.running.alpha - other.running.alpha) < 1 << 18
+
+
+def test_gates_learn_who_needs_the_blocks():
+    task = Task(begun(blocks=2, usage="2/5"), images=16)
+    last = [task.iterate(iteration) for iteration in range(1200)][-200:]
+    share = {kind: np.mean([runs[:, hard == kind].mean() for runs, hard in last]) for kind in (True, False)}
+    assert share[True] > share[False] + 0.3
+    assert np.mean([runs.mean() for runs, _ in last]) == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_run_goes_on_from_a_checkpoint_bit_for_bit():
+    whole, second = Task(begun(), 8), Task(begun(), 8)
+    for iteration in range(20):
+        whole.iterate(iteration)
+    data, arrays = packed(whole.running.state())
+    second.running.restore(unpacked(json.loads(json.dumps(data)), arrays))
+    second.rng = np.random.default_rng()
+    second.rng.bit_generator.state = whole.rng.bit_generator.state
+    second.normal = whole.normal
+    for iteration in range(20, 40):
+        np.testing.assert_array_equal(whole.iterate(iteration)[0], second.iterate(iteration)[0])
+    for name, value in whole.running.sgd.parameters.items():
+        np.testing.assert_array_equal(value, second.running.sgd.parameters[name])
+
+
+def test_evaluation_is_deterministic_and_learns_nothing():
+    task = Task(begun(), 16)
+    for iteration in range(60):
+        task.iterate(iteration)
+    before, x = task.running.state(), np.round(RNG.normal(size=(9, 16)) * 2048).astype(np.int64)
+    gates = task.running.evaluation_gates()
+    first, second = ([gates.decide(block, 9, x, 64, -5) for block in range(5)] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    for one, seen in zip(second, gates.seen, strict=True):
+        np.testing.assert_array_equal(one, seen.probability >= 1 << VALUE_BITS - 1)
+    assert str(before) == str(task.running.state()) and not gates.needs_gradients
+
+
+def test_gates_of_resnet_74_cost_less_than_0_04_percent():
+    blocks = tuple((str(i), c) for c in (16, 32, 64) for i in range(12))[:35]
+    forward = 168.2e6
+    macs = gate_macs(blocks, 1)
+    assert macs["forward"] < 0.0004 * forward and sum(macs.values()) < 0.0004 * 3 * forward
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"usage": 0}, "no gated block would ever run"),
+        ({"usage": 1}, "leave slu out"),
+        ({"usage": "60 %"}, "a fraction such as"),
+        ({"momentum": 1}, "0 to below 1"),
+        ({"rate": 17}, "it is 0 to 16"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, said):
+    with pytest.raises(MethodError, match=said):
+        Method.from_settings("slu", {"slu": settings})
+
+
+def test_blocks_are_asked_in_order_with_their_inputs():
+    gates = begun().gates(Decision(0))
+    with pytest.raises(MethodError, match="in order of depth"):
+        gates.decide(1, 4, np.zeros((4, 16), np.int64), 64, -5)
+    with pytest.raises(MethodError, match="plane means"):
+        gates.decide(0, 4)
+    with pytest.raises(MethodError, match="slu and sd, which decide the same"):
+        Method.from_settings("slu+sd")
+    with pytest.raises(MethodError, match="this network has none"):
+        Method.from_settings("slu").begin(0, 10)
