@@ -15,6 +15,7 @@ from torch import nn
 
 from algo.arithmetic import INT8_MAX, WIDE_MAX, exponent_needed, pow2, saturate
 from algo.coefficient_programs import PARAMETER_FRACTION, RUNNING_MEAN_FRACTION, RUNNING_VARIANCE_FRACTION
+from algo.delayed_scaling import levels_of
 from algo.emulator import Emulator
 from algo.graph import ExportError
 from algo.scaling import State, master_below, settle
@@ -100,7 +101,8 @@ def calibrate(step: Step, tensors: dict[str, np.ndarray], state: State, images: 
         emulator.forward(images)
         emulator.loss(labels)
         emulator.backward()
-        following = settle(step, _following(step, state, emulator.maxima))
+        levels = levels_of(step, state, emulator.maxima)
+        following = settle(step, replace(_following(step, state, emulator.maxima), levels=levels))
         if following == state:
             return state
         previous, state = state, following

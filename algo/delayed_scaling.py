@@ -6,7 +6,7 @@ keep it in the range of the arithmetic: coefficients fit 17 bits, and the learni
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from algo.arithmetic import next_exponent, pow2
@@ -32,24 +32,36 @@ class State:
         iteration: number of the drawn iteration to come, from 0; keys its noise and its learning rate.
         exponents: name to exponent.
         sgd: hyper-parameters.
+        levels: entry of algo.step.Step.levels to the largest magnitude when it was collected last, and its exponent.
     """
 
     seed: int
     iteration: int
     exponents: dict[str, int]
     sgd: Sgd
+    levels: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""
-        return {
+        data = {
             "seed": self.seed, "iteration": self.iteration, "exponents": dict(self.exponents), "sgd": self.sgd.to_json(),
         }
+        return data | ({"levels": {name: list(level) for name, level in self.levels.items()}} if self.levels else {})
 
     @staticmethod
     def from_json(data: dict) -> State:
         """Rebuild a state. Raises KeyError, TypeError or ValueError where the data is not one."""
         exponents = {str(name): int(value) for name, value in data["exponents"].items()}
-        return State(int(data["seed"]), int(data["iteration"]), exponents, Sgd.from_json(data["sgd"]))
+        levels = {str(name): (int(maximum), int(unit)) for name, (maximum, unit) in data.get("levels", {}).items()}
+        return State(int(data["seed"]), int(data["iteration"]), exponents, Sgd.from_json(data["sgd"]), levels)
+
+
+def levels_of(step: Step, state: State, maxima: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Return the levels after an iteration; one that saw nothing but zeros, or did not run, stays."""
+    seen = {name: int(maxima[name]) for name in step.levels if maxima[name]}
+    return state.levels | {
+        name: (largest, sum(state.exponents[unit] for unit in step.levels[name])) for name, largest in seen.items()
+    }
 
 
 def factor_value(factor: str, state: State) -> Fraction:
@@ -94,7 +106,7 @@ class DelayedScaling:
         """Return the state after an executed iteration.
 
         Args:
-            maxima: for every name in `names`, max |result| before saturation.
+            maxima: for every name in `names` and in the step's levels, max |result| before saturation.
             kept: exponents of blocks that no sample ran; they stay.
         """
         now, limits = state.exponents, self._step.limits
@@ -106,7 +118,8 @@ class DelayedScaling:
         for name, leader in self._step.followers.items():
             if name not in kept:
                 following[name] = now[leader]
-        return self.settle(replace(state, iteration=state.iteration + 1, exponents=following))
+        levels = levels_of(self._step, state, maxima)
+        return self.settle(replace(state, iteration=state.iteration + 1, exponents=following, levels=levels))
 
     def at(self, state: State, iteration: int) -> State:
         """Return the state for a drawn iteration: those before it were dropped, which changes the learning rate alone.

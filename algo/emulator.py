@@ -99,7 +99,7 @@ class Emulator:
             gates: decides who runs the gated blocks of a step that has some; without it every sample does.
         """
         self._begin(images)
-        self.maxima = dict.fromkeys(self.step.maxima, 0)
+        self.maxima = dict.fromkeys((*self.step.maxima, *self.step.levels), 0)
         return self._through("forward", gates)
 
     def loss(self, labels: np.ndarray) -> Loss:
@@ -277,7 +277,7 @@ class Emulator:
         t = saturate(self._wide(node.record_t, m, w), WIDE_MAX)
         u = to_operand(acc, node.su)
         if node.record_s:
-            u = self._wide(node.record_s, u, 0).sign()
+            u = self._signs(node, self._wide(node.record_s, u, 0))
         m = self._wide(node.record_m, u, t)
         self._raise(node.maximum, int(m.abs().amax()))
         m = saturate(m, WIDE_MAX)
@@ -287,6 +287,12 @@ class Emulator:
             self._raise(node.maximum_w8, int(w8.abs().amax()))
         values[f"{weight}.master"], values[f"{weight}.momentum"] = w, m
         values[weight] = saturate(w8, INT8_MAX)
+
+    def _signs(self, node: Update, y: torch.Tensor) -> torch.Tensor:
+        if not node.level:
+            return y.sign()
+        self._raise(node.level, int(y.abs().amax()))
+        return y.sign() * (y.abs() > self._records[node.record_s][3])
 
     def _wide(self, record: str, u: torch.Tensor, v: torch.Tensor | int) -> torch.Tensor:
         """One pass of the update, nearest rounding, before saturation."""

@@ -31,7 +31,7 @@ def check(lowering: Lowering, exported: Exported, images: np.ndarray, labels: np
     """Return the cosine of every tensor of one iteration with float64 autograd.
 
     Args:
-        lowering: of the same module, from `algo.export.lower`.
+        lowering: of the same module, from `algo.export.lower`; signs that a predictor makes are compared with true ones.
         exported: tensors with zero momenta; weight decay must be 0.
         images, labels: a mini-batch, int8 (n, c, h, w) and (n,).
     """

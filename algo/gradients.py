@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from algo.arithmetic import BN_SHIFT
+from algo.arithmetic import BN_SHIFT, INT8_MAX
 from algo.delayed_scaling import SPREAD_DECAY
 from algo.fuse import Op
 from algo.graph import average_factor
@@ -75,8 +75,9 @@ class _Backward:
 
     Attributes:
         contributions: tensor to the gradients that arrive at it.
-        held: convolution to its update, until its grad_input is out.
-        pending: updates that nothing waits for.
+        held: convolution to its update and what that needs, until its grad_input is out.
+        pending: updates, and what they need, that nothing waits for.
+        narrowed: tensors of a predictor's operands that are made already.
     """
 
     def __init__(self, lowering: Lowering):
@@ -84,8 +85,9 @@ class _Backward:
         self.nodes: list[Node] = []
         self.contributions: dict[str, list[_Contribution]] = {name: [] for name in lowering.streams}
         self.contributions |= {op.out: [] for op in lowering.ops}
-        self.held: dict[str, Update] = {}
-        self.pending: list[Update | Coefficient] = []
+        self.held: dict[str, list[Node]] = {}
+        self.pending: list[Node] = []
+        self.narrowed: set[str] = set()
         self.needed = _needing_gradient(lowering)
 
     def run(self) -> None:
@@ -179,7 +181,7 @@ class _Backward:
         )
         self.nodes.append(Compute(target.name, target.shape, (one,), of))
         if part.kind == "product" and part.op.out in self.held:
-            self.pending.append(self.held.pop(part.op.out))
+            self.pending += self.held.pop(part.op.out)
         return out
 
     def _product(self, part: _Contribution) -> tuple[str, Product, dict, int]:
@@ -219,15 +221,17 @@ class _Backward:
             if op.x in self.needed:
                 self.held[op.out] = update
             else:
-                self.pending.append(update)
+                self.pending += update
         if has_bias(op) and trained(op):
             shift = {"gradient_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}"}
             node = self.lowering.coefficient(f"{op.out}.update", "bias_update", table_name(op), {**_SGD, **shift})
             self.pending.append(node)
 
-    def _update(self, op: Op, g: str) -> Update:
-        """The weight update. Weight decay shares a pass, and so a shift, with momentum: beside the gradient's sums, whose
-        coefficient may be 2^16 times larger, it would round to nothing.
+    def _update(self, op: Op, g: str) -> list[Node]:
+        """The weight update, after what makes its predictor's operands.
+
+        Weight decay shares a pass, and so a shift, with momentum: beside the gradient's sums, whose coefficient may be 2^16
+        times larger, it would round to nothing.
 
         A sign is 1 = 2^-e exactly at the momentum's exponent e, which a coefficient of at most 2^16 keeps from falling below
         -16; weight decay, far smaller than a sign, is then a coefficient of the order of 1 and has to be spread.
@@ -235,7 +239,15 @@ class _Backward:
         lowering, weight, layer = self.lowering, weight_name(op), op.layer
         master, momentum, next_ = f"{weight}.master", f"{weight}.momentum", f"{weight}.next"
         signs = lowering.signs(op)
-        shift = 0 if signs else operand_shift(lowering.batch * layer.shape[1] * layer.shape[2])
+        predicts = signs and lowering.rule.predicts
+        nodes, (x_taken, g_taken), shift, level = [], (op.x, g), 0, {}
+        if predicts:
+            nodes, (x_taken, g_taken), shift = self._predictor(op, g)
+            if lowering.rule.beta:
+                lowering.levels[f"{weight}.predicted"] = (lowering.exponent(op.x), lowering.exponent(g))
+                level = {"level": f"{weight}.predicted"}
+        elif not signs:
+            shift = operand_shift(lowering.batch * layer.shape[1] * layer.shape[2])
         taken = Term("one", ()) if signs else Term(scaled_by(shift), (op.x, g))
         # The first record of a result is the one that calibration starts its exponent from.
         lowering.record(f"{weight}.m", momentum, a=taken, b=Term("one", (momentum,)))
@@ -246,11 +258,53 @@ class _Backward:
         lowering.maxima += [momentum, next_]
         lowering.limits[momentum] = MOMENTUM_LIMIT
         lowering.followers |= {weight: next_, f"{momentum}.previous": momentum}
-        return Update(
-            f"{weight}.update", weight, product(layer, "grad_weight", op.x, g), f"{weight}.t", f"{weight}.m", f"{weight}.w",
-            f"{weight}.w8", maximum=momentum, su=shift, maximum_w8=next_,
-            record_s=lowering.record(f"{weight}.s", momentum, a=Term("one", (momentum,))) if signs else "",
+        if signs:
+            share = {"share": str(lowering.rule.beta)} if level else {}
+            lowering.record(f"{weight}.s", momentum, a=Term("one", (momentum,)), **level, **share)
+        update = Update(
+            f"{weight}.update", weight, product(layer, "grad_weight", x_taken, g_taken), f"{weight}.t", f"{weight}.m",
+            f"{weight}.w", f"{weight}.w8", maximum=momentum, su=shift, maximum_w8=next_,
+            record_s=f"{weight}.s" if signs else "", **level,
         )
+        return [*nodes, update]
+
+    def _predictor(self, op: Op, g: str) -> tuple[list[Node], tuple[str, str], int]:
+        """Nodes that make a predictor's operands, their names, and the right shift by which their product fits 25 bits.
+
+        Activations are rounded to nearest, gradients stochastically: to nearest, most of them would be zero.
+        """
+        rule, part = self.lowering.rule, self.lowering.part(op)
+        signed = not self._never_negative(op.x)
+        x_max = (1 << rule.x_bits - 1) - 1 if signed or rule.x_bits == 8 else (1 << rule.x_bits) - 1
+        g_max = (1 << rule.g_bits - 1) - 1
+        x_nodes, x = self._narrowed(op.x, part, x_max, "")
+        g_nodes, narrow_g = self._narrowed(g, part, g_max, f"{g}.msb")
+        terms = self.lowering.batch * op.layer.shape[1] * op.layer.shape[2]
+        return [*x_nodes, *g_nodes], (x, narrow_g), max(0, (terms * x_max * g_max).bit_length() - 24)
+
+    def _narrowed(self, name: str, part: Part, largest: int, noise: str) -> tuple[list[Node], str]:
+        """Return the node, if it is not there yet, that makes a tensor of fewer bits, in int8, and the tensor's name.
+
+        Args:
+            largest: what 127 becomes.
+        """
+        if largest == INT8_MAX:
+            return [], name
+        out = f"{name}.msb" if len(self.lowering.parts) == 1 else f"{name}.msb.{self.lowering.parts.index(part)}"
+        if out in self.narrowed:
+            return [], out
+        self.narrowed.add(out)
+        of = self.lowering.tensors[name]
+        self.lowering.tensor(out, of.role, of.shape)
+        record = self.lowering.record(out, name, a=Term(f"{largest}/127", (name,)), noise=noise)
+        return [Compute(out, of.shape, (Pass(name, "", out, record),))], out
+
+    def _never_negative(self, name: str) -> bool:
+        """Whether a tensor comes out of a ReLU, with nothing but pools behind it."""
+        made = next((op for op in self.lowering.ops if op.out == name), None)
+        if made is None:
+            return False
+        return made.relu or (made.layer.kind in ("maxpool", "avgpool") and self._never_negative(made.x))
 
     def _bn_backward(self, part: _Contribution, out: str) -> Coefficient:
         op, g = part.op, part.g

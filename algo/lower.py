@@ -66,6 +66,7 @@ class Lowering:
         }
         self.limits: dict[str, int] = {}
         self.followers: dict[str, str] = {}
+        self.levels: dict[str, tuple[str, ...]] = {}
         self.gradients: dict[str, str] = {}
         self.streams = cut.versions if cut else {}
         self.tensor(input_name, "activation", fold.shape if fold else input_shape)
@@ -131,7 +132,8 @@ class Lowering:
             batch=self.batch, input=self.input, logits=self.logits, logits_grad=self.logits_grad, tensors=self.tensors,
             weights=self.weights, tables=self.tables, records=self.records, scalars=self.scalars, maxima=tuple(self.maxima),
             programs=self.programs, segments={name: tuple(nodes) for name, nodes in self.segments.items()},
-            limits=self.limits, followers=self.followers, fold=self.fold, parts=self.cut.parts if self.cut else (),
+            limits=self.limits, followers=self.followers, levels=self.levels, fold=self.fold,
+            parts=self.cut.parts if self.cut else (),
         )
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from algo.arithmetic import COEFFICIENT_MAX, OutOfRange, coefficients, noise_key, pow2
+from algo.arithmetic import COEFFICIENT_MAX, MASK32, OutOfRange, coefficients, noise_key, pow2
 from algo.delayed_scaling import SPREAD_DECAY, DelayedScaling, State, factor_value, is_rate
 from algo.step import Record, Step, Term, Update
 
@@ -43,7 +43,7 @@ def records(step: Step, state: State) -> dict[str, tuple[int, int, int, int]]:
     Raises:
         OutOfRange: a coefficient does not fit, because a fixed exponent is too small.
     """
-    return {name: _record(record, state) for name, record in step.records.items()}
+    return {name: _record(step, record, state) for name, record in step.records.items()}
 
 
 def scalars(step: Step, state: State, images: int, blocks: Iterable[str] | None = None) -> dict[str, tuple[int, ...]]:
@@ -117,10 +117,20 @@ def _spread(exact: Fraction, iteration: int) -> int:
     return min((iteration + 1) * exact // 1 - iteration * exact // 1, COEFFICIENT_MAX)
 
 
-def _record(record: Record, state: State) -> tuple[int, int, int, int]:
+def record_threshold(step: Step, record: Record, state: State) -> int:
+    """Return the threshold of a record: fixed, or one below a share of a level; 0 where that level was never collected."""
+    if record.level not in state.levels:
+        return record.threshold
+    largest, exponent = state.levels[record.level]
+    unit = sum(state.exponents[name] for name in step.levels[record.level])
+    share = Fraction(record.share) * largest * pow2(exponent - unit)
+    return min(max(-(-share.numerator // share.denominator) - 1, 0), MASK32)
+
+
+def _record(step: Step, record: Record, state: State) -> tuple[int, int, int, int]:
     word, shift = record_numbers(record, state)
     key = noise_key(state.seed, state.iteration, record.noise) if record.noise else 0
-    return word, 0, key | shift << 32, record.threshold
+    return word, 0, key | shift << 32, record_threshold(step, record, state)
 
 
 def _pack(a: int, b: int) -> int:

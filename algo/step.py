@@ -107,7 +107,10 @@ class Record:
         a, b: terms of u and v; None is a coefficient of zero.
         noise: tensor name that keys stochastic rounding; "" for nearest.
         fixed_shift: the shift where the pass takes A, B, D from a channel table; None where the record has them.
-        threshold: for soft threshold, in units of the result.
+        threshold: for soft threshold and sign threshold, in units of the result.
+        level: entry of Step.levels, or "". The threshold is then one below `share` of what that maximum was when it was
+            collected last, in units of the result and rounded up: a result passes that is at least so large.
+        share: a fraction such as "1/20".
     """
 
     name: str
@@ -117,6 +120,8 @@ class Record:
     noise: str = ""
     fixed_shift: int | None = None
     threshold: int = 0
+    level: str = ""
+    share: str = "0"
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class Pass:
         out: a tensor name, or "" where only sums or maximum are wanted.
         record: shift, noise key, and A, B, D unless `table` is set.
         table: channel table whose AB and D entries give the coefficients per channel; "" for the record's.
-        post: "none", "relu", "sign", "soft_threshold".
+        post: "none", "relu", "sign", "soft_threshold", "sign_threshold": the sign where |result| is above the threshold, else 0.
         mask_in, mask_out: mask tensors or "".
         sums: "" or "square" (sum of out, of out * out) or "v" (sum of out, of out * v); int8 result only.
         sums_table: channel table whose S1 and S2 entries receive the sums over the whole mini-batch.
@@ -206,7 +211,8 @@ class Update:
     t = A m + B w (`record_t`), m = A acc + B t (`record_m`, maximum `maximum`), w = A w + B m (`record_w`),
     w8 = A w saturated to int8 (`record_w8`, maximum `maximum_w8`, "" for none). su: right shift of acc.
 
-    With `record_s` the sign stands for acc in m: s = sign(A acc) as int8, m = A s + B t.
+    With `record_s` the sign stands for acc in m: s = sign(A acc) as int8, m = A s + B t. With `level`, an entry of Step.levels,
+    s is 0 up to the threshold of `record_s`, and the maximum of |A acc| is collected under that name.
     """
 
     name: str
@@ -220,6 +226,7 @@ class Update:
     su: int = 0
     maximum_w8: str = ""
     record_s: str = ""
+    level: str = ""
 
 
 @dataclass(frozen=True)
@@ -294,6 +301,8 @@ class Step:
             forward and backward, and exponents and tables before forward.
         maxima: names, one word each; tensor name of the exponent they drive.
         limits: exponent name to the limit of its delayed scaling, where it is not 127.
+        levels: maxima that are kept as they are, from which thresholds of the next iteration follow: name to the exponents
+            whose sum is its unit.
         followers: exponent name to the exponent whose value of this iteration it takes for the next one.
         fold: how images become the tensor `input`; None where it holds them as they are.
         scalars: block name to the specifications of its words, see algo.scaling.
@@ -315,6 +324,7 @@ class Step:
     segments: dict[str, tuple[Node, ...]]
     limits: dict[str, int] = field(default_factory=dict)
     followers: dict[str, str] = field(default_factory=dict)
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     fold: InputFold | None = None
     parts: tuple[Part, ...] = ()
 
@@ -357,6 +367,7 @@ class Step:
         data["scalars"] = {k: tuple(v) for k, v in data["scalars"].items()}
         data["programs"] = {k: tuple(v) for k, v in data["programs"].items()}
         data["maxima"] = tuple(data["maxima"])
+        data["levels"] = {k: tuple(v) for k, v in data.get("levels", {}).items()}
         data["segments"] = {k: tuple(_node(n) for n in v) for k, v in data["segments"].items()}
         data["fold"] = InputFold(**_tuples(data["fold"])) if data.get("fold") else None
         data["parts"] = tuple(Part(**part) for part in data.get("parts", ()))

@@ -1,10 +1,12 @@
-"""What a weight update takes of the weight gradient: the gradient itself or its sign. No torch."""
+"""What a weight update takes of the weight gradient: itself, its sign, or the sign that a predictor is sure of. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
-KINDS = ("gradient", "sign")
+KINDS = ("gradient", "sign", "psg_abstain")
+_FEWEST_BITS, _MOST_BITS = 2, 8
 
 
 class UpdateRuleError(ValueError):
@@ -16,17 +18,34 @@ class UpdateRule:
     """Which weights are updated by what.
 
     Attributes:
-        kind: "gradient", or "sign": signSGD, the sign of the gradient in the gradient's place; momentum and weight decay act
-            on it as torch.optim.SGD has them.
+        kind: "gradient"; "sign": signSGD, the sign of the gradient in the gradient's place, momentum and weight decay acting on
+            it as torch.optim.SGD has them; "psg_abstain": the sign of the predictor's product where it is at least beta times
+            the largest of the iteration before, 0 elsewhere: never the full product, unlike predictive sign gradients.
         linear: whether fully connected layers take the sign too; batch norms and biases never do.
+        x_bits, g_bits: bits of activations and of output gradients that the predictor takes.
+        beta: 0 for no threshold: every predicted sign is taken.
     """
 
     kind: str = "gradient"
     linear: bool = False
+    x_bits: int = 4
+    g_bits: int = 4
+    beta: Fraction = Fraction(1, 20)
 
     def __post_init__(self):
         if self.kind not in KINDS:
             raise UpdateRuleError(f"update rule {self.kind!r}: it is one of {', '.join(KINDS)}")
+        for name in ("x_bits", "g_bits"):
+            bits = getattr(self, name)
+            if isinstance(bits, bool) or not isinstance(bits, int) or not _FEWEST_BITS <= bits <= _MOST_BITS:
+                possible = f"from {_FEWEST_BITS} to {_MOST_BITS}"
+                raise UpdateRuleError(f"{name} {bits!r} of an update rule: it is a whole number {possible}")
+        try:
+            object.__setattr__(self, "beta", Fraction(str(self.beta)))
+        except (ValueError, ZeroDivisionError):
+            raise UpdateRuleError(f"beta {self.beta!r} of an update rule: it is a number or a fraction such as 1/20") from None
+        if not 0 <= self.beta < 1:
+            raise UpdateRuleError(f"beta {self.beta} of an update rule: it is from 0 to below 1")
 
     @staticmethod
     def of(rule: UpdateRule | str) -> UpdateRule:
@@ -36,3 +55,8 @@ class UpdateRule:
     def signs(self, linear: bool) -> bool:
         """Return whether a layer's weights are updated by signs."""
         return self.kind != "gradient" and (self.linear or not linear)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether signs are a predictor's."""
+        return self.kind == "psg_abstain"

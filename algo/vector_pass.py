@@ -145,6 +145,8 @@ def _post(post: str, y: torch.Tensor, threshold: int) -> torch.Tensor:
         return y.clamp_(min=0)
     if post == "sign":
         return y.sign_()
+    if post == "sign_threshold":
+        return y.sign() * (y.abs() > threshold)
     if post == "soft_threshold":
         return y.sign() * (y.abs() - threshold).clamp_(0)
     return y

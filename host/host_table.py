@@ -40,7 +40,8 @@ class HostTable:
     """Words of a step's host table.
 
     A word stays as it is while the sums of exponents, the learning rate and the number of images that it follows from
-    stay the same; only noise keys, and words that follow from the iteration's number, are new in every iteration.
+    stay the same; only noise keys, thresholds that follow from a level, and words that follow from the iteration's number
+    are new in every iteration.
 
     Args:
         step: the training step.
@@ -60,6 +61,7 @@ class HostTable:
         self._by_images = [i for i, entry in enumerate(self._entries) if entry.inputs.images]
         for name, record in step.records.items():
             self._words[layout.records[name] + 3] = record.threshold
+        self._step, self._thresholds = step, [record for record in step.records.values() if record.level]
         noisy = [(name, record) for name, record in step.records.items() if record.noise]
         self._hashes = np.array([name_hash(record.noise) for _, record in noisy], np.int64)
         self._key_places = np.array([layout.records[name] + 2 for name, _ in noisy], np.int64)
@@ -89,6 +91,8 @@ class HostTable:
         self._seen, self._last, self.worked_out = (state.sgd, rate, images), sums, len(changed)
         shifts = self._words[self._key_places] >> _SHIFT_BIT << _SHIFT_BIT
         self._words[self._key_places] = shifts | noise_keys(state.seed, state.iteration, self._hashes)
+        for record in self._thresholds:
+            self._words[self._layout.records[record.name] + 3] = scaling.record_threshold(self._step, record, state)
         return self._words
 
     def maxima(self, words: np.ndarray) -> dict[str, int]:

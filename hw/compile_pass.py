@@ -12,7 +12,12 @@ from hw.emit import Part, Segment
 from hw.scratchpad import Buffer, CompileError
 
 ACC_SOURCES = {"acc": 3, "acc_max_value": 4, "acc_max_index": 5}
-POSTS = ("none", "relu", "sign", "soft_threshold")
+POSTS = {
+    "none": {"post": 0}, "relu": {"post": 1}, "sign": {"post": 2}, "soft_threshold": {"post": 3},
+    "sign_threshold": {"post": 3, "sign_of": 1},
+}  # fmt: skip
+"""Fields of what happens to a result."""
+
 PIECE_VECTORS = 512
 """Vectors of one instruction at most: enough to hide its table reads, few enough that what follows can start early."""
 
@@ -143,7 +148,7 @@ class _Piece:
 
     def _pass(self, number: int, p: Pass, placement: Placement) -> None:
         part, tables = self.part, self.tables
-        fields: dict[str, int] = {"c_rec": tables.record(p.record), "post": POSTS.index(p.post), "su": p.su, "sv": p.sv}
+        fields: dict[str, int] = {"c_rec": tables.record(p.record), **POSTS[p.post], "su": p.su, "sv": p.sv}
         if p.u in ACC_SOURCES:
             fields |= {"u_src": ACC_SOURCES[p.u], "u_base": self.row, "acc_clear": int(number == self.last_acc)}
         elif p.u:

@@ -56,7 +56,7 @@ def node_maxima(node: Node) -> list[str]:
     """Return the maxima that a node raises."""
     if isinstance(node, Compute):
         return [p.maximum for p in node.passes if p.maximum]
-    return [name for name in (node.maximum, node.maximum_w8) if name] if isinstance(node, Update) else []
+    return [name for name in (node.maximum, node.maximum_w8, node.level) if name] if isinstance(node, Update) else []
 
 
 def node_tables(node: Node) -> tuple[set[str], set[str]]:
@@ -78,7 +78,7 @@ def table_layout(step: Step) -> TableLayout:
                 names["scalars"][node.scalars] = None
     names["records"].update(dict.fromkeys(step.records))
     names["scalars"].update(dict.fromkeys(step.scalars))
-    names["maxima"].update(dict.fromkeys(step.maxima))
+    names["maxima"].update(dict.fromkeys((*step.maxima, *step.levels)))
     at = 0
     offsets: dict[str, dict[str, int]] = {}
     for kind, size in (

@@ -61,7 +61,10 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
           dst=DST["V"], o_base=v_t.base)
     gradient = {"u_src": 3, "acc_clear": 1, "u_base": row, "su": node.su}
     if node.record_s:
-        _emit(segment, tables, node.record_s, rows, **gradient, post=POSTS.index("sign"), dst=DST["U"], o_base=u_m.base)
+        if node.level:
+            _emit(segment, tables, node.record_s, rows, **(gradient | {"acc_clear": 0}), **_maximum(tables, node.level))
+        post = POSTS["sign_threshold" if node.level else "sign"]
+        _emit(segment, tables, node.record_s, rows, **gradient, **post, dst=DST["U"], o_base=u_m.base)
         gradient = {"u_src": 1, "u_base": u_m.base}
     _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), **gradient,
           v_base=v_t.base, dst=DST["V"], o_base=v_t.base)

@@ -30,6 +30,8 @@ def execute_vector(state: CoreState, instruction: isa.Instruction) -> None:
     noise = _noise(state, instruction, n, int(record[2]) & 0xFFFFFFFF) if instruction["stochastic"] else None
     y = affine(to_operand(u, instruction["su"]), to_operand(v, instruction["sv"]), a, b, d, int(record[2]) >> 32 & 63, noise)
     y = _post(y, instruction["post"], int(record[3]) & 0xFFFFFFFF)
+    if instruction["sign_of"]:
+        y = np.sign(y)
     if instruction["mask_in"]:
         y = np.where(_read_mask(state, instruction, n), y, 0)
     if instruction["mask_out"]:

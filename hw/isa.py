@@ -128,6 +128,7 @@ VECTOR_FIELDS = (
     Field("px0", 24, "noise: pixel number in the image of vector 0"),
     Field("px_total", 24, "noise: pixels per image of the whole tensor"),
     Field("ch0", 16, "noise: channel of lane 0"),
+    Field("sign_of", 1, "the sign of what post leaves; with soft threshold the sign where |y| is above the threshold, else 0"),
 )
 
 COEFFICIENT_FIELDS = (

@@ -19,21 +19,30 @@ TINY = load_config("tiny")
 BATCH = 3
 
 
-@pytest.mark.parametrize("linear", [False, True])
-def test_residual_network_with_partial_batches(linear):
-    train_both(ResNet(2, (5, 7), 10), (2, 6, 6), 5, (5, 3, 5), update=UpdateRule("sign", linear))
+RULES = {
+    "sign": UpdateRule("sign"), "sign, linear": UpdateRule("sign", linear=True), "psg_abstain": UpdateRule("psg_abstain"),
+    "4/8 bits": UpdateRule("psg_abstain", x_bits=4, g_bits=8, beta="1/10"),
+    "predicted": UpdateRule("psg_abstain", linear=True, x_bits=5, g_bits=3, beta=0),
+}
 
 
-def test_weights_of_several_tiles_and_pieces():
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_residual_network_with_partial_batches(rule):
+    train_both(ResNet(2, (5, 7), 10), (2, 6, 6), 5, (5, 3, 5), update=rule)
+
+
+@pytest.mark.parametrize("rule", ["sign", "psg_abstain"])
+def test_weights_of_several_tiles_and_pieces(rule):
     """More weights than an accumulator bank and than U and V hold at once."""
     train_both(nn.Sequential(
         nn.Conv2d(1, 20, 3, 2, 1, bias=False), nn.BatchNorm2d(20), nn.ReLU(), nn.Conv2d(20, 23, 3, 2, 1), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(23, 10),
-    ), (1, 7, 7), 9, (9, 4), update="sign")  # fmt: skip
+    ), (1, 7, 7), 9, (9, 4), update=rule)  # fmt: skip
 
 
-def test_digits_on_the_rtl_with_counters_and_cycles_as_predicted():
-    exported, data = export_digits(seed=2, steps=8, batch=BATCH, update="sign")
+@pytest.mark.parametrize("rule", ["sign", "psg_abstain"])
+def test_digits_on_the_rtl_with_counters_and_cycles_as_predicted(rule):
+    exported, data = export_digits(seed=2, steps=8, batch=BATCH, update=rule)
     program = compile_step(exported.step, TINY, exported.tensors)
     with open_board("sim", TINY, ddr_bytes=-(-program.ddr_bytes // 4096) * 4096) as board:
         reference = Emulator(exported.step, exported.tensors, exported.state)

@@ -68,7 +68,8 @@ class Plain:
             half = noise16(self.record[2] & 0xFFFFFFFF, position, (f["ch0"] + lane) & 0xFFFF)
         y = ((total * 65536 >> shift) + half) >> 16
         sign = (y > 0) - (y < 0)
-        return (y, max(y, 0), sign, sign * max(abs(y) - (self.record[3] & 0xFFFFFFFF), 0))[f["post"]]
+        y = (y, max(y, 0), sign, sign * max(abs(y) - (self.record[3] & 0xFFFFFFFF), 0))[f["post"]]
+        return (y > 0) - (y < 0) if f["sign_of"] else y
 
     def run(self, n: int) -> None:
         f, mem = self.f, self.state.mem

@@ -198,6 +198,7 @@ module vector_engine
     .shift_i      (shift),
     .stochastic_i (instr.stochastic),
     .post_i       (instr.post),
+    .sign_of_i    (instr.sign_of),
     .threshold_i  (threshold),
     .mask_in_i    (instr.mask_in),
     .dst_wide_i   (instr.dst_wide),
