@@ -123,7 +123,8 @@ def _apply(op: Op, leaves: dict[str, torch.Tensor], parameters: dict[str, torch.
     """The op in float64, before its ReLU."""
     layer, x = op.layer, leaves[op.x]
     if layer.kind == "conv":
-        y = F.conv2d(x, parameters["weight"], parameters.get("bias"), layer.stride, layer.pad)
+        groups = layer.in_shape[0] if layer.depthwise else 1
+        y = F.conv2d(x, parameters["weight"], parameters.get("bias"), layer.stride, layer.pad, groups=groups)
     elif layer.kind == "bn":
         y = F.batch_norm(x, None, None, parameters["gamma"], parameters["beta"], training=True, eps=layer.module.eps)
     elif layer.kind == "maxpool":

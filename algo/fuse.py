@@ -75,7 +75,8 @@ def fold_input(input_name: str, ops: list[Op]) -> tuple[InputFold | None, list[O
     op = ops[reading[0]]
     layer = op.layer
     (c, _, _), taps = layer.in_shape, layer.kernel[0] * layer.kernel[1]
-    if op.x != input_name or layer.kind != "conv" or taps == 1 or c > _FOLD_IMAGE_CHANNELS or c * taps > _FOLDED_CHANNELS:
+    dense = layer.kind == "conv" and not layer.depthwise
+    if op.x != input_name or not dense or taps == 1 or c > _FOLD_IMAGE_CHANNELS or c * taps > _FOLDED_CHANNELS:
         return None, ops
     fold = InputFold(layer.in_shape, layer.kernel, layer.stride, layer.pad)
     folded = replace(op, layer=replace(layer, in_shape=fold.shape, kernel=(1, 1), stride=1, pad=(0, 0)))

@@ -188,7 +188,7 @@ class _Backward:
         """Operand u, product, coefficients and operand shift of a gradient that the array makes."""
         op, layer = part.op, part.op.layer
         if layer.kind == "conv":
-            shift = operand_shift(layer.shape[0] * layer.kernel[0] * layer.kernel[1])
+            shift = operand_shift(layer.summed[1])
             terms = {"a": Term(scaled_by(shift), (part.g, weight_name(op)))}
             return "acc", product(layer, "grad_input", part.g, weight_name(op)), terms, shift
         if layer.kind == "avgpool":

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 SUPPORTED = (
-    "Conv2d, Linear, BatchNorm2d, ReLU, residual addition, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten and Identity"
+    "Conv2d (also depthwise), Linear, BatchNorm2d, ReLU, residual addition, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), "
+    "Flatten and Identity"
 )
 MAX_REDUCTION = (2**31 - 1) // 127**2
 """Products of 127 * 127 that an int32 sum holds."""
@@ -46,6 +47,17 @@ class Layer:
     stride: int = 1
     pad: tuple[int, int] = (0, 0)
     module: nn.Module | None = None
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether it is a convolution of as many groups as channels."""
+        return isinstance(self.module, nn.Conv2d) and self.module.groups > 1
+
+    @property
+    def summed(self) -> tuple[int, int]:
+        """Products in each sum of a convolution's forward and grad_input."""
+        taps = self.kernel[0] * self.kernel[1]
+        return (taps, taps) if self.depthwise else (self.in_shape[0] * taps, self.shape[0] * taps)
 
 
 def read_layers(module: nn.Module, input_shape: tuple[int, int, int], batch: int) -> list[Layer]:
@@ -172,9 +184,12 @@ class _Reader:
 
     def _conv(self, node: torch.fx.Node, module: nn.Conv2d, source: Layer) -> None:
         name = str(node.target)
-        if module.groups != 1 or module.dilation != (1, 1):
-            found = f"groups {module.groups} and dilation {module.dilation}"
-            raise ExportError(f"{name} has {found}; groups 1 and dilation 1 are supported")
+        channels = (module.in_channels, module.out_channels)
+        if module.groups != 1 and channels != (module.groups, module.groups):
+            found = f"{module.groups} groups of {channels[0]} and {channels[1]} channels"
+            raise ExportError(f"{name} has {found}; one group, or one for each of as many channels in as out, is supported")
+        if module.dilation != (1, 1):
+            raise ExportError(f"{name} has dilation {module.dilation}; dilation 1 is supported")
         if module.padding_mode != "zeros" or isinstance(module.padding, str):
             raise ExportError(f"{name} has padding {module.padding!r} of {module.padding_mode}; a number of zeros is supported")
         self._window(node, "conv", source, module.out_channels, module.kernel_size, module.stride, module.padding, module)
@@ -230,7 +245,8 @@ class _Reader:
         if kind != "conv" and any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
             raise ExportError(f"{name} has padding {pad} and kernel {kernel}; a pool's padding is at most half its kernel")
         if kind == "conv":
-            _check_sums(name, self.batch, c, channels, kernel, out)
+            depthwise = isinstance(module, nn.Conv2d) and module.groups > 1
+            _check_sums(name, self.batch, *((1, 1) if depthwise else (c, channels)), kernel, out)
             if module.in_features != c * h * w if isinstance(module, nn.Linear) else module.in_channels != c:
                 raise ExportError(f"{name} takes {module.in_channels} channels; {c} arrive")
         self._add(node, Layer(name, kind, (source.name,), source.shape, (channels, *out), kernel, stride, pad, module), flat)

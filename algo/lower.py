@@ -176,7 +176,7 @@ def trained(op: Op) -> bool:
 
 def product(layer: Layer, kind: str, a: str, b: str) -> Product:
     """Return one of the products of a layer."""
-    return Product(kind, a, b, layer.kernel, layer.stride, layer.pad, layer.in_shape, layer.shape)
+    return Product(kind, a, b, layer.kernel, layer.stride, layer.pad, layer.in_shape, layer.shape, layer.depthwise)
 
 
 def operand_shift(terms: int) -> int:
@@ -228,7 +228,7 @@ def _weight(lowering: Lowering, op: Op) -> Weight:
     k, c, kernel, folded = op.layer.shape[0], op.layer.in_shape[0], op.layer.kernel, False
     if lowering.fold and op.x == lowering.input:
         c, kernel, folded = lowering.fold.image_shape[0], lowering.fold.kernel, True
-    return Weight(weight_name(op), (k, c, *kernel), folded)
+    return Weight(weight_name(op), (k, 1 if op.layer.depthwise else c, *kernel), folded, op.layer.depthwise)
 
 
 def _terms(op: Op) -> dict:
@@ -244,8 +244,7 @@ def _terms(op: Op) -> dict:
 
 
 def _shift_of(op: Op) -> int:
-    kernel = op.layer.kernel
-    return operand_shift(op.layer.in_shape[0] * kernel[0] * kernel[1]) if op.layer.kind == "conv" else 0
+    return operand_shift(op.layer.summed[0]) if op.layer.kind == "conv" else 0
 
 
 def _sources(op: Op) -> tuple[str, Product | None]:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from algo import depthwise
 from algo.step import Product
 
 _FLOAT32_PRODUCTS = 1 << 10
@@ -29,9 +30,9 @@ def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None) -> torch.
         b: integers: weights (k, c, kh, kw), the gradient (grad_weight), indices (n, c, oh, ow) (max_backward), or None.
 
     Returns:
-        (n, *product.result_shape), or (k, c, kh, kw) for grad_weight.
+        (n, *product.result_shape), or (k, c, kh, kw) for grad_weight; depthwise weights have c = 1.
     """
-    return _KINDS[product.kind](product, a, b)
+    return depthwise.compute(product, a, b) if product.depthwise else _KINDS[product.kind](product, a, b)
 
 
 def _columns(product: Product, x: torch.Tensor) -> torch.Tensor:

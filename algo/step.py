@@ -35,11 +35,13 @@ class Weight:
 
     folded: its product reads folded images (Step.fold), so products and memory take the same numbers, in the same
     order, as (k, c * kh * kw, 1, 1).
+    depthwise: of a depthwise convolution, shape (k, 1, kh, kw): the memory holds them as diagonal blocks.
     """
 
     name: str
     shape: tuple[int, int, int, int]
     folded: bool = False
+    depthwise: bool = False
 
     @property
     def stored_shape(self) -> tuple[int, int, int, int]:
@@ -141,6 +143,8 @@ class Product:
     Attributes:
         kernel: (kh, kw); stride; pad: (pad_y, pad_x), zeros on both sides.
         in_shape: (c, h, w) of x; out_shape: (k, oh, ow) of the forward result. The same in all three products.
+        depthwise: of forward, grad_input and grad_weight with k = c: channel c meets channel c alone, nothing is summed over
+            channels, and weights and their gradients are (k, 1, kh, kw).
     """
 
     kind: str
@@ -151,6 +155,12 @@ class Product:
     pad: tuple[int, int]
     in_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
+    depthwise: bool = False
+
+    @property
+    def channels_each(self) -> int:
+        """Input channels that every output channel meets; multiply-accumulates are n k channels_each oh ow kh kw."""
+        return 1 if self.depthwise else self.in_shape[0]
 
     @property
     def result_shape(self) -> tuple[int, int, int]:

@@ -24,7 +24,7 @@ from hw.compile_table import (
     program_region,
     table_layout,
 )
-from hw.compile_update import emit_update
+from hw.compile_update import DIAGONAL_MASK, diagonal_mask, emit_update
 from hw.config import Config
 from hw.emit import Part, Segment
 from hw.memory_map import MemoryMap
@@ -60,7 +60,7 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
     check_step(step, config)
     memory = MemoryMap(config.g)
     host = table_layout(step)
-    initial = _place(step, memory, host)
+    initial = _place(step, memory, host, config)
     shapes = weight_shapes(step)
     for name, array in tensors.items():
         if name not in memory.regions:
@@ -98,7 +98,7 @@ def check_step(step: Step, config: Config) -> None:
             raise CompileError(f"scalar program {name} of {len(program)} words does not fit memory P of {config.program_words}")
 
 
-def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.ndarray]:
+def _place(step: Step, memory: MemoryMap, host: TableLayout, config: Config) -> dict[str, np.ndarray]:
     """Give every tensor its region; return the constants."""
     initial: dict[str, np.ndarray] = {DIAGONAL: np.eye(memory.g, dtype=np.int8)[:, :, None, None]}
     memory.add(HOST_TABLE, "words", (host.words,))
@@ -114,9 +114,13 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout) -> dict[str, np.nda
     for name, table in step.tables.items():
         memory.add(name, "table", (table.channels, len(table.entries)), pitches[name])
     for name, weight in step.weights.items():
-        memory.add(name, "weight", weight.stored_shape)
-        memory.add(f"{name}.master", "wide", weight.stored_shape)
-        memory.add(f"{name}.momentum", "wide", weight.stored_shape)
+        narrow, wide = ("diagonal", "wide_diagonal") if weight.depthwise else ("weight", "wide")
+        memory.add(name, narrow, weight.stored_shape)
+        memory.add(f"{name}.master", wide, weight.stored_shape)
+        memory.add(f"{name}.momentum", wide, weight.stored_shape)
+    if any(weight.depthwise for weight in step.weights.values()):
+        initial[DIAGONAL_MASK] = diagonal_mask(config)
+        memory.add(DIAGONAL_MASK, "mask", initial[DIAGONAL_MASK].shape)
     kinds = {"activation": "activation", "gradient": "activation", "mask": "mask", "index": "index"}
     for name, tensor in step.tensors.items():
         if tensor.role not in kinds:

@@ -8,7 +8,7 @@ from algo.step import Product
 from hw import layout
 from hw.emit import Part, Segment
 from hw.scratchpad import Buffer
-from hw.tiling import CHANNELWISE, SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, WeightPlan, WeightTile, Window, window
+from hw.tiling import SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, WeightPlan, WeightTile, Window, channelwise, window
 
 Span = tuple[int, int]
 """First group and number of groups."""
@@ -32,7 +32,7 @@ def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Dr
         for kb0, n_kb in plan.kb_chunks:
             base = segment.next_bank()
             for red0, n_red in plan.red_chunks:
-                if product.kind in CHANNELWISE:
+                if channelwise(product):
                     _channelwise(segment, product, tile, kb0, base)
                 else:
                     _reduce(segment, product, tile, (kb0, n_kb), (red0, n_red), base)
@@ -103,15 +103,17 @@ def _reduce(segment: Segment, product: Product, tile: PixelTile, kb: Span, red: 
 
 
 def _channelwise(segment: Segment, product: Product, tile: PixelTile, group: int, base: int) -> None:
-    """One channel group of a pool: a diagonal weight block, held for all taps."""
-    view = window(product, tile.row0, tile.rows)
+    """One channel group: a pool's unit block, held for all taps, or a depthwise convolution's diagonal block of each tap."""
+    view, g = window(product, tile.row0, tile.rows), segment.config.g
     part = _operand_part(product, tile, view, group, 1)
     operand = segment.load_part("A", product.a, part)
     ring = segment.rings["W"]
-    diagonal = ring.find((DIAGONAL,))
+    name, words = (product.b, product.kernel[0] * product.kernel[1] * g) if product.depthwise else (DIAGONAL, g)
+    block = group if product.depthwise else 0
+    diagonal = ring.find((name, block))
     if diagonal is None:
-        diagonal = ring.allocate(segment.config.g, (DIAGONAL,))
-        segment.load_words("W", diagonal.base, segment.memory[DIAGONAL].offset, segment.config.g)
+        diagonal = ring.allocate(words, (name, block))
+        segment.load_words("W", diagonal.base, segment.memory[name].offset + block * words * g, words)
     used = [operand.buffer, diagonal]
     special: dict[str, int] = {}
     if product.kind == "max_forward":
@@ -121,8 +123,9 @@ def _channelwise(segment: Segment, product: Product, tile: PixelTile, group: int
         used.append(index.buffer)
         special = {"select": 1, "idx_base": index.buffer.base}
     rows = tile.images * tile.rows * product.result_shape[2]
+    blocks = {"b_step_tap": g} if product.depthwise else {"hold_weights": 1}
     segment.emit(
-        "array", **_geometry(product, tile, view), **special, scatter=int(product.kind in SCATTER), hold_weights=1,
+        "array", **_geometry(product, tile, view), **special, **blocks, scatter=int(product.kind in SCATTER),
         n_kb=1, n_red=1, a_base=operand.buffer.base, a_step_red=operand.step_group, a_step_img=operand.step_image,
         b_base=diagonal.base, c_base=base, c_step_img=rows // tile.images,
     )
@@ -145,7 +148,8 @@ def _outer_products(segment: Segment, product: Product, tile: WeightTile, pixels
         "W", product.b, Part(pixels.image0, pixels.images, tile.kb0, tile.n_kb, pixels.row0 * width, pixels.rows * width))
     slots = tile.n_kb * product.kernel[0] * product.kernel[1] * pixels.images * pixels.rows * width
     split = slots >= SPLIT_SLOTS
-    first = segment.load_part("A", product.a, _operand_part(product, pixels, view, tile.red0, tile.n_red), split)
+    group = tile.kb0 if product.depthwise else tile.red0
+    first = segment.load_part("A", product.a, _operand_part(product, pixels, view, group, tile.n_red), split)
     block = tile.n_ky * product.kernel[1] * segment.config.g
     geometry = _geometry(product, pixels, view) | {"n_ky": tile.n_ky, "oy": view.oy + tile.ky0}
     pieces = [(i, 1) for i in range(tile.n_red)] if split and first.fresh else [(0, tile.n_red)]

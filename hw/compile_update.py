@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from algo.step import Product, Update
 from hw import layout
 from hw.compile_pass import DST, POSTS
 from hw.compile_product import emit_grad_weight
 from hw.compile_table import Tables
+from hw.config import Config
 from hw.emit import Segment
+from hw.scratchpad import Buffer
 from hw.tiling import WeightTile, plan_grad_weight
 
 WIDE = 4
 """Scratchpad words per vector of 32-bit words."""
 
 
+DIAGONAL_MASK = "diagonal_mask"
+"""DDR region of the mask that keeps off-diagonal weights of depthwise convolutions zero."""
+
+
+def update_rows(config: Config) -> int:
+    """Return how many vectors of weights are updated at once: whole blocks, and no more than a mask covers."""
+    return min(config.vector_words // (4 * WIDE), 8 * config.mask_words // 2) // config.g * config.g
+
+
+def diagonal_mask(config: Config) -> np.ndarray:
+    """Return the mask of `update_rows` vectors, bool (1, G, rows, 1): lane j of row i is kept where j = i mod G."""
+    rows = np.arange(update_rows(config))
+    return (np.arange(config.g)[:, None] == rows % config.g)[None, :, :, None]
+
+
 def weight_offset(product: Product, tile: WeightTile, g: int) -> int:
     """Return the words (of G weights) before a weight tile in its tensor."""
-    c_groups = layout.groups(product.in_shape[0], g)
+    c_groups = layout.groups(product.channels_each, g)
     return ((tile.kb0 * c_groups + tile.red0) * product.kernel[0] + tile.ky0) * product.kernel[1] * g
 
 
@@ -29,7 +48,7 @@ def emit_update(segment: Segment, tables: Tables, node: Update) -> None:
     """Emit grad_weight of a weight tensor and its update."""
     config = segment.config
     plan = plan_grad_weight(node.product, segment.batch, config, f"node {node.name}")
-    most = config.vector_words // (4 * WIDE)
+    most = update_rows(config) if node.product.depthwise else config.vector_words // (4 * WIDE)
 
     def drain(tile: WeightTile, base: int) -> None:
         first, rows = weight_offset(node.product, tile, config.g), weight_rows(node.product, tile, config.g)
@@ -60,6 +79,9 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     _emit(segment, tables, node.record_t, rows, **wide_v, u_src=2, u_base=u_m.base, v_base=v_w.base,
           dst=DST["V"], o_base=v_t.base)
     gradient = {"u_src": 3, "acc_clear": 1, "u_base": row, "su": node.su}
+    mask = _diagonal_mask(segment, rows) if node.product.depthwise else None
+    if mask is not None:
+        gradient |= {"mask_in": 1, "mi_base": mask.base}
     if node.record_s:
         if node.level:
             _emit(segment, tables, node.record_s, rows, **(gradient | {"acc_clear": 0}), **_maximum(tables, node.level))
@@ -75,7 +97,17 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     segment.store_words("V", v_t.base, momentum.offset + at, WIDE * rows)
     segment.store_words("U", u_w.base, master.offset + at, WIDE * rows)
     segment.store_words("O", w8.base, segment.memory[node.weight].offset + g * first, rows)
-    segment.release(v_w, v_t, u_m, u_w, w8)
+    segment.release(v_w, v_t, u_m, u_w, w8, *([mask] if mask else []))
+
+
+def _diagonal_mask(segment: Segment, rows: int) -> Buffer:
+    """Bring the mask of the first `rows` vectors into MI, unless it is still there."""
+    ring, words = segment.rings["MI"], -(-rows // 8)
+    mask = ring.find((DIAGONAL_MASK, words))
+    if mask is None:
+        mask = ring.allocate(words, (DIAGONAL_MASK, words))
+        segment.load_words("MI", mask.base, segment.memory[DIAGONAL_MASK].offset, words)
+    return mask
 
 
 def _maximum(tables: Tables, name: str) -> dict[str, int]:

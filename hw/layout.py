@@ -46,6 +46,21 @@ def weights_from_ddr(data: np.ndarray, shape: tuple[int, int, int, int], g: int,
     return np.ascontiguousarray(plain[:k, :c])
 
 
+def diagonal_to_ddr(weights: np.ndarray, g: int) -> np.ndarray:
+    """Return the bytes of depthwise weights (k, 1, kh, kw) as blocks of `weights_to_ddr` that are zero off their diagonal."""
+    k = weights.shape[0]
+    blocks = np.zeros((k, g, *weights.shape[2:]), weights.dtype)
+    blocks[np.arange(k), np.arange(k) % g] = weights[:, 0]
+    return weights_to_ddr(blocks, g)
+
+
+def diagonal_from_ddr(data: np.ndarray, shape: tuple[int, int, int, int], g: int, dtype=np.int8) -> np.ndarray:
+    """Return the depthwise weights (k, 1, kh, kw) in bytes written by `diagonal_to_ddr`."""
+    k, _, kh, kw = shape
+    blocks = weights_from_ddr(data, (k, g, kh, kw), g, dtype)
+    return np.ascontiguousarray(blocks[np.arange(k), np.arange(k) % g][:, None])
+
+
 def masks_to_ddr(mask: np.ndarray, g: int) -> np.ndarray:
     """Return the bytes of a boolean array (n, c, h, w): 8 vectors of G bits in a word of G bytes."""
     n, c, h, w = mask.shape

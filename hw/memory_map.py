@@ -14,7 +14,7 @@ ALIGNMENT = 128
 """Regions start at multiples of the stripe that chooses the memory port."""
 
 DDR_MAX = 1 << 32
-KINDS = ("activation", "index", "mask", "weight", "wide", "table", "words")
+KINDS = ("activation", "index", "mask", "weight", "wide", "diagonal", "wide_diagonal", "table", "words")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Region:
 
     Attributes:
         kind: activation (int8), index (uint8), mask (bool): (n, c, h, w); weight (int8), wide (24 bits in int32):
-            (k, c, kh, kw); table: (channels, entries) 64-bit words per channel; words: 64-bit words.
+            (k, c, kh, kw); diagonal, wide_diagonal: the same of depthwise weights (k, 1, kh, kw), as diagonal blocks;
+            table: (channels, entries) 64-bit words per channel; words: 64-bit words.
         offset: bytes from BASE.
         pitch: of a table: words per channel, at least its entries.
     """
@@ -44,9 +45,9 @@ def region_bytes(kind: str, shape: tuple[int, ...], g: int, pitch: int = 0) -> i
     if kind == "mask":
         n, c, h, w = shape
         return n * layout.groups(c, g) * -(-h * w // 8) * g
-    if kind in ("weight", "wide"):
+    if kind in ("weight", "wide", "diagonal", "wide_diagonal"):
         k, c, kh, kw = shape
-        return layout.groups(k, g) * layout.groups(c, g) * kh * kw * g * g * (4 if kind == "wide" else 1)
+        return layout.groups(k, g) * layout.groups(c, g) * kh * kw * g * g * (4 if kind.startswith("wide") else 1)
     if kind == "table":
         return layout.groups(shape[0], g) * g * pitch * 8
     return prod(shape) * 8
@@ -100,6 +101,8 @@ class MemoryMap:
             return layout.masks_to_ddr(array, self.g)
         if region.kind in ("weight", "wide"):
             return layout.weights_to_ddr(array.astype(np.int8 if region.kind == "weight" else np.int32), self.g)
+        if region.kind in ("diagonal", "wide_diagonal"):
+            return layout.diagonal_to_ddr(array.astype(np.int8 if region.kind == "diagonal" else np.int32), self.g)
         if region.kind == "table":
             return layout.table_to_ddr(array, self.g, region.pitch)
         return layout.words_to_ddr(array)
@@ -114,6 +117,8 @@ class MemoryMap:
             return layout.masks_from_ddr(data, region.shape, self.g)
         if region.kind in ("weight", "wide"):
             return layout.weights_from_ddr(data, region.shape, self.g, np.int8 if region.kind == "weight" else np.int32)
+        if region.kind in ("diagonal", "wide_diagonal"):
+            return layout.diagonal_from_ddr(data, region.shape, self.g, np.int8 if region.kind == "diagonal" else np.int32)
         if region.kind == "table":
             return layout.table_from_ddr(data, region.shape, self.g, region.pitch)
         return layout.words_from_ddr(data, region.shape)

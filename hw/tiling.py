@@ -73,6 +73,11 @@ def window(product: Product, row0: int, rows: int) -> Window:
     return (scatter_window if product.kind in SCATTER else gather_window)(product, row0, rows)
 
 
+def channelwise(product: Product) -> bool:
+    """Return whether each channel group of the result needs the same group of the operand alone: diagonal weight blocks."""
+    return product.depthwise or product.kind in CHANNELWISE
+
+
 def cut(total: int, largest: int) -> Iterator[tuple[int, int]]:
     """Yield (start, size) of nearly equal pieces of at most `largest`."""
     pieces = -(-total // largest)
@@ -124,11 +129,11 @@ def plan_product(product: Product, images: int, masks: bool, config: Config, wha
     """
     check_limits(product, config, what)
     _, height, width = product.result_shape
-    channelwise = product.kind in CHANNELWISE
+    diagonal = channelwise(product)
     n_kb = groups(product.result_shape[0], config.g)
-    n_red = 1 if channelwise else groups(_reduced(product), config.g)
+    n_red = 1 if diagonal else groups(_reduced(product), config.g)
     taps = product.kernel[0] * product.kernel[1]
-    block = config.g if channelwise else taps * config.g
+    block = config.g if product.kind in CHANNELWISE else taps * config.g
     if block > config.w_words:
         raise CompileError(f"{what}: a weight block of {taps} taps takes {block} words, but memory W has {config.w_words}")
     red = min(n_red, max(1, config.w_words // 2 // block))
@@ -143,7 +148,7 @@ def plan_product(product: Product, images: int, masks: bool, config: Config, wha
             raise CompileError(f"{what}: {row_multiple} rows of one image do not fit the memories; a smaller image would")
         red = -(-red // 2)
     kb = 1
-    if not channelwise:
+    if not diagonal:
         while (kb < n_kb and (kb + 1) * rows <= config.acc_rows and (kb + 1) * red * block <= config.w_words // 2
                and kb * n_red * taps * rows < SLOTS_WORTHWHILE):
             kb += 1
@@ -178,7 +183,8 @@ def _tiles(product: Product, images: int, red: int, row_multiple: int, config: C
 class WeightTile:
     """Blocks of a weight tensor whose sums one accumulator bank holds; contiguous in DDR.
 
-    n_kb > 1 only with all reduction groups and kernel rows, n_red > 1 only with all kernel rows.
+    n_kb > 1 only with all reduction groups and kernel rows, n_red > 1 only with all kernel rows. Of depthwise weights one group
+    at a time, whose only reduction group is the same one: n_kb = n_red = 1, red0 = 0.
     """
 
     kb0: int
@@ -201,7 +207,7 @@ def plan_grad_weight(product: Product, images: int, config: Config, what: str) -
     """Return the tiling of grad_weight. Raises CompileError when an operand does not fit or a sum could overflow."""
     check_limits(product, config, what)
     g = config.g
-    n_red, n_kb = groups(product.in_shape[0], g), groups(product.out_shape[0], g)
+    n_red, n_kb = groups(product.channels_each, g), groups(product.out_shape[0], g)
     kh, kw = product.kernel
     _, in_h, in_w = product.in_shape
     _, out_h, out_w = product.out_shape
@@ -231,7 +237,7 @@ def plan_grad_weight(product: Product, images: int, config: Config, what: str) -
     tiles_px = pixels(red)
     slots = tiles_px[0].images * tiles_px[0].rows * out_w
     kb = 1
-    if n_ky == kh and red == n_red:
+    if n_ky == kh and red == n_red and not product.depthwise:
         rows = n_red * kh * kw * g
         while (kb < n_kb and (kb + 1) * rows <= config.acc_rows and (kb + 1) * slots <= config.w_words // 2
                and kb * n_red * kh * kw * slots < SLOTS_WORTHWHILE):
@@ -260,6 +266,7 @@ def check_limits(product: Product, config: Config, what: str) -> None:
     if groups(channels, config.g) > 255:
         raise CompileError(f"{what}: {channels} channels are more than 255 groups of {config.g}")
     if product.kind in ("forward", "grad_input", "sum_forward", "sum_backward"):
-        terms = kh * kw * (product.out_shape[0] if product.kind == "grad_input" else product.in_shape[0])
+        channels = product.out_shape[0] if product.kind == "grad_input" else product.in_shape[0]
+        terms = kh * kw * (1 if product.depthwise else channels)
         if terms * 127 * 127 >= 1 << 31:
             raise CompileError(f"{what}: a sum of {terms} products could pass 2^31 - 1; fewer channels or taps would fit")

@@ -10,11 +10,11 @@ COUNTED = ("forward", "grad_input", "grad_weight")
 
 
 def product_macs(product: Product, images: int) -> int:
-    """Return n * k * c * oh * ow * r * r of a product, padding taps counted; 0 for pools."""
+    """Return n * k * c * oh * ow * r * r of a product, c = 1 where it is depthwise, padding taps counted; 0 for pools."""
     if product.kind not in COUNTED:
         return 0
-    (c, _, _), (k, oh, ow), (kh, kw) = product.in_shape, product.out_shape, product.kernel
-    return images * k * c * oh * ow * kh * kw
+    (k, oh, ow), (kh, kw) = product.out_shape, product.kernel
+    return images * k * product.channels_each * oh * ow * kh * kw
 
 
 def training_macs(step: Step, images: int | Mapping[str, int]) -> int:

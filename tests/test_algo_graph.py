@@ -65,7 +65,7 @@ class Two(Scaled):
 
 
 CASES = [
-    (_conv(8, 8, 3, groups=2), "0 has groups 2 and dilation"),
+    (_conv(8, 8, 3, groups=2), "0 has 2 groups of 8 and 8 channels"),
     (_conv(8, 8, 3, dilation=2), "dilation"),
     (_conv(8, 8, 3, padding="same"), "padding 'same'"),
     (_conv(8, 8, 3, padding_mode="reflect", padding=1), "padding .* of reflect"),
