@@ -11,7 +11,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: bench test lint synthesis benchmark browser-test clean
+.PHONY: board-package board-test bench test lint synthesis benchmark browser-test clean
 
 bench: $(VENV)/.run
 	$(VENV)/bin/joulegrad bench digits $(BENCH_ARGS)
@@ -23,6 +23,13 @@ test: $(VENV)/.test
 # Pages of joulegrad report in headless Chromium, which Debian has as chromium and chromium-driver; not part of test.
 browser-test: $(VENV)/.browser
 	$(PY) tests/browser_report.py $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
+
+# An archive that installs joulegrad on a board without a network; and joules measured where only that archive is installed.
+board-package: $(VENV)/.run
+	$(VENV)/bin/joulegrad package -o joulegrad-board.zip
+
+board-test: $(VENV)/.test
+	$(PY) -m pytest -s tests/board_joules.py
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
