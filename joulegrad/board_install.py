@@ -2,9 +2,9 @@
 
     python3 joulegrad-board.zip [--to FOLDER]
 
-Makes FOLDER/venv, a virtual environment that sees the packages of the Python that runs this (the board's numpy and pynq), unpacks
-the wheels into it and leaves FOLDER/bin/joulegrad. Neither pip nor a network is needed. On PYNQ images the Python of PYNQ's own
-environment is taken. An earlier installation in FOLDER is replaced; programs, bitstreams and runs beside it stay.
+Makes FOLDER/venv, a virtual environment that sees what the Python that runs this sees (the board's numpy and pynq), unpacks the
+wheels into it, in front of all that, and leaves FOLDER/bin/joulegrad. Neither pip nor a network is needed. On PYNQ images the
+Python of PYNQ's own environment is taken. An earlier installation in FOLDER is replaced; what is beside it stays.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import os
 import shlex
 import shutil
-import site
 import subprocess
 import sys
 import venv
@@ -89,7 +88,7 @@ def _check_numpy() -> None:
 
 def _unpacked(archive: Path, folder: Path) -> list[str]:
     """Make the environment and return the wheels that went into it."""
-    venv.EnvBuilder(system_site_packages=True, with_pip=False, symlinks=True).create(folder)
+    venv.EnvBuilder(with_pip=False, symlinks=True).create(folder)
     packages = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     names = []
     with zipfile.ZipFile(archive) as outer:
@@ -97,9 +96,10 @@ def _unpacked(archive: Path, folder: Path) -> list[str]:
             with zipfile.ZipFile(io.BytesIO(outer.read(name))) as wheel:
                 wheel.extractall(packages)
             names.append(name[len(WHEELS) :])
-    # A virtual environment of a virtual environment sees the system's packages, but not the first one's: PYNQ's are there.
-    own = [path for path in site.getsitepackages() if os.path.isdir(path)] if sys.prefix != sys.base_prefix else []
-    (packages / "the-boards-own.pth").write_text("".join(f"{path}\n" for path in own), encoding="utf-8")
+    # --system-site-packages would show the system's packages, but not those of an environment that this runs in, as PYNQ's is.
+    seen = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages") and os.path.isdir(path)]
+    lines = [f"import site; site.addsitedir({path!r})\n" for path in seen]
+    (packages / "the-boards-own.pth").write_text("".join(lines), encoding="utf-8")
     (folder / MARKER).write_text(json.dumps({"wheels": names}) + "\n", encoding="utf-8")
     compileall.compile_dir(packages, quiet=2)
     return names
