@@ -26,7 +26,8 @@ browser-test: $(VENV)/.browser
 
 # An archive that installs joulegrad on a board without a network; and joules measured where only that archive is installed.
 board-package: $(VENV)/.run
-	$(VENV)/bin/joulegrad package -o joulegrad-board.zip
+	@mkdir -p build
+	$(VENV)/bin/joulegrad package -o build/joulegrad-board.zip
 
 board-test: $(VENV)/.test
 	$(PY) -m pytest -s tests/board_joules.py
