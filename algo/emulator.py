@@ -7,6 +7,7 @@ import torch
 
 from algo import products, scaling
 from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, saturate, to_operand
+from algo.averaging import averaged_names, replaced
 from algo.coefficient_programs import run_program
 from algo.gates import Gates, Route
 from algo.input_fold import fold_images
@@ -74,6 +75,22 @@ class Emulator:
         """Return weights, masters, momenta and channel tables: what `__init__` takes."""
         names = [f"{name}{suffix}" for name in self.step.weights for suffix in ("", ".master", ".momentum")]
         return {name: self.value(name) for name in names} | {name: self.value(name) for name in self.step.tables}
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return what may be averaged, int64, by the names of algo.averaging."""
+        masters, entries = averaged_names(self.step)
+        found = {name: self.values[name].cpu().numpy() for name in masters}
+        columns = {(table, entry): self.step.tables[table].entries.index(entry) for table, entry in entries}
+        return found | {f"{table}.{entry}": self.tables[table][:, at].copy() for (table, entry), at in columns.items()}
+
+    def replace_weights(self, mean: dict[str, np.ndarray]) -> None:
+        """Put an average of `parameters` in their place; the learning rate is 0 from here on."""
+        tensors, self.state = replaced(self.step, self.state, mean)
+        for name in self.step.weights:
+            for each in (name, f"{name}.master"):
+                self.values[each] = torch.tensor(tensors[each].astype(np.int64), device=self.device)
+        for table, entry in averaged_names(self.step)[1]:
+            self.tables[table][:, self.step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
 
     def skip_to(self, iteration: int) -> None:
         """Go to a drawn iteration: those before it are dropped."""

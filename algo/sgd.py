@@ -79,6 +79,10 @@ class Sgd:
         warmup, *milestones = (_nearest(at, steps, self.steps) for at in (self.warmup, *self.milestones))
         return replace(self, warmup=min(warmup, steps - 1), steps=steps, milestones=tuple(milestones))
 
+    def stopped(self) -> Sgd:
+        """Return the same optimiser with a learning rate of 0 from iteration 1 on."""
+        return replace(self, schedule="linear", milestones=(), warmup=0, steps=1)
+
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse. What only another schedule than linear has is left out of linear."""
         data = {

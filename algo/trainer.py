@@ -58,8 +58,12 @@ class Trainer:
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
         self.decision = self.course.decide(self.state.iteration)
+        if self.decision.replace:
+            self.emulator.replace_weights(self.course.average.mean())
         loss = self.emulator.train_step(images, labels, self.course.gates(self.decision))
         self.course.executed(self.decision, loss.loss)
+        if self.decision.average:
+            self.course.average.add(self.emulator.parameters())
         return loss
 
     def evaluate(self, images: np.ndarray, labels: np.ndarray) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from algo import scaling
 from algo.arithmetic import noise_key
+from algo.averaging import averaged_names, replaced
 from algo.delayed_scaling import DelayedScaling
 from algo.gates import Gates, Route
 from algo.loss import cross_entropy
@@ -24,6 +25,9 @@ from hw.program import Program
 
 LOSS_ARRAY_CALLS = 108
 """numpy calls of one cross-entropy, for the model of the processor's time."""
+
+READ_ARRAY_CALLS = 4
+"""numpy calls that bring one region out of its layout and add it to a sum."""
 
 TRANSFER_ARRAY_CALLS = 16
 """numpy calls that bring five regions (tables both ways, image list, logits, their gradient) into or out of their layout."""
@@ -161,10 +165,14 @@ class Runtime:
             try:
                 self.state = self._scaling.at(self.state, number[0] if number else self.state.iteration)
                 decision = course.decide(self.state.iteration) if course else None
+                if course and decision.replace:
+                    self.replace_weights(course.average.mean())
                 gates = course.gates(decision) if course else None
                 iteration = self._iterate(images, labels, following[0] if following else None, gates)
                 if course:
                     course.executed(decision, iteration.loss)
+                    if decision.average:
+                        course.average.add(self.parameters(iteration.processor))
             except BaseException:
                 self.board.stop()
                 raise
@@ -226,6 +234,32 @@ class Runtime:
                 for entry in table.persistent:
                     found[f"{table.name}.{entry}"] = words[:, table.entries.index(entry)]
         return found
+
+    def parameters(self, work: ProcessorWork) -> dict[str, np.ndarray]:
+        """Return what may be averaged, int64, by the names of algo.averaging; reading it is added to the processor's work."""
+        step = self.program.step
+        masters, entries = averaged_names(step)
+        regions = {name: self.read(name) for name in {*masters, *(table for table, _ in entries)}}
+        work.copied_bytes += sum(self.program.memory[name].size for name in regions)
+        work.array_calls += READ_ARRAY_CALLS * len(regions)
+        shapes = weight_shapes(step)
+        found = {name: regions[name].reshape(shapes[name]).astype(np.int64) for name in masters}
+        columns = {(table, entry): step.tables[table].entries.index(entry) for table, entry in entries}
+        return found | {f"{table}.{entry}": regions[table][:, at].copy() for (table, entry), at in columns.items()}
+
+    def replace_weights(self, mean: dict[str, np.ndarray]) -> None:
+        """Put an average of `parameters` in their place; the learning rate is 0 from here on."""
+        step = self.program.step
+        tensors, self.state = replaced(step, self.state, mean)
+        for name in step.weights:
+            for each in (name, f"{name}.master"):
+                self._write(each, tensors[each].reshape(self.program.memory[each].shape))
+        tables: dict[str, np.ndarray] = {}
+        for table, entry in averaged_names(step)[1]:
+            words = tables.setdefault(table, self.read(table))
+            words[:, step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
+        for table, words in tables.items():
+            self._write(table, words)
 
     def _fresh_input(self) -> InputBuffer:
         return InputBuffer(self.board, self.program.memory, self.program.step.input, IMAGE_LIST, self.program.step.fold)

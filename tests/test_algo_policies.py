@@ -126,6 +126,7 @@ def test_swa_is_the_exact_mean():
             added.append(rng.integers(-(1 << 23), 1 << 23, (3, 2)))
             run.average.add({"w": added[-1].astype(np.int32)})
         assert decision.average == (iteration in (50, 60, 70, 80, 90))
+        assert decision.replace == (iteration == 95) and decision.settles == (iteration >= 95)
     expected = [(2 * sum(map(int, column)) + 5) // 10 for column in zip(*(one.ravel() for one in added), strict=True)]
     assert run.average.mean()["w"].ravel().tolist() == expected
 
@@ -138,7 +139,19 @@ def test_dropped_iterations_lose_no_average():
         assert decision.execute or not decision.average
         if decision.average:
             taken.append(iteration)
-    assert [iteration // 20 for iteration in taken] == list(range(20))
+            run.average.add({"w": np.zeros(1, np.int64)})
+    assert [iteration // 20 for iteration in taken] == list(range(19)), "the last twenty settle"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_one_settling_iteration_is_executed_whatever_is_dropped(seed):
+    run = course("smd+swa", {"smd": {"drop": "9/10"}, "swa": {"start": "0", "every": 1, "settle": 1}}, 60, seed=seed)
+    decisions = []
+    for iteration in range(60):
+        decisions.append(run.decide(iteration))
+        if decisions[-1].average:
+            run.average.add({"w": np.zeros(1, np.int64)})
+    assert sum(one.replace for one in decisions) == 1 and [one for one in decisions if one.execute][-1].settles
 
 
 def everything(run: Course, start: int, stop: int) -> list:
@@ -205,6 +218,7 @@ def test_methods_compose_and_come_back_from_json():
         ("fractrain", {"fractrain": {"forward": 3}}, "a list of bits"),
         ("swa", {"swa": {"start": "1"}}, "no iteration left"),
         ("swa", {"swa": {"every": -1}}, "from 0 is needed"),
+        ("swa", {"swa": {"settle": "x"}}, "from 0 is needed"),
     ],
 )
 def test_what_cannot_be_is_refused(name, settings, said):
@@ -220,6 +234,8 @@ def test_what_does_not_fit_the_run_the_network_or_the_unit_is_refused():
         Method.from_settings("cpt").begin(0, 10)
     with pytest.raises(MethodError, match="none is left to average"):
         Method.from_settings("swa", {"swa": {"start": "9/10"}}).begin(0, 5)
+    with pytest.raises(MethodError, match="averages the last 5 iterations and settles for 7"):
+        Method.from_settings("swa", {"swa": {"start": "1/2", "settle": 7}}).begin(0, 10)
     with pytest.raises(MethodError, match="updates weights by psg, and configuration tiny has only sgd, signsgd"):
         Method.from_settings("psg").check_unit("configuration tiny", ("sgd", "signsgd"))
     Method.from_settings("signsgd").check_unit("configuration tiny", ("sgd", "signsgd"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from algo import scaling
+from algo.averaging import averaged_names
 from algo.emulator import Emulator
 from algo.policies.method import Method
 from algo.recipe import load_recipe
@@ -67,3 +68,36 @@ def test_time_does_not_go_back():
     next(run.train(DRAW))
     with pytest.raises(ValueError, match="iteration 0 is asked for, but 1 is the one to come"):
         run.skip_to(0)
+
+
+AVERAGED = {"swa": {"start": "1/4", "every": 2, "settle": 3}}
+
+
+def test_the_average_is_exact_is_put_in_place_and_stays(monkeypatch):
+    run, kept = trainer("swa", AVERAGED), []
+    true = run.course.average.add
+    monkeypatch.setattr(run.course.average, "add", lambda values: (kept.append(values), true(values)))
+    masters, entries = averaged_names(EXPORTED.step)
+    for done in run.train(DRAW):
+        if done.decision.settles:
+            now = run.emulator.parameters()
+            for name, value in now.items():
+                expected = np.floor(np.mean([one[name] for one in kept], axis=0) + 0.5)
+                np.testing.assert_array_equal(value, expected, err_msg=name)
+        last = done.decision
+    assert len(kept) == 5 and last.settles and len(masters) > 2 and len(entries) > 2
+    exponents = run.state.exponents
+    for weight in EXPORTED.step.weights:
+        real = np.ldexp(now[f"{weight}.master"].astype(float), exponents[f"{weight}.master"])
+        stored = np.ldexp(run.emulator.value(weight).astype(float), exponents[weight])
+        assert np.abs(real - stored).max() <= 2.0 ** (exponents[weight] - 1), "int8 weights are those of the average"
+
+
+def test_settling_moves_the_running_statistics_and_no_parameter():
+    run, seen = trainer("swa", AVERAGED), []
+    for done in run.train(DRAW):
+        if done.decision.settles:
+            seen.append((run.emulator.parameters(), run.tensors()))
+    assert len(seen) == 3
+    (first, before), *_, (last, after) = seen
+    assert same(first, last) and not same(before, after)

@@ -13,7 +13,7 @@ from host.run_folder import read_iterations, read_record
 from joulegrad.cli import app
 from joulegrad.packing import Asked
 
-SEED, STEPS = 3, 5
+SEED, STEPS = 3, 9
 BENCH = ["bench", "digits", "--board", "golden", "--batch-size", "2", "--steps", str(STEPS), "--seed", str(SEED), "--json"]
 EXECUTED = [i for i in range(STEPS) if Method.from_settings("smd").begin(SEED, STEPS).executes(i)]
 
@@ -38,15 +38,18 @@ def invoke(*arguments: str):
 
 
 def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(tmp_path):
-    code, out, err = invoke(*BENCH, "--method", "smd", "--check", "--out", str(tmp_path / "run"))
+    code, out, err = invoke(*BENCH, "--method", "smd+swa", "--check", "--out", str(tmp_path / "run"))
     assert code == 0, err
     data = json.loads(out)
     assert 0 < len(EXECUTED) < STEPS
     assert (data["iterations_drawn"], data["iterations_executed"]) == (STEPS, len(EXECUTED))
-    assert data["bit_exact"] is True and data["counters_exact"] is True and data["method"] == "smd"
-    assert [line["iteration"] for line in read_iterations(tmp_path / "run")] == EXECUTED
+    assert data["bit_exact"] is True and data["counters_exact"] is True and data["method"] == "smd+swa"
+    lines = list(read_iterations(tmp_path / "run"))
+    assert [line["iteration"] for line in lines] == EXECUTED
+    averaged = [line["iteration"] for line in lines if line["processor"]["copied_bytes"] > lines[0]["processor"]["copied_bytes"]]
+    assert averaged and min(averaged) >= 3 * STEPS // 4, "reading the weights that are averaged is the processor's work"
     record = read_record(tmp_path / "run")
-    assert record["method"] == {"name": "smd", "settings": {"smd": {"drop": "1/2"}}} and record["steps"] == STEPS
+    assert record["method"]["settings"]["smd"] == {"drop": "1/2"} and record["steps"] == STEPS
     run, each = data["run_energy_j"]["simulated"], data["energy_per_executed_iteration_j"]["simulated"]
     assert run["gross"]["value"] == pytest.approx(len(EXECUTED) * each["gross"]["value"])
 
@@ -68,7 +71,7 @@ def test_a_packed_program_keeps_its_method(tmp_path):
     [
         ("adam", 2, "method 'adam' is not known"),
         ("psg", 2, "updates weights by psg, and configuration z7020 has only sgd, signsgd"),
-        ("sd", 2, "this network has none that may be skipped"),
+        ("sd", 2, "no block of the network can be gated"),
         ("cpt", 2, "32 periods in 2 iterations"),
         ("smd", 1, "drops every mini-batch"),
     ],

@@ -26,6 +26,8 @@ class Decision:
         backward_bits: of gradients.
         update: rule of the weight update, of UPDATES.
         average: whether the weights after this iteration enter the average.
+        replace: whether the average takes the weights' place before this iteration, and the learning rate is 0 from here on.
+        settles: whether the learning rate is 0: only batch norm's running statistics learn.
     """
 
     iteration: int
@@ -34,6 +36,8 @@ class Decision:
     backward_bits: int = FULL_BITS
     update: str = "sgd"
     average: bool = False
+    replace: bool = False
+    settles: bool = False
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ class Course:
         self.method, self.setting = method, setting
         self._running = {policy.name: policy.begin(setting) for policy in method.policies}
         self.drawn = self.executed_count = 0
+        if self.average:
+            self._leave_one_to_settle()
 
     def executes(self, iteration: int) -> bool:
         """Whether a drawn iteration is executed; may be asked ahead of time."""
@@ -156,6 +158,13 @@ class Course:
         self.executed_count += 1
         for one in self._running.values():
             one.executed(decision, int(loss * (1 << LOSS_BITS)))
+
+    def _leave_one_to_settle(self) -> None:
+        """Let settling begin so early that a mini-batch that is executed is among its iterations."""
+        average, last = self.average, self.setting.iterations - 1
+        while last > 0 and not self.executes(last):
+            last -= 1
+        average.settles_from = min(average.settles_from, last)
 
     def gates(self, decision: Decision) -> Gates | None:
         """Return the gates of an executed iteration; None where the method gates nothing."""

@@ -100,7 +100,7 @@ class Selecting(Running):
 
     def gates(self, decision: Decision) -> Gates:
         """Return the gates of a training iteration."""
-        return Learning(self, decision.iteration)
+        return Learning(self, decision)
 
     def evaluation_gates(self) -> Gates:
         """Return gates that draw nothing; a fresh mini-batch begins with the first block."""
@@ -179,13 +179,13 @@ class Selection(Gates):
 
 
 class Learning(Selection):
-    """Gates of a training iteration: drawn, and taught by `learn`."""
+    """Gates of a training iteration: drawn, and taught by `learn` where the network learns."""
 
     needs_gradients = True
 
-    def __init__(self, running: Selecting, iteration: int):
+    def __init__(self, running: Selecting, decision: Decision):
         super().__init__(running)
-        self._iteration = iteration
+        self._iteration, self._settles = decision.iteration, decision.settles
 
     def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
         setting = self._running.setting
@@ -194,6 +194,8 @@ class Learning(Selection):
 
     def learn(self, gradients: dict[int, np.ndarray], exponents: dict[int, int]) -> None:
         """Update the gates of all blocks, and steer."""
+        if self._settles:
+            return
         running, blocks = self._running, range(len(self.seen))
         decided = len(self.seen) * len(self.seen[0].probability)
         cost = Fraction(running.cost_weight(), decided << SHARE_BITS)

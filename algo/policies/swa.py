@@ -17,13 +17,13 @@ class Swa(Policy):
     Attributes:
         start: share of the drawn iterations after which averaging begins, below 1.
         every: drawn iterations between averaged weights; 0 for an epoch, or a twentieth of the rest where that is less.
-        settle: iterations at learning rate 0 after the run, in which batch norm's running statistics take up the averaged
-            weights; they are executed, and cost what iterations cost.
+        settle: the run's last drawn iterations, in which the average is in place and the learning rate 0, so that batch
+            norm's running statistics follow it; they cost what iterations cost. 0 for a twentieth of the run, at most 50.
     """
 
     start: Fraction = Fraction(3, 4)
     every: int = 0
-    settle: int = 30
+    settle: int = 0
     name = "swa"
 
     def __post_init__(self):
@@ -39,24 +39,31 @@ class Swa(Policy):
         rest = setting.iterations - first
         if rest < 1:
             raise MethodError(f"swa start is {self.start} of {setting.iterations} iterations: none is left to average")
-        return Averaging(first, self.every or max(1, min(setting.epoch, rest // 20)), self.settle)
+        settle = self.settle or max(1, min(50, setting.iterations // 20))
+        if settle >= rest:
+            asked = f"swa averages the last {rest} iterations and settles for {settle}"
+            raise MethodError(f"{asked}: settle for fewer, or start earlier")
+        return Averaging(first, self.every or max(1, min(setting.epoch, rest // 20)), setting.iterations - settle)
 
 
 class Averaging(Running):
     """Sums of what is averaged.
 
     Attributes:
-        settle: iterations at learning rate 0 that are to follow the run.
+        settles_from: first iteration with the average in place.
         count: how often weights have been added.
     """
 
-    def __init__(self, first: int, every: int, settle: int):
-        self._first, self._every, self.settle = first, every, settle
-        self.count, self._mark = 0, -1
+    def __init__(self, first: int, every: int, settles_from: int):
+        self._first, self._every, self.settles_from = first, every, settles_from
+        self.count, self._mark, self._replaced = 0, -1, False
         self._sums: dict[str, np.ndarray] = {}
 
     def decide(self, decision: Decision) -> Decision:
-        """Average at the first executed iteration at or past each mark, so that drops lose none."""
+        """Average at the first executed iteration at or past each mark, so that drops lose none; replace once."""
+        if decision.iteration >= self.settles_from and self.count:
+            first, self._replaced = not self._replaced, True
+            return narrowed(decision, replace=first, settles=True)
         mark = (decision.iteration - self._first) // self._every
         if decision.iteration < self._first or mark <= self._mark:
             return decision
@@ -75,9 +82,10 @@ class Averaging(Running):
 
     def state(self) -> dict:
         """Return sums, count and the last mark."""
-        return {"count": self.count, "mark": self._mark, "sums": {name: one.copy() for name, one in self._sums.items()}}
+        sums = {name: one.copy() for name, one in self._sums.items()}
+        return {"count": self.count, "mark": self._mark, "replaced": self._replaced, "sums": sums}
 
     def restore(self, state: dict) -> None:
         """Go on from a checkpoint."""
-        self.count, self._mark = state["count"], state["mark"]
+        self.count, self._mark, self._replaced = state["count"], state["mark"], state["replaced"]
         self._sums = {name: np.array(one, np.int64) for name, one in state["sums"].items()}
