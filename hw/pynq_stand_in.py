@@ -406,8 +406,8 @@ def modules(zynq: SimulatedZynq, version: str) -> dict[str, types.ModuleType]:
 
     contents = {
         "pynq": {
-            "__version__": f"{version.partition(' ')[0]}.0", "Device": active, "Overlay": Overlay, "Bitstream": Bitstream,
-            "MMIO": Mmio, "Clocks": clocks, "allocate": allocate, "__path__": [],
+            "__version__": f"{version.partition(' ')[0]}.0 (stand-in)", "Device": active, "Overlay": Overlay,
+            "Bitstream": Bitstream, "MMIO": Mmio, "Clocks": clocks, "allocate": allocate, "__path__": [],
         },
         "pynq.interrupt": {"get_uio_irq": get_uio_irq},
         "pynq.pl_server": {"Device": active, "__path__": []},

