@@ -1,0 +1,73 @@
+"""Gated runs in the public face: multiply-accumulates, virtual time and lines of the run folder by who ran what."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from algo_networks import build
+from gated_networks import GATED, SHAPE, Gated
+
+from algo.export import ExportError, build_step
+from algo.gates import Gating
+from host.runtime import Iteration
+from host.virtual_rails import ACTIVITY
+from hw import isa
+from hw.config import load_config
+from joulegrad import virtual_time
+from joulegrad.bench import _gated
+from joulegrad.packing import asked
+from joulegrad.peak import training_macs
+from measurements.processor_time import ProcessorModel
+
+BATCH = 5
+
+
+@pytest.fixture(scope="module")
+def step():
+    return build_step(build(Gated), SHAPE, BATCH, gated=Gating())
+
+
+def test_multiply_accumulates_are_of_the_images_that_ran(step):
+    plain = build_step(build(Gated), SHAPE, BATCH)
+    assert training_macs(step, BATCH) == training_macs(plain, BATCH)
+    always = {name: BATCH for part in step.parts if part.block < 0 for name in (part.forward, part.backward)}
+    block = 2 * 3 * 8 * 8 * 9 * 8 * 8  # two convolutions, three products, 8 channels, 3 x 3 taps, 8 x 8 pixels
+    some = always | {"forward.1": 2, "backward.1": 2}
+    assert training_macs(step, some) - training_macs(step, always) == 2 * block
+
+
+def test_virtual_time_sums_the_segments_of_a_phase():
+    def counted(cycles):
+        return dict.fromkeys(isa.COUNTER_NAMES, 0) | {"cycles": cycles, "ddr_read_bytes": 3 * cycles}
+
+    def toggled(cycles):
+        return dict.fromkeys(ACTIVITY, 7 * cycles)
+
+    taken = {"forward.0": 1000, "forward.1": 500, "backward.1": 900, "backward.0": 700}
+    counters, toggles = ({name: make(cycles) for name, cycles in taken.items()} for make in (counted, toggled))
+    whole, activity = ({"forward": make(1500), "backward": make(1600)} for make in (counted, toggled))
+    config = load_config("tiny")
+    parts, sums = (
+        virtual_time.iteration(Iteration(0, 2.0, 3, BATCH, {}, c, a), config, ProcessorModel())
+        for c, a in ((counters, toggles), (whole, activity))
+    )
+    assert [dataclasses.asdict(stretch) for stretch in parts] == [dataclasses.asdict(stretch) for stretch in sums]
+
+
+def test_the_run_folder_says_who_ran_which_block():
+    decisions = np.zeros((len(GATED), 3), bool)
+    decisions[0, 1] = decisions[3] = True
+    counters = {"forward.0": {}, "forward.1": {}}
+    one = Iteration(0, 2.0, 3, 3, {}, counters, lists={"forward.0": (0, 1, 2), "forward.1": (1,)}, decisions=decisions)
+    assert _gated(one) == {"gates": ["010", "000", "000", "111"], "images_by_segment": {"forward.0": 3, "forward.1": 1}}
+    assert _gated(dataclasses.replace(one, decisions=np.zeros((0, 3), bool))) == {}
+
+
+def test_a_method_that_skips_blocks_asks_for_a_gated_step():
+    exported, _ = asked("digits-resnet14", "tiny", steps=4, batch_size=2, method="sd").export()
+    assert [name for name, _ in exported.step.gated_blocks] == ["blocks.1.bn2", "blocks.3.bn2", "blocks.5.bn2"]
+    assert not exported.step.sequence[0].pooled and not exported.step.sequence[1].gate_sum
+    with pytest.raises(ExportError, match="no block of the network can be gated"):
+        asked("digits", "tiny", steps=4, batch_size=2, method="sd").export()
