@@ -40,11 +40,12 @@ def cut(input_name: str, ops: list[Op], gating: Gating) -> Cut:
     """Return the ops cut into parts at the blocks that can be gated.
 
     Raises:
-        ExportError: there is none, or a part would have to gather two tensors.
+        NoGatedBlock: there is none.
+        ExportError: a part would have to gather two tensors.
     """
     blocks = _gated(ops)
     if not blocks:
-        raise ExportError("no block of the network can be gated; residual blocks with an identity behind the first one can")
+        raise NoGatedBlock("no block of the network can be gated; residual blocks with an identity behind the first one can")
     views, versions = _streams(ops, blocks)
     last = {stream: tensor for tensor, (stream, version) in views.items() if version == versions[stream] - 1}
     reading = {tensor: stream for stream, tensor in last.items()}
@@ -59,6 +60,10 @@ def cut(input_name: str, ops: list[Op], gating: Gating) -> Cut:
         result[index] = replace(op, x=streams.get(op.x, op.x), addend=streams.get(op.addend, op.addend))
     described = _parts(input_name, result, part_of, parts, views, versions, gating)
     return Cut(result, part_of, described, views, versions, gating.gradients)
+
+
+class NoGatedBlock(ExportError):
+    """The network has no block that may be skipped."""
 
 
 @dataclass(frozen=True)

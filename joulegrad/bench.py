@@ -104,6 +104,9 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
                 run = _runner(board, packed, settings)
                 runtime = run.runtime if isinstance(run, CheckedRun) else run
                 course = packed.course()
+                for note in course.notes:
+                    screen.say(note)
+                folder.update(notes=list(course.notes))
                 learned = _train(run, packed, course, meter, folder, screen, watch)
                 if watch:
                     _measure(watch, runtime, packed, settings, screen)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from algo.export import Exported
 
 CONFIG = "z7020"
-UPDATE_RULES = {"sgd": "gradient", "signsgd": "sign"}
-"""A method's rule of the weight update to the training step's (algo.update_rule)."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,19 @@ class Asked:
             MethodError: no executor has the method's update rule.
         """
         method = Method.from_settings(self.method, self.recipe.methods)
-        method.check_unit(f"configuration {self.config.name}", tuple(UPDATE_RULES))
+        recipe = self.recipe
+        if method.rate is not None:
+            recipe = dataclasses.replace(recipe, sgd={**recipe.sgd, "lr": str(method.rate)})
         learned = method["slu"] is not None
         gated = Gating(pooled=learned, gradients=learned) if method.gated else None
-        return self.recipe.export(self.seed, UPDATE_RULES[method.update], gated)
+        from algo.gated_blocks import NoGatedBlock
+
+        try:
+            return recipe.export(self.seed, method.update_rule, gated)
+        except NoGatedBlock:
+            if method.only_gates:
+                raise
+            return recipe.export(self.seed, method.update_rule)
 
     def pack(self) -> PackedProgram:
         """Return the program with its data, exported and compiled where need be.

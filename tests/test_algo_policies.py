@@ -14,6 +14,7 @@ from algo.policies.draws import draws, happens
 from algo.policies.method import METHODS, Course, Method, drawn_batches
 from algo.policies.precision import Cpt
 from algo.policies.stochastic_depth import StochasticDepth
+from algo.update_rule import UpdateRule
 
 BLOCKS = (("blocks.1", 16), ("blocks.2", 16), ("blocks.4", 32), ("blocks.5", 32))
 
@@ -211,6 +212,9 @@ def test_methods_compose_and_come_back_from_json():
         ("cpt+fractrain", {}, "which decide the same"),
         ("static+cpt", {}, "which decide the same"),
         ("signsgd+psg", {}, "which decide the same"),
+        ("psg_abstain+psg", {}, "which decide the same"),
+        ("psg_abstain", {"psg_abstain": {"beta": 1}}, "0 to below 1"),
+        ("signsgd", {"signsgd": {"lr": 0}}, "no weight would ever move"),
         ("psg+cpt", {}, "psg takes 4 bits of activations that have 3"),
         ("psg", {"psg": {"gradient_bits": 12}}, "8 or 16"),
         ("psg", {"psg": {"gradient_bits": 8}}, "2 to 8"),
@@ -227,6 +231,23 @@ def test_what_cannot_be_is_refused(name, settings, said):
     assert said in str(found.value) and "\n" not in str(found.value)
 
 
+def test_update_rules_and_their_learning_rate():
+    assert Method.from_settings("smd").update_rule == UpdateRule() and Method.from_settings("smd").rate is None
+    signs = Method.from_settings("signsgd", {"signsgd": {"lr": "1/50"}})
+    assert signs.update_rule == UpdateRule("sign") and signs.rate == Fraction(1, 50)
+    abstains = Method.from_settings("e2train", {"psg_abstain": {"beta": "1/10", "x_bits": 3}})
+    assert abstains.update_rule == UpdateRule("psg_abstain", x_bits=3, beta=Fraction(1, 10)) and abstains.rate == Fraction(3, 100)
+    decisions = [abstains.begin(0, 100, 50, BLOCKS).decide(iteration) for iteration in range(20)]
+    assert {one.update for one in decisions if one.execute} == {"psg_abstain"}
+
+
+def test_a_combination_leaves_out_gates_that_have_nothing_to_gate():
+    run = Method.from_settings("e2train").begin(0, 100)
+    assert run.notes == ("slu has nothing to do: the network has no block that may be skipped",)
+    assert run.gates(run.decide(0)) is None
+    assert Method.from_settings("e2train").begin(0, 100, 50, BLOCKS).notes == ()
+
+
 def test_what_does_not_fit_the_run_the_network_or_the_unit_is_refused():
     with pytest.raises(MethodError, match="this network has none"):
         Method.from_settings("sd").begin(0, 10)
@@ -236,9 +257,8 @@ def test_what_does_not_fit_the_run_the_network_or_the_unit_is_refused():
         Method.from_settings("swa", {"swa": {"start": "9/10"}}).begin(0, 5)
     with pytest.raises(MethodError, match="averages the last 5 iterations and settles for 7"):
         Method.from_settings("swa", {"swa": {"start": "1/2", "settle": 7}}).begin(0, 10)
-    with pytest.raises(MethodError, match="updates weights by psg, and configuration tiny has only sgd, signsgd"):
-        Method.from_settings("psg").check_unit("configuration tiny", ("sgd", "signsgd"))
-    Method.from_settings("signsgd").check_unit("configuration tiny", ("sgd", "signsgd"))
+    with pytest.raises(MethodError, match="no executor computes it: use psg_abstain"):
+        _ = Method.from_settings("psg").update_rule
     run = course("smd")
     run.decide(5)
     with pytest.raises(MethodError, match="decisions are taken in order"):

@@ -54,6 +54,14 @@ def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(t
     assert run["gross"]["value"] == pytest.approx(len(EXECUTED) * each["gross"]["value"])
 
 
+def test_e2train_runs_where_nothing_can_be_gated_and_says_so(tmp_path):
+    code, out, err = invoke(*BENCH, "--method", "e2train", "--check", "--out", str(tmp_path / "run"))
+    assert code == 0 and "slu has nothing to do" in err, err
+    data, record = json.loads(out), read_record(tmp_path / "run")
+    assert data["bit_exact"] is True and data["iterations_executed"] == len(EXECUTED)
+    assert record["notes"] and list(record["method"]["settings"]) == ["smd", "slu", "psg_abstain", "swa"]
+
+
 def test_a_packed_program_keeps_its_method(tmp_path):
     packed = tmp_path / "digits.jg"
     options = ["--batch-size", "2", "--steps", str(STEPS), "--seed", str(SEED), "--method", "smd"]
@@ -70,7 +78,7 @@ def test_a_packed_program_keeps_its_method(tmp_path):
     ("method", "steps", "said"),
     [
         ("adam", 2, "method 'adam' is not known"),
-        ("psg", 2, "updates weights by psg, and configuration z7020 has only sgd, signsgd"),
+        ("psg", 2, "no executor computes it: use psg_abstain"),
         ("sd", 2, "no block of the network can be gated"),
         ("cpt", 2, "32 periods in 2 iterations"),
         ("smd", 1, "drops every mini-batch"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 
-UPDATES = ("sgd", "signsgd", "psg")
+UPDATES = ("sgd", "signsgd", "psg", "psg_abstain")
 FULL_BITS = 8
 LOSS_BITS = 24
 """A loss is a whole number of 2^-24 nats, also where it is held as a float."""

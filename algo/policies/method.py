@@ -12,25 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 
 import numpy as np
 
-from algo.policies.decision import FULL_BITS, LOSS_BITS, Decision, MethodError, Policy, Setting
+from algo.policies.decision import FULL_BITS, LOSS_BITS, UPDATES, Decision, MethodError, Policy, Setting
 from algo.policies.fractrain import FracTrain
 from algo.policies.gates import Gates
 from algo.policies.precision import Cpt, Static
-from algo.policies.sign_update import Psg, SignSgd
+from algo.policies.sign_update import Psg, PsgAbstain, SignSgd
 from algo.policies.slu import Slu
 from algo.policies.smd import Smd
 from algo.policies.stochastic_depth import StochasticDepth
 from algo.policies.swa import Averaging, Swa
+from algo.update_rule import UpdateRule
 
 PLAIN = "plain"
-POLICIES = {kind.name: kind for kind in (Smd, Slu, StochasticDepth, Static, Cpt, FracTrain, SignSgd, Psg, Swa)}
+POLICIES = {kind.name: kind for kind in (Smd, Slu, StochasticDepth, Static, Cpt, FracTrain, SignSgd, Psg, PsgAbstain, Swa)}
 """Name of a policy to its settings' class."""
 
-METHODS = {PLAIN: (), "e2train": ("smd", "slu", "psg", "swa"), **{name: (name,) for name in POLICIES}}
-"""Name of a method to its policies."""
+METHODS = {PLAIN: (), "e2train": ("smd", "slu", "psg_abstain", "swa"), **{name: (name,) for name in POLICIES}}
+"""Name of a method to its policies. e2train is the published combination but for the update: see algo.policies.sign_update."""
+
+GATING = ("slu", "sd")
 
 
 @dataclass(frozen=True)
@@ -73,24 +77,37 @@ class Method:
 
     @property
     def update(self) -> str:
-        """Rule of the weight update: "sgd", "signsgd" or "psg"."""
-        return next((name for name in ("signsgd", "psg") if self[name]), "sgd")
+        """Rule of the weight update, of algo.policies.decision.UPDATES."""
+        return next((name for name in UPDATES if self[name]), "sgd")
+
+    @property
+    def update_rule(self) -> UpdateRule:
+        """Rule of the weight update as the training step has it. Raises MethodError where no step has it."""
+        if self.update == "psg":
+            raise MethodError(
+                f"method {self.name} asks for the full product wherever psg's predictor is undecided, and no executor computes "
+                "it: use psg_abstain, which leaves those weights as they are"
+            )
+        rule = self["psg_abstain"]
+        if rule:
+            return UpdateRule("psg_abstain", x_bits=rule.x_bits, g_bits=rule.g_bits, beta=rule.beta)
+        return UpdateRule("sign" if self["signsgd"] else "gradient")
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Learning rate that takes the place of the recipe's; None where the recipe's stays."""
+        policy = self["signsgd"] or self["psg_abstain"]
+        return policy.lr if policy else None
+
+    @property
+    def only_gates(self) -> bool:
+        """Whether the method does nothing but skip blocks, so that a network without any is a mistake."""
+        return len(self.policies) == 1 and self.gated
 
     @property
     def gated(self) -> bool:
         """Whether residual blocks are skipped image by image."""
-        return bool(self["slu"] or self["sd"])
-
-    def check_unit(self, where: str, updates: tuple[str, ...]) -> None:
-        """Raise MethodError unless an executor has the method's update rule.
-
-        Args:
-            where: the executor in words, such as "configuration z7020".
-            updates: rules that it has.
-        """
-        if self.update not in updates:
-            found = f"{where} has only {', '.join(updates)}"
-            raise MethodError(f"method {self.name} updates weights by {self.update}, and {found}: use a method without it")
+        return any(self[name] for name in GATING)
 
     def begin(self, seed: int, iterations: int, epoch: int | None = None, blocks: tuple[tuple[str, int], ...] = ()) -> Course:
         """Return the method's course over a run.
@@ -123,12 +140,15 @@ class Course:
 
     Attributes:
         method, setting: what it is the course of.
+        notes: what of the method has nothing to do here, in sentences.
         drawn, executed_count: iterations decided on so far (dropped ones too, once a later one is decided), and executed.
     """
 
     def __init__(self, method: Method, setting: Setting):
         self.method, self.setting = method, setting
-        self._running = {policy.name: policy.begin(setting) for policy in method.policies}
+        idle = [policy for policy in method.policies if policy.name in GATING and not setting.blocks and not method.only_gates]
+        self._running = {policy.name: policy.begin(setting) for policy in method.policies if policy not in idle}
+        self.notes = tuple(f"{policy.name} has nothing to do: the network has no block that may be skipped" for policy in idle)
         self.drawn = self.executed_count = 0
         if self.average:
             self._leave_one_to_settle()
@@ -228,9 +248,9 @@ def _check_together(method: Method) -> None:
         other = next((name for name in policy.excludes if method[name]), None)
         if other:
             raise MethodError(f"method {method.name} has {policy.name} and {other}, which decide the same: use one of them")
-    psg, lowest = method["psg"], min(_forward_bits(method))
+    psg, lowest = method["psg"] or method["psg_abstain"], min(_forward_bits(method))
     if psg and lowest < psg.x_bits:
-        found = f"psg takes {psg.x_bits} bits of activations that have {lowest} at times"
+        found = f"{psg.name} takes {psg.x_bits} bits of activations that have {lowest} at times"
         raise MethodError(f"method {method.name}: {found}; x_bits is at most the lowest forward bits")
 
 

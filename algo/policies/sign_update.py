@@ -1,6 +1,7 @@
 """Weight updates by the sign of the gradient: signSGD, and PSG, which predicts most signs from the most significant bits.
 
-The arithmetic is the training step's; these mark its rule and hold what the rule needs.
+The arithmetic is the training step's (algo.update_rule); these mark its rule and hold what the rule needs. PSG as published
+computes the full product where the predictor is undecided, which no executor does; `psg_abstain` leaves those weights alone.
 """
 
 from __future__ import annotations
@@ -10,13 +11,23 @@ from fractions import Fraction
 
 from algo.policies.decision import FULL_BITS, Decision, MethodError, Policy, Running, Setting, fraction, narrowed, whole
 
+SIGN_RATE = Fraction(3, 100)
+
 
 @dataclass(frozen=True)
 class SignSgd(Policy):
-    """The update takes sign(g_w) in place of g_w, for convolution weights."""
+    """The update takes sign(g_w) in place of g_w, for convolution weights.
 
+    Attributes:
+        lr: learning rate in place of the recipe's: a sign is larger than a gradient.
+    """
+
+    lr: Fraction = SIGN_RATE
     name = "signsgd"
-    excludes = ("psg",)
+    excludes = ("psg", "psg_abstain")
+
+    def __post_init__(self):
+        self.take(lr=_rate(self))
 
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""
@@ -38,7 +49,7 @@ class Psg(Policy):
     g_bits: int = 10
     gradient_bits: int = 16
     name = "psg"
-    excludes = ("signsgd",)
+    excludes = ("signsgd", "psg_abstain")
 
     def __post_init__(self):
         self.take(beta=fraction("psg beta", self.beta, 0, 1))
@@ -50,6 +61,42 @@ class Psg(Policy):
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""
         return _Marked("psg")
+
+
+@dataclass(frozen=True)
+class PsgAbstain(Policy):
+    """sign(g_msb) where |g_msb| >= beta times the largest of the iteration before, else 0.
+
+    Attributes:
+        beta: below 1; 0 takes every predicted sign.
+        x_bits, g_bits: most significant bits that the predictor takes of int8 activations and output gradients.
+        lr: learning rate in place of the recipe's.
+    """
+
+    beta: Fraction = Fraction(1, 20)
+    x_bits: int = 4
+    g_bits: int = 4
+    lr: Fraction = SIGN_RATE
+    name = "psg_abstain"
+    excludes = ("signsgd", "psg")
+
+    def __post_init__(self):
+        self.take(beta=fraction("psg_abstain beta", self.beta, 0, 1), lr=_rate(self))
+        if self.beta == 1:
+            raise MethodError("psg_abstain beta is 1: only the largest gradients would move a weight; it is 0 to below 1")
+        for name in ("x_bits", "g_bits"):
+            whole(f"psg_abstain {name}", getattr(self, name), 2, FULL_BITS)
+
+    def begin(self, setting: Setting) -> Running:
+        """Return the policy of a course."""
+        return _Marked("psg_abstain")
+
+
+def _rate(policy: SignSgd | PsgAbstain) -> Fraction:
+    rate = fraction(f"{policy.name} lr", policy.lr, 0, 16)
+    if not rate:
+        raise MethodError(f"{policy.name} lr is 0: no weight would ever move; it is above 0, up to 16")
+    return rate
 
 
 class _Marked(Running):
