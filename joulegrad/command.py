@@ -12,7 +12,7 @@ from joulegrad import errors
 from joulegrad.screen import Screen
 
 BoardOption = Annotated[str, typer.Option(
-    "--board", help="'sim' simulates the hardware cycle by cycle; 'golden' computes the same numbers without time or joules.")]
+    "--board", help="'sim' simulates the hardware cycle by cycle; 'golden' computes the same numbers without time.")]
 ConfigOption = Annotated[str, typer.Option(
     "--config", help="Size of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2), 'tiny' (4 x 4), or a path to a .json file.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same run, bit for bit.")]

@@ -64,10 +64,12 @@ def watched(
 
 def _known(board: Board, folder: RunFolder) -> dict:
     """Return what the trace says of the run."""
+    bitstream = board.facts().get("bitstream_sha256")
     return {
         "run": folder.path.name, "idle_definition": idle_definition(board.clock), "clk_hz": board.clk_hz,
         "clk_hz_requested": board.config.clk_hz, "configuration": board.config.name,
         "program": f"{zlib.crc32((folder.path / folder.record['program']).read_bytes()):08x}", "checkpoint": "iteration 0",
+        **({"bitstream": bitstream} if bitstream else {}),
         **{name: folder.record[name] for name in ("commit", "board", "seed")},
     }  # fmt: skip
 

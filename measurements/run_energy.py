@@ -1,7 +1,7 @@
 """Energies of a run, added up iteration by iteration: simulated from counters, and beside them what a sensor's trace gave.
 
-Feed every iteration once; ask for the run at the end. A board without a clock (golden) has neither time nor energy,
-and its run carries no label at all.
+Feed every iteration once; ask for the run at the end. A board without a clock (golden) has neither time nor energy
+of its own; what is fed for it are predicted cycles, and `said` says so.
 """
 
 from __future__ import annotations
