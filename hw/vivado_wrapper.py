@@ -45,8 +45,9 @@ def wrapper(design: Design) -> str:
         pins.append(f".s_axi_{name}_{'i' if is_input else 'o'}(s_axi_{name}{low})")
     above = f"{WINDOW_BITS - 1}:{REGISTER_BITS}"
     wires.append(f"  wire unused_window = ^{{s_axi_awaddr[{above}], s_axi_araddr[{above}]}};")
-    for number in range(2):
-        _add_master(design.board.family, number, ports, pins, wires)
+    inner = [_add_master(design.board.family, number, ports, wires) for number in range(2)]
+    for name, _, is_input in _MASTER:
+        pins.append(f".hp_{name}_{'i' if is_input else 'o'}({{{inner[1][name]}, {inner[0][name]}}})")
     lines = [
         f"// {design.top} of configuration {design.config.name} for a block design on {design.board.name};",
         "// written from the description.", "", f"module {MODULE} (",
@@ -57,8 +58,9 @@ def wrapper(design: Design) -> str:
     return "\n".join(lines)
 
 
-def _add_master(family: str, number: int, ports: list[str], pins: list[str], wires: list[str]) -> None:
-    """Append the ports of a master, the pins of the block behind them, and the wires between where widths differ."""
+def _add_master(family: str, number: int, ports: list[str], wires: list[str]) -> dict[str, str]:
+    """Append the ports of a master, and wires where widths differ; return each signal's wire of the block's width."""
+    inside = {}
     bus, axi4 = f"m{number}_axi", family == "zynq-ultrascale"
     facts = f"PROTOCOL {'AXI4' if axi4 else 'AXI3'}, MAX_BURST_LENGTH 16, NUM_READ_OUTSTANDING 8, NUM_WRITE_OUTSTANDING 8"
     for name, bits, is_input in _MASTER:
@@ -73,9 +75,10 @@ def _add_master(family: str, number: int, ports: list[str], pins: list[str], wir
             wires.append(f"  assign {bus}_{name} = |{inner};")
         if not dropped:
             ports.append(_port(bus, name, outside, is_input, facts if name == "araddr" else ""))
-        pins.append(f".hp{number}_{name}_{'i' if is_input else 'o'}({inner})")
+        inside[name] = inner
     if axi4:
         wires += [f"  wire unused_wid{number} = ^core{number}_wid;", ""]
+    return inside
 
 
 def _clock_reset_interrupt() -> list[str]:

@@ -102,17 +102,38 @@ def test_tcl_runs_on_stubbed_commands(board, tmp_path):
     assert (tmp_path / "joulegrad.bit").read_text() and (tmp_path / "joulegrad.hwh").read_text()
 
 
+def wrapper_lint(design, folder: Path) -> str:
+    """Return what Verilator says of the wrapper in a folder, all warnings on."""
+    tool = verilator.find()
+    command = [
+        tool.executable, "--lint-only", "-Wall", "--quiet", "--top-module", "joulegrad_axi", verilator.LINT, *design.sources,
+        folder / "joulegrad_axi.v",
+    ]  # fmt: skip
+    done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True)
+    return done.stdout + done.stderr + (f"verilator ended with {done.returncode}" if done.returncode else "")
+
+
 @pytest.mark.parametrize("family_board", ["pynq-z2", "kv260"])
 def test_wrapper_is_clean_verilog_around_the_block(family_board, tmp_path):
     design = describe(load_config("z7020"), load_board(family_board), "vivado")
     flow_of("vivado").write(design, tmp_path)
-    tool = verilator.find()
-    command = [
-        tool.executable, "--lint-only", "-Wall", "--quiet", "--top-module", "joulegrad_axi", verilator.LINT, *design.sources,
-        tmp_path / "joulegrad_axi.v",
-    ]  # fmt: skip
-    done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True)
-    assert done.returncode == 0 and not done.stdout + done.stderr, done.stdout + done.stderr
+    assert wrapper_lint(design, tmp_path) == ""
+
+
+@pytest.mark.parametrize("signal", ["arlen", "awlen"])
+def test_a_burst_length_of_axi3_on_a_port_of_axi4_is_caught(signal, tmp_path):
+    """The core's 4-bit length wired to UltraScale+' 8-bit port as it is: the upper bits would float."""
+    design = describe(load_config("z7020"), load_board("kv260"), "vivado")
+    flow_of("vivado").write(design, tmp_path)
+    path = tmp_path / "joulegrad_axi.v"
+    extended = f"assign m0_axi_{signal} = {{4'd0, core0_{signal}}};"
+    assert extended in path.read_text()
+    path.write_text(path.read_text().replace(extended, f"assign m0_axi_{signal} = core0_{signal};"))
+    said = wrapper_lint(design, tmp_path)
+    assert "WIDTHEXPAND" in said and f"core0_{signal}" in said
+    path.write_text(path.read_text().replace(f"  assign m0_axi_{signal} = core0_{signal};\n", "").replace(
+        f"core0_{signal}}})", f"m0_axi_{signal}}})"))  # fmt: skip
+    assert "WIDTH" in wrapper_lint(design, tmp_path)
 
 
 def test_vivado(tools, tmp_path, monkeypatch):

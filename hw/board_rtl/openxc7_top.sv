@@ -80,77 +80,44 @@ module openxc7_top #(
   logic [1:0]           lite_rresp;
   logic                 lite_rvalid;
   logic                 lite_rready;
-  logic [5:0]           hp0_arid;
-  logic [31:0]          hp0_araddr;
-  logic [3:0]           hp0_arlen;
-  logic [2:0]           hp0_arsize;
-  logic [1:0]           hp0_arburst;
-  logic [3:0]           hp0_arcache;
-  logic [2:0]           hp0_arprot;
-  logic [1:0]           hp0_arlock;
-  logic [3:0]           hp0_arqos;
-  logic                 hp0_arvalid, hp0_arready;
-  logic [5:0]           hp0_rid;
-  logic [AxiBits-1:0]   hp0_rdata;
-  logic [1:0]           hp0_rresp;
-  logic                 hp0_rlast;
-  logic                 hp0_rvalid, hp0_rready;
-  logic [5:0]           hp0_awid;
-  logic [31:0]          hp0_awaddr;
-  logic [3:0]           hp0_awlen;
-  logic [2:0]           hp0_awsize;
-  logic [1:0]           hp0_awburst;
-  logic [3:0]           hp0_awcache;
-  logic [2:0]           hp0_awprot;
-  logic [1:0]           hp0_awlock;
-  logic [3:0]           hp0_awqos;
-  logic                 hp0_awvalid, hp0_awready;
-  logic [5:0]           hp0_wid;
-  logic [AxiBits-1:0]   hp0_wdata;
-  logic [StrbBits-1:0]  hp0_wstrb;
-  logic                 hp0_wlast;
-  logic                 hp0_wvalid, hp0_wready;
-  logic [5:0]           hp0_bid;
-  logic [1:0]           hp0_bresp;
-  logic                 hp0_bvalid, hp0_bready;
-  logic [5:0]           hp1_arid;
-  logic [31:0]          hp1_araddr;
-  logic [3:0]           hp1_arlen;
-  logic [2:0]           hp1_arsize;
-  logic [1:0]           hp1_arburst;
-  logic [3:0]           hp1_arcache;
-  logic [2:0]           hp1_arprot;
-  logic [1:0]           hp1_arlock;
-  logic [3:0]           hp1_arqos;
-  logic                 hp1_arvalid, hp1_arready;
-  logic [5:0]           hp1_rid;
-  logic [AxiBits-1:0]   hp1_rdata;
-  logic [1:0]           hp1_rresp;
-  logic                 hp1_rlast;
-  logic                 hp1_rvalid, hp1_rready;
-  logic [5:0]           hp1_awid;
-  logic [31:0]          hp1_awaddr;
-  logic [3:0]           hp1_awlen;
-  logic [2:0]           hp1_awsize;
-  logic [1:0]           hp1_awburst;
-  logic [3:0]           hp1_awcache;
-  logic [2:0]           hp1_awprot;
-  logic [1:0]           hp1_awlock;
-  logic [3:0]           hp1_awqos;
-  logic                 hp1_awvalid, hp1_awready;
-  logic [5:0]           hp1_wid;
-  logic [AxiBits-1:0]   hp1_wdata;
-  logic [StrbBits-1:0]  hp1_wstrb;
-  logic                 hp1_wlast;
-  logic                 hp1_wvalid, hp1_wready;
-  logic [5:0]           hp1_bid;
-  logic [1:0]           hp1_bresp;
-  logic                 hp1_bvalid, hp1_bready;
+  logic [1:0][5:0]             hp_arid;
+  logic [1:0][31:0]            hp_araddr;
+  logic [1:0][3:0]             hp_arlen;
+  logic [1:0][2:0]             hp_arsize;
+  logic [1:0][1:0]             hp_arburst;
+  logic [1:0][3:0]             hp_arcache;
+  logic [1:0][2:0]             hp_arprot;
+  logic [1:0][1:0]             hp_arlock;
+  logic [1:0][3:0]             hp_arqos;
+  logic [1:0]                  hp_arvalid, hp_arready;
+  logic [1:0][5:0]             hp_rid;
+  logic [1:0][AxiBits-1:0]     hp_rdata;
+  logic [1:0][1:0]             hp_rresp;
+  logic [1:0]                  hp_rlast;
+  logic [1:0]                  hp_rvalid, hp_rready;
+  logic [1:0][5:0]             hp_awid;
+  logic [1:0][31:0]            hp_awaddr;
+  logic [1:0][3:0]             hp_awlen;
+  logic [1:0][2:0]             hp_awsize;
+  logic [1:0][1:0]             hp_awburst;
+  logic [1:0][3:0]             hp_awcache;
+  logic [1:0][2:0]             hp_awprot;
+  logic [1:0][1:0]             hp_awlock;
+  logic [1:0][3:0]             hp_awqos;
+  logic [1:0]                  hp_awvalid, hp_awready;
+  logic [1:0][5:0]             hp_wid;
+  logic [1:0][AxiBits-1:0]     hp_wdata;
+  logic [1:0][StrbBits-1:0]    hp_wstrb;
+  logic [1:0]                  hp_wlast;
+  logic [1:0]                  hp_wvalid, hp_wready;
+  logic [1:0][5:0]             hp_bid;
+  logic [1:0][1:0]             hp_bresp;
+  logic [1:0]                  hp_bvalid, hp_bready;
   logic                 unused_gp, unused_hp;
 
   // The window of the port is decoded by the processing system; sizes reach 8 bytes at most.
   assign unused_gp = ^{gp_araddr[31:10], gp_awaddr[31:10], fclk[3:1], fclk_rst_n[3:1]};
-  assign unused_hp = ^{hp0_arsize[2], hp0_awsize[2], hp1_arsize[2], hp1_awsize[2]};
+  assign unused_hp = ^{hp_arsize[0][2], hp_awsize[0][2], hp_arsize[1][2], hp_awsize[1][2]};
 
   axi3_to_lite u_control (
     .clk_i          (clk),
@@ -227,82 +194,44 @@ module openxc7_top #(
     .s_axi_rresp_o  (lite_rresp),
     .s_axi_rvalid_o (lite_rvalid),
     .s_axi_rready_i (lite_rready),
-    .hp0_arid_o     (hp0_arid),
-    .hp0_araddr_o   (hp0_araddr),
-    .hp0_arlen_o    (hp0_arlen),
-    .hp0_arsize_o   (hp0_arsize),
-    .hp0_arburst_o  (hp0_arburst),
-    .hp0_arcache_o  (hp0_arcache),
-    .hp0_arprot_o   (hp0_arprot),
-    .hp0_arlock_o   (hp0_arlock),
-    .hp0_arqos_o    (hp0_arqos),
-    .hp0_arvalid_o  (hp0_arvalid),
-    .hp0_arready_i  (hp0_arready),
-    .hp0_rid_i      (hp0_rid),
-    .hp0_rdata_i    (hp0_rdata),
-    .hp0_rresp_i    (hp0_rresp),
-    .hp0_rlast_i    (hp0_rlast),
-    .hp0_rvalid_i   (hp0_rvalid),
-    .hp0_rready_o   (hp0_rready),
-    .hp0_awid_o     (hp0_awid),
-    .hp0_awaddr_o   (hp0_awaddr),
-    .hp0_awlen_o    (hp0_awlen),
-    .hp0_awsize_o   (hp0_awsize),
-    .hp0_awburst_o  (hp0_awburst),
-    .hp0_awcache_o  (hp0_awcache),
-    .hp0_awprot_o   (hp0_awprot),
-    .hp0_awlock_o   (hp0_awlock),
-    .hp0_awqos_o    (hp0_awqos),
-    .hp0_awvalid_o  (hp0_awvalid),
-    .hp0_awready_i  (hp0_awready),
-    .hp0_wid_o      (hp0_wid),
-    .hp0_wdata_o    (hp0_wdata),
-    .hp0_wstrb_o    (hp0_wstrb),
-    .hp0_wlast_o    (hp0_wlast),
-    .hp0_wvalid_o   (hp0_wvalid),
-    .hp0_wready_i   (hp0_wready),
-    .hp0_bid_i      (hp0_bid),
-    .hp0_bresp_i    (hp0_bresp),
-    .hp0_bvalid_i   (hp0_bvalid),
-    .hp0_bready_o   (hp0_bready),
-    .hp1_arid_o     (hp1_arid),
-    .hp1_araddr_o   (hp1_araddr),
-    .hp1_arlen_o    (hp1_arlen),
-    .hp1_arsize_o   (hp1_arsize),
-    .hp1_arburst_o  (hp1_arburst),
-    .hp1_arcache_o  (hp1_arcache),
-    .hp1_arprot_o   (hp1_arprot),
-    .hp1_arlock_o   (hp1_arlock),
-    .hp1_arqos_o    (hp1_arqos),
-    .hp1_arvalid_o  (hp1_arvalid),
-    .hp1_arready_i  (hp1_arready),
-    .hp1_rid_i      (hp1_rid),
-    .hp1_rdata_i    (hp1_rdata),
-    .hp1_rresp_i    (hp1_rresp),
-    .hp1_rlast_i    (hp1_rlast),
-    .hp1_rvalid_i   (hp1_rvalid),
-    .hp1_rready_o   (hp1_rready),
-    .hp1_awid_o     (hp1_awid),
-    .hp1_awaddr_o   (hp1_awaddr),
-    .hp1_awlen_o    (hp1_awlen),
-    .hp1_awsize_o   (hp1_awsize),
-    .hp1_awburst_o  (hp1_awburst),
-    .hp1_awcache_o  (hp1_awcache),
-    .hp1_awprot_o   (hp1_awprot),
-    .hp1_awlock_o   (hp1_awlock),
-    .hp1_awqos_o    (hp1_awqos),
-    .hp1_awvalid_o  (hp1_awvalid),
-    .hp1_awready_i  (hp1_awready),
-    .hp1_wid_o      (hp1_wid),
-    .hp1_wdata_o    (hp1_wdata),
-    .hp1_wstrb_o    (hp1_wstrb),
-    .hp1_wlast_o    (hp1_wlast),
-    .hp1_wvalid_o   (hp1_wvalid),
-    .hp1_wready_i   (hp1_wready),
-    .hp1_bid_i      (hp1_bid),
-    .hp1_bresp_i    (hp1_bresp),
-    .hp1_bvalid_i   (hp1_bvalid),
-    .hp1_bready_o   (hp1_bready)
+    .hp_arid_o       (hp_arid),
+    .hp_araddr_o     (hp_araddr),
+    .hp_arlen_o      (hp_arlen),
+    .hp_arsize_o     (hp_arsize),
+    .hp_arburst_o    (hp_arburst),
+    .hp_arcache_o    (hp_arcache),
+    .hp_arprot_o     (hp_arprot),
+    .hp_arlock_o     (hp_arlock),
+    .hp_arqos_o      (hp_arqos),
+    .hp_arvalid_o    (hp_arvalid),
+    .hp_arready_i    (hp_arready),
+    .hp_rid_i        (hp_rid),
+    .hp_rdata_i      (hp_rdata),
+    .hp_rresp_i      (hp_rresp),
+    .hp_rlast_i      (hp_rlast),
+    .hp_rvalid_i     (hp_rvalid),
+    .hp_rready_o     (hp_rready),
+    .hp_awid_o       (hp_awid),
+    .hp_awaddr_o     (hp_awaddr),
+    .hp_awlen_o      (hp_awlen),
+    .hp_awsize_o     (hp_awsize),
+    .hp_awburst_o    (hp_awburst),
+    .hp_awcache_o    (hp_awcache),
+    .hp_awprot_o     (hp_awprot),
+    .hp_awlock_o     (hp_awlock),
+    .hp_awqos_o      (hp_awqos),
+    .hp_awvalid_o    (hp_awvalid),
+    .hp_awready_i    (hp_awready),
+    .hp_wid_o        (hp_wid),
+    .hp_wdata_o      (hp_wdata),
+    .hp_wstrb_o      (hp_wstrb),
+    .hp_wlast_o      (hp_wlast),
+    .hp_wvalid_o     (hp_wvalid),
+    .hp_wready_i     (hp_wready),
+    .hp_bid_i        (hp_bid),
+    .hp_bresp_i      (hp_bresp),
+    .hp_bvalid_i     (hp_bvalid),
+    .hp_bready_o     (hp_bready)
   );
 
   PS7 u_ps7 (
@@ -341,85 +270,85 @@ module openxc7_top #(
     .SAXIHP0ACLK          (clk),
     .SAXIHP0RDISSUECAP1EN (1'b0),
     .SAXIHP0WRISSUECAP1EN (1'b0),
-    .SAXIHP0ARID          (hp0_arid),
-    .SAXIHP0ARADDR        (hp0_araddr),
-    .SAXIHP0ARLEN         (hp0_arlen),
-    .SAXIHP0ARSIZE        (hp0_arsize[1:0]),
-    .SAXIHP0ARBURST       (hp0_arburst),
-    .SAXIHP0ARCACHE       (hp0_arcache),
-    .SAXIHP0ARPROT        (hp0_arprot),
-    .SAXIHP0ARLOCK        (hp0_arlock),
-    .SAXIHP0ARQOS         (hp0_arqos),
-    .SAXIHP0ARVALID       (hp0_arvalid),
-    .SAXIHP0ARREADY       (hp0_arready),
-    .SAXIHP0RID           (hp0_rid),
-    .SAXIHP0RDATA         (hp0_rdata),
-    .SAXIHP0RRESP         (hp0_rresp),
-    .SAXIHP0RLAST         (hp0_rlast),
-    .SAXIHP0RVALID        (hp0_rvalid),
-    .SAXIHP0RREADY        (hp0_rready),
-    .SAXIHP0AWID          (hp0_awid),
-    .SAXIHP0AWADDR        (hp0_awaddr),
-    .SAXIHP0AWLEN         (hp0_awlen),
-    .SAXIHP0AWSIZE        (hp0_awsize[1:0]),
-    .SAXIHP0AWBURST       (hp0_awburst),
-    .SAXIHP0AWCACHE       (hp0_awcache),
-    .SAXIHP0AWPROT        (hp0_awprot),
-    .SAXIHP0AWLOCK        (hp0_awlock),
-    .SAXIHP0AWQOS         (hp0_awqos),
-    .SAXIHP0AWVALID       (hp0_awvalid),
-    .SAXIHP0AWREADY       (hp0_awready),
-    .SAXIHP0WID           (hp0_wid),
-    .SAXIHP0WDATA         (hp0_wdata),
-    .SAXIHP0WSTRB         (hp0_wstrb),
-    .SAXIHP0WLAST         (hp0_wlast),
-    .SAXIHP0WVALID        (hp0_wvalid),
-    .SAXIHP0WREADY        (hp0_wready),
-    .SAXIHP0BID           (hp0_bid),
-    .SAXIHP0BRESP         (hp0_bresp),
-    .SAXIHP0BVALID        (hp0_bvalid),
-    .SAXIHP0BREADY        (hp0_bready),
+    .SAXIHP0ARID          (hp_arid[0]),
+    .SAXIHP0ARADDR        (hp_araddr[0]),
+    .SAXIHP0ARLEN         (hp_arlen[0]),
+    .SAXIHP0ARSIZE        (hp_arsize[0][1:0]),
+    .SAXIHP0ARBURST       (hp_arburst[0]),
+    .SAXIHP0ARCACHE       (hp_arcache[0]),
+    .SAXIHP0ARPROT        (hp_arprot[0]),
+    .SAXIHP0ARLOCK        (hp_arlock[0]),
+    .SAXIHP0ARQOS         (hp_arqos[0]),
+    .SAXIHP0ARVALID       (hp_arvalid[0]),
+    .SAXIHP0ARREADY       (hp_arready[0]),
+    .SAXIHP0RID           (hp_rid[0]),
+    .SAXIHP0RDATA         (hp_rdata[0]),
+    .SAXIHP0RRESP         (hp_rresp[0]),
+    .SAXIHP0RLAST         (hp_rlast[0]),
+    .SAXIHP0RVALID        (hp_rvalid[0]),
+    .SAXIHP0RREADY        (hp_rready[0]),
+    .SAXIHP0AWID          (hp_awid[0]),
+    .SAXIHP0AWADDR        (hp_awaddr[0]),
+    .SAXIHP0AWLEN         (hp_awlen[0]),
+    .SAXIHP0AWSIZE        (hp_awsize[0][1:0]),
+    .SAXIHP0AWBURST       (hp_awburst[0]),
+    .SAXIHP0AWCACHE       (hp_awcache[0]),
+    .SAXIHP0AWPROT        (hp_awprot[0]),
+    .SAXIHP0AWLOCK        (hp_awlock[0]),
+    .SAXIHP0AWQOS         (hp_awqos[0]),
+    .SAXIHP0AWVALID       (hp_awvalid[0]),
+    .SAXIHP0AWREADY       (hp_awready[0]),
+    .SAXIHP0WID           (hp_wid[0]),
+    .SAXIHP0WDATA         (hp_wdata[0]),
+    .SAXIHP0WSTRB         (hp_wstrb[0]),
+    .SAXIHP0WLAST         (hp_wlast[0]),
+    .SAXIHP0WVALID        (hp_wvalid[0]),
+    .SAXIHP0WREADY        (hp_wready[0]),
+    .SAXIHP0BID           (hp_bid[0]),
+    .SAXIHP0BRESP         (hp_bresp[0]),
+    .SAXIHP0BVALID        (hp_bvalid[0]),
+    .SAXIHP0BREADY        (hp_bready[0]),
     .SAXIHP2ACLK          (clk),
     .SAXIHP2RDISSUECAP1EN (1'b0),
     .SAXIHP2WRISSUECAP1EN (1'b0),
-    .SAXIHP2ARID          (hp1_arid),
-    .SAXIHP2ARADDR        (hp1_araddr),
-    .SAXIHP2ARLEN         (hp1_arlen),
-    .SAXIHP2ARSIZE        (hp1_arsize[1:0]),
-    .SAXIHP2ARBURST       (hp1_arburst),
-    .SAXIHP2ARCACHE       (hp1_arcache),
-    .SAXIHP2ARPROT        (hp1_arprot),
-    .SAXIHP2ARLOCK        (hp1_arlock),
-    .SAXIHP2ARQOS         (hp1_arqos),
-    .SAXIHP2ARVALID       (hp1_arvalid),
-    .SAXIHP2ARREADY       (hp1_arready),
-    .SAXIHP2RID           (hp1_rid),
-    .SAXIHP2RDATA         (hp1_rdata),
-    .SAXIHP2RRESP         (hp1_rresp),
-    .SAXIHP2RLAST         (hp1_rlast),
-    .SAXIHP2RVALID        (hp1_rvalid),
-    .SAXIHP2RREADY        (hp1_rready),
-    .SAXIHP2AWID          (hp1_awid),
-    .SAXIHP2AWADDR        (hp1_awaddr),
-    .SAXIHP2AWLEN         (hp1_awlen),
-    .SAXIHP2AWSIZE        (hp1_awsize[1:0]),
-    .SAXIHP2AWBURST       (hp1_awburst),
-    .SAXIHP2AWCACHE       (hp1_awcache),
-    .SAXIHP2AWPROT        (hp1_awprot),
-    .SAXIHP2AWLOCK        (hp1_awlock),
-    .SAXIHP2AWQOS         (hp1_awqos),
-    .SAXIHP2AWVALID       (hp1_awvalid),
-    .SAXIHP2AWREADY       (hp1_awready),
-    .SAXIHP2WID           (hp1_wid),
-    .SAXIHP2WDATA         (hp1_wdata),
-    .SAXIHP2WSTRB         (hp1_wstrb),
-    .SAXIHP2WLAST         (hp1_wlast),
-    .SAXIHP2WVALID        (hp1_wvalid),
-    .SAXIHP2WREADY        (hp1_wready),
-    .SAXIHP2BID           (hp1_bid),
-    .SAXIHP2BRESP         (hp1_bresp),
-    .SAXIHP2BVALID        (hp1_bvalid),
-    .SAXIHP2BREADY        (hp1_bready)
+    .SAXIHP2ARID          (hp_arid[1]),
+    .SAXIHP2ARADDR        (hp_araddr[1]),
+    .SAXIHP2ARLEN         (hp_arlen[1]),
+    .SAXIHP2ARSIZE        (hp_arsize[1][1:0]),
+    .SAXIHP2ARBURST       (hp_arburst[1]),
+    .SAXIHP2ARCACHE       (hp_arcache[1]),
+    .SAXIHP2ARPROT        (hp_arprot[1]),
+    .SAXIHP2ARLOCK        (hp_arlock[1]),
+    .SAXIHP2ARQOS         (hp_arqos[1]),
+    .SAXIHP2ARVALID       (hp_arvalid[1]),
+    .SAXIHP2ARREADY       (hp_arready[1]),
+    .SAXIHP2RID           (hp_rid[1]),
+    .SAXIHP2RDATA         (hp_rdata[1]),
+    .SAXIHP2RRESP         (hp_rresp[1]),
+    .SAXIHP2RLAST         (hp_rlast[1]),
+    .SAXIHP2RVALID        (hp_rvalid[1]),
+    .SAXIHP2RREADY        (hp_rready[1]),
+    .SAXIHP2AWID          (hp_awid[1]),
+    .SAXIHP2AWADDR        (hp_awaddr[1]),
+    .SAXIHP2AWLEN         (hp_awlen[1]),
+    .SAXIHP2AWSIZE        (hp_awsize[1][1:0]),
+    .SAXIHP2AWBURST       (hp_awburst[1]),
+    .SAXIHP2AWCACHE       (hp_awcache[1]),
+    .SAXIHP2AWPROT        (hp_awprot[1]),
+    .SAXIHP2AWLOCK        (hp_awlock[1]),
+    .SAXIHP2AWQOS         (hp_awqos[1]),
+    .SAXIHP2AWVALID       (hp_awvalid[1]),
+    .SAXIHP2AWREADY       (hp_awready[1]),
+    .SAXIHP2WID           (hp_wid[1]),
+    .SAXIHP2WDATA         (hp_wdata[1]),
+    .SAXIHP2WSTRB         (hp_wstrb[1]),
+    .SAXIHP2WLAST         (hp_wlast[1]),
+    .SAXIHP2WVALID        (hp_wvalid[1]),
+    .SAXIHP2WREADY        (hp_wready[1]),
+    .SAXIHP2BID           (hp_bid[1]),
+    .SAXIHP2BRESP         (hp_bresp[1]),
+    .SAXIHP2BVALID        (hp_bvalid[1]),
+    .SAXIHP2BREADY        (hp_bready[1])
   );
 
 endmodule
