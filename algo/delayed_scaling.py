@@ -19,6 +19,8 @@ RATE_BITS = 10
 SPREAD_DECAY = "spread_weight_decay"
 """Factor of a algo.step.Term: the weight decay, rounded so that the mean over iterations is exact."""
 
+FULL_BITS = (8, 8)
+
 _COEFFICIENT_BITS = 16
 """Coefficients are kept at most 2^16 in magnitude by raising the exponent of the result."""
 
@@ -33,6 +35,9 @@ class State:
         exponents: name to exponent.
         sgd: hyper-parameters.
         levels: entry of algo.step.Step.levels to the largest magnitude when it was collected last, and its exponent.
+        bits: of activations and weights, and of gradients: exponents are such that the maxima fit them. Weights follow one
+            iteration late, as they are written in the iteration before. Values that grow within an iteration may pass their
+            bits, up to int8's 127; images and logits keep 8 bits.
     """
 
     seed: int
@@ -40,20 +45,25 @@ class State:
     exponents: dict[str, int]
     sgd: Sgd
     levels: dict[str, tuple[int, int]] = field(default_factory=dict)
+    bits: tuple[int, int] = FULL_BITS
 
     def to_json(self) -> dict:
         """Return plain data; `from_json` is the inverse."""
         data = {
             "seed": self.seed, "iteration": self.iteration, "exponents": dict(self.exponents), "sgd": self.sgd.to_json(),
         }
-        return data | ({"levels": {name: list(level) for name, level in self.levels.items()}} if self.levels else {})
+        if self.levels:
+            data["levels"] = {name: list(level) for name, level in self.levels.items()}
+        return data | ({"bits": list(self.bits)} if self.bits != FULL_BITS else {})
 
     @staticmethod
     def from_json(data: dict) -> State:
         """Rebuild a state. Raises KeyError, TypeError or ValueError where the data is not one."""
         exponents = {str(name): int(value) for name, value in data["exponents"].items()}
         levels = {str(name): (int(maximum), int(unit)) for name, (maximum, unit) in data.get("levels", {}).items()}
-        return State(int(data["seed"]), int(data["iteration"]), exponents, Sgd.from_json(data["sgd"]), levels)
+        forward, backward = data.get("bits", FULL_BITS)
+        sgd = Sgd.from_json(data["sgd"])
+        return State(int(data["seed"]), int(data["iteration"]), exponents, sgd, levels, (int(forward), int(backward)))
 
 
 def levels_of(step: Step, state: State, maxima: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -98,6 +108,7 @@ class DelayedScaling:
         self._step = step
         self.names = (*step.maxima, step.logits_grad)
         self._floors = _floors(step, frozenset(self.names))
+        self._scheduled = _scheduled(step)
         self._sgd: Sgd | None = None
         self._rate: Fraction | None = None
         self._logarithms: dict[str, tuple[int, int] | None] = {}
@@ -114,24 +125,32 @@ class DelayedScaling:
         for name in self.names:
             if name in kept:
                 continue
-            following[name] = next_exponent(now[name], int(maxima[name]), limits.get(name, 127))
+            limit = limits.get(name, 127) if name not in self._scheduled else (1 << state.bits[self._scheduled[name]] - 1) - 1
+            following[name] = next_exponent(now[name], int(maxima[name]), limit)
         for name, leader in self._step.followers.items():
             if name not in kept:
                 following[name] = now[leader]
         levels = levels_of(self._step, state, maxima)
         return self.settle(replace(state, iteration=state.iteration + 1, exponents=following, levels=levels))
 
-    def at(self, state: State, iteration: int) -> State:
+    def at(self, state: State, iteration: int, bits: tuple[int, int] | None = None) -> State:
         """Return the state for a drawn iteration: those before it were dropped, which changes the learning rate alone.
+
+        Args:
+            bits: of this iteration, as `State.bits`; None to leave them.
 
         Raises:
             ValueError: the iteration has passed.
         """
-        if iteration == state.iteration:
+        bits = state.bits if bits is None else bits
+        if (iteration, bits) == (state.iteration, state.bits):
             return state
         if iteration < state.iteration:
             raise ValueError(f"iteration {iteration} is asked for, but {state.iteration} is the one to come")
-        return self.settle(replace(state, iteration=iteration))
+        exponents = dict(state.exponents)
+        for name, which in self._scheduled.items():
+            exponents[name] += state.bits[which] - bits[which]
+        return self.settle(replace(state, iteration=iteration, exponents=exponents, bits=bits))
 
     def settle(self, state: State) -> State:
         """Return the state with exponents raised where a coefficient would not fit or would lose the learning rate."""
@@ -159,6 +178,18 @@ class DelayedScaling:
         for floor in self._floors:
             if floor.factor not in self._logarithms or is_rate(floor.factor):
                 self._logarithms[floor.factor] = _logarithms(factor_value(floor.factor, state))
+
+
+def _scheduled(step: Step) -> dict[str, int]:
+    """Return the exponents that a precision schedule acts on, and which of its bits: 0 forward, 1 backward."""
+    found = {step.logits_grad: 1}
+    for name in step.maxima:
+        tensor = step.tensors.get(name)
+        if tensor is not None and name != step.logits:
+            found[name] = 1 if tensor.role == "gradient" else 0
+        elif name.endswith(".next"):
+            found[name] = 0
+    return found
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,9 @@ class Emulator:
         for table, entry in averaged_names(self.step)[1]:
             self.tables[table][:, self.step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
 
-    def skip_to(self, iteration: int) -> None:
-        """Go to a drawn iteration: those before it are dropped."""
-        self.state = scaling.at(self.step, self.state, iteration)
+    def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
+        """Go to a drawn iteration: those before it are dropped; `bits` as of State, None to leave them."""
+        self.state = scaling.at(self.step, self.state, iteration, bits)
 
     def value(self, name: str) -> np.ndarray:
         """Return a tensor computed last, a weight or a channel table, in the type it is stored in.

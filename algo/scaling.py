@@ -72,9 +72,9 @@ def advance(step: Step, state: State, maxima: dict[str, int], kept: frozenset[st
     return DelayedScaling(step).advance(state, maxima, kept)
 
 
-def at(step: Step, state: State, iteration: int) -> State:
-    """Return the state for a drawn iteration, those before it having been dropped."""
-    return DelayedScaling(step).at(state, iteration)
+def at(step: Step, state: State, iteration: int, bits: tuple[int, int] | None = None) -> State:
+    """Return the state for a drawn iteration and its bits, those before it having been dropped."""
+    return DelayedScaling(step).at(state, iteration, bits)
 
 
 def settle(step: Step, state: State) -> State:

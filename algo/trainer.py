@@ -58,6 +58,7 @@ class Trainer:
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
         self.decision = self.course.decide(self.state.iteration)
+        self.emulator.skip_to(self.state.iteration, self.decision.bits)
         if self.decision.replace:
             self.emulator.replace_weights(self.course.average.mean())
         loss = self.emulator.train_step(images, labels, self.course.gates(self.decision))

@@ -165,6 +165,8 @@ class Runtime:
             try:
                 self.state = self._scaling.at(self.state, number[0] if number else self.state.iteration)
                 decision = course.decide(self.state.iteration) if course else None
+                if course:
+                    self.state = self._scaling.at(self.state, self.state.iteration, decision.bits)
                 if course and decision.replace:
                     self.replace_weights(course.average.mean())
                 gates = course.gates(decision) if course else None

@@ -12,6 +12,7 @@ from algo.averaging import averaged_names
 from algo.emulator import Emulator
 from algo.policies.method import Method
 from algo.recipe import load_recipe
+from algo.scaling import State
 from algo.trainer import Trainer
 
 RECIPE = dataclasses.replace(load_recipe("digits"), steps=16, batch=8)
@@ -101,3 +102,31 @@ def test_settling_moves_the_running_statistics_and_no_parameter():
     assert len(seen) == 3
     (first, before), *_, (last, after) = seen
     assert same(first, last) and not same(before, after)
+
+
+def largest(run: Trainer, role: str) -> int:
+    names = [name for name, tensor in EXPORTED.step.tensors.items() if tensor.role == role and name in EXPORTED.step.maxima]
+    names = [name for name in names if name != EXPORTED.step.logits]
+    return max(int(np.abs(run.emulator.value(name).astype(int)).max()) for name in names)
+
+
+@pytest.mark.parametrize("bits", [(8, 8), (4, 6), (3, 5)])
+def test_values_take_the_bits_of_the_schedule_and_no_more(bits):
+    run = trainer("static", {"static": {"forward": bits[0], "backward": bits[1]}})
+    found = [(largest(run, "activation"), largest(run, "gradient")) for _ in run.train(DRAW)]
+    limits = [(1 << number - 1) - 1 for number in bits]
+    weights = max(int(np.abs(run.emulator.value(name).astype(int)).max()) for name in EXPORTED.step.weights)
+    assert limits[0] / 2 <= weights <= limits[0] + 1
+    for which in (0, 1):
+        used = sorted(one[which] for one in found)
+        assert limits[which] / 2 <= used[len(used) // 2] <= 2 * limits[which] + 1, "most maxima fill the bits, within one"
+
+
+def test_cyclic_precision_trains_and_comes_back_from_json():
+    run = trainer("cpt", {"cpt": {"lowest": 3, "periods": 2}})
+    bits = []
+    for done in run.train(DRAW):
+        bits.append(run.state.bits)
+        assert State.from_json(run.state.to_json()) == run.state and done.decision.bits == run.state.bits
+    assert [forward for forward, _ in bits] == [3, 3, 4, 5, 6, 6, 7, 8] * 2
+    assert "bits" not in EXPORTED.state.to_json()

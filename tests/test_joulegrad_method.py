@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from algo.policies.method import Method
+from algo.recipe import load_recipe
 from host.run_folder import read_iterations, read_record
 from joulegrad.cli import app
 from joulegrad.packing import Asked
@@ -52,6 +53,16 @@ def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(t
     assert record["method"]["settings"]["smd"] == {"drop": "1/2"} and record["steps"] == STEPS
     run, each = data["run_energy_j"]["simulated"], data["energy_per_executed_iteration_j"]["simulated"]
     assert run["gross"]["value"] == pytest.approx(len(EXECUTED) * each["gross"]["value"])
+
+
+def test_a_recipes_precision_schedule_is_followed_bit_for_bit(tmp_path):
+    recipe = tmp_path / "cycled.json"
+    said = load_recipe("digits").to_json() | {"methods": {"cpt": {"lowest": 4, "periods": 1}}}
+    recipe.write_text(json.dumps(said))
+    options = ["--board", "golden", "--batch-size", "2", "--steps", "4", "--method", "cpt", "--check"]
+    code, out, err = invoke("bench", str(recipe), *options, "--out", str(tmp_path / "run"), "--json")
+    assert code == 0, err
+    assert json.loads(out)["bit_exact"] is True and json.loads(out)["iterations_executed"] == 4
 
 
 def test_e2train_runs_where_nothing_can_be_gated_and_says_so(tmp_path):

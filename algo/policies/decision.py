@@ -39,6 +39,11 @@ class Decision:
     replace: bool = False
     settles: bool = False
 
+    @property
+    def bits(self) -> tuple[int, int]:
+        """Forward and backward bits."""
+        return self.forward_bits, self.backward_bits
+
 
 @dataclass(frozen=True)
 class Setting:

@@ -248,16 +248,16 @@ def _check_together(method: Method) -> None:
         other = next((name for name in policy.excludes if method[name]), None)
         if other:
             raise MethodError(f"method {method.name} has {policy.name} and {other}, which decide the same: use one of them")
-    psg, lowest = method["psg"] or method["psg_abstain"], min(_forward_bits(method))
-    if psg and lowest < psg.x_bits:
-        found = f"{psg.name} takes {psg.x_bits} bits of activations that have {lowest} at times"
-        raise MethodError(f"method {method.name}: {found}; x_bits is at most the lowest forward bits")
+    psg, lowest = method["psg"] or method["psg_abstain"], _lowest_bits(method)
+    if psg and lowest < FULL_BITS:
+        found = f"{psg.name} predicts from the most significant of {FULL_BITS} bits, and there are {lowest} at times"
+        raise MethodError(f"method {method.name}: {found}; leave one of the two out")
 
 
-def _forward_bits(method: Method) -> tuple[int, ...]:
-    """Return the forward bits that may occur."""
+def _lowest_bits(method: Method) -> int:
+    """Return the fewest bits, forward or backward, that may occur."""
     if method["cpt"]:
-        return (method["cpt"].lowest,)
+        return min(method["cpt"].lowest, method["cpt"].backward)
     if method["fractrain"]:
-        return method["fractrain"].forward
-    return (method["static"].forward if method["static"] else FULL_BITS,)
+        return min(*method["fractrain"].forward, *method["fractrain"].backward)
+    return min(method["static"].forward, method["static"].backward) if method["static"] else FULL_BITS
