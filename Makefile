@@ -11,7 +11,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: board-package board-test bench test lint synthesis benchmark browser-test clean
+.PHONY: board-package board-test bench test lint synthesis reports ecp5 benchmark browser-test clean
 
 bench: $(VENV)/.run
 	$(VENV)/bin/joulegrad bench digits $(BENCH_ARGS)
@@ -41,6 +41,14 @@ benchmark: $(VENV)/.run
 
 synthesis: $(VENV)/.test
 	$(PY) -m hw.synthesis z7020
+
+# Yosys' report of every configuration on its board: resources, memories, long paths; about 20 minutes of one core, once.
+reports: $(VENV)/.test
+	$(PY) -m hw.reports
+
+# The bitstream for ULX3S, placed and routed for real with pip's packages; an error below 50 MHz.
+ecp5: $(VENV)/.test
+	$(PY) -m hw.reports --tool nextpnr --least-mhz 50 ulx3s-85f
 
 # A venv sees the system's packages only where torch is among them.
 $(PY):
