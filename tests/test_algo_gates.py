@@ -121,14 +121,22 @@ def test_a_block_that_no_sample_runs_stays_as_it_is(data):
 
 
 def test_exponents_of_a_block_that_ran_follow_its_maxima(data):
+    """Tensors come down by one; what follows another exponent, as stored weights do, takes it only where the block ran."""
     found = exported(data, gated=WHOLE)
-    raised = {name: value + 3 for name, value in found.state.exponents.items() if name.startswith(("blocks.1.", "blocks.2."))}
-    raised = {name: value for name, value in raised.items() if name in found.step.maxima and "weight" not in name}
-    found = replace(found, state=replace(found.state, exponents=found.state.exponents | raised))
+    exponents, step = found.state.exponents, found.step
+    blocks = ("blocks.1.", "blocks.2.")
+    raised = {name: exponents[name] + 3 for name in step.maxima if name.startswith(blocks) and "weight" not in name}
+    ahead = {leader: exponents[leader] + 1 for name, leader in step.followers.items() if leader.startswith(blocks)}
+    found = replace(found, state=replace(found.state, exponents=exponents | ahead | raised))
+    before = found.state.exponents
     decisions = np.ones((len(GATED), BATCH), bool)
     decisions[0] = False
     after = train(found, data, Fixed(decisions)).state.exponents
-    assert [after[name] - raised[name] for name in raised] == [0 if name.startswith("blocks.1.") else -1 for name in raised]
+    assert [after[name] - before[name] for name in raised] == [0 if name.startswith("blocks.1.") else -1 for name in raised]
+    followers = [name for name in step.followers if name.startswith(blocks)]
+    assert len(followers) == 2 * 6 and all(before[name] != before[step.followers[name]] for name in followers)
+    for name in followers:
+        assert after[name] == before[name if name.startswith("blocks.1.") else step.followers[name]], name
 
 
 def test_skipped_samples_do_not_reach_sums_and_gradients(data):
