@@ -25,6 +25,7 @@ _ROUNDS = 60
 _ZERO_STEP, _LOWEST = 4, -60
 _BATCH_NORM_START = -8
 _LOSS_START = -12
+_SIGN_START = -16
 _PARAMETER_MAX = (1 << 30) - 1
 
 
@@ -140,6 +141,8 @@ def _start(step: Step, given: dict[str, int]) -> dict[str, int]:
 
 
 def _first(step: Step, record: Record, exponents: dict[str, int]) -> int:
+    if record.a is not None and not record.a.exponents:
+        return _SIGN_START
     if record.a is not None:
         return sum(exponents[name] for name in record.a.exponents)
     if step.tensors[record.out].role == "activation":

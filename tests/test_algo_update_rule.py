@@ -57,6 +57,17 @@ def test_every_sign_is_that_of_the_whole_sum_and_exact_in_the_momentum():
         np.testing.assert_array_equal(np.sign(momentum)[large], np.sign(plain.value(f"{weight}.momentum"))[large])
 
 
+def test_a_momentum_of_signs_begins_where_the_smallest_weights_can_take_it():
+    """A sign of exponent 0 beside masters of 2^-24 would need a coefficient of more than 17 bits."""
+    module = build(Pooled)
+    with torch.no_grad():
+        module.conv2.weight.mul_(1e-3)
+    data = random_images(1, SHAPE, 4, 0, 4)
+    exported = export(module, data.train, data.train_labels, data.exponent, 4, Sgd(lr="1/10"), update="sign")
+    assert exported.state.exponents["conv2.weight.master"] < -26
+    assert exported.state.exponents["conv2.weight.momentum"] == -16
+
+
 def test_every_layer_is_as_float64_autograd_has_it():
     exported, data = _exported(Sgd(), UpdateRule("sign", linear=True))
     lowering = lower(build(Pooled), SHAPE, 8, UpdateRule("sign", linear=True))
