@@ -183,7 +183,7 @@ class _Piece:
         fields |= {"sums": 1, "sums_v": int(p.sums == "v"), "sums_first": int(begun not in self.chain.summed),
                    "c_sum": address, "c_stride": stride}
         self.chain.summed.add(begun)
-        self.tables.changed(p.sums_table)
+        self.tables.changed(p.sums_table, self.part.group0)
 
 
 def emit_passes(segment: Segment, tables: Tables, chain: Chain) -> None:

@@ -97,7 +97,8 @@ def table_layout(step: Step) -> TableLayout:
 class Tables:
     """Memory C of one segment: the host table's words at the low end, channel tables above, as they are needed.
 
-    A channel table is loaded before its first use and stored back after its last change when `stored` names it.
+    A channel table is loaded before its first use and stored back after its last change when `stored` names it. Tables that
+    do not fit beside what a node needs with them are held in stretches of channels, each for itself.
     """
 
     def __init__(
@@ -111,8 +112,9 @@ class Tables:
         self._stored = stored
         self._free_from = 0
         self._fixed: list[tuple[int, int, int]] = []
-        self._resident: dict[str, Buffer] = {}
-        self._dirty: set[str] = set()
+        self._stretch: dict[str, int] = {}
+        self._resident: dict[tuple[str, int], Buffer] = {}
+        self._dirty: set[tuple[str, int]] = set()
         self._maxima: list[tuple[int, int]] = []
 
     def load_host(self, nodes: tuple[Node, ...], gap: int | None = None) -> None:
@@ -126,6 +128,22 @@ class Tables:
         self._load_hulls([(host.records[r], isa.RECORD_WORDS) for node in nodes for r in node_records(node)], gap)
         self._load_hulls([(host.scalars[b], len(self._scalars[b])) for b in blocks], gap)
         self._maxima = self._load_hulls([(host.maxima[m], 1) for node in nodes for m in node_maxima(node)], gap)
+        for node in nodes:
+            self._cut(node_tables(node)[0])
+
+    def _cut(self, together: set[str]) -> None:
+        """Choose stretches for tables that one node uses, where they do not fit whole.
+
+        With others in place anywhere, n stretches of up to 1 / (2 n - 1) of the memory always find room.
+        """
+        memory, words = self._segment.memory, self._segment.config.table_words - self._free_from
+        if sum(memory[name].size // 8 for name in together) <= words:
+            return
+        g = self._segment.config.g
+        for name in together:
+            most = words // (2 * len(together) - 1) // (memory[name].pitch * g) * g
+            if most:
+                self._stretch[name] = min(most, self._stretch.get(name, most))
 
     def _load_hulls(self, ranges: list[tuple[int, int]], gap: int | None) -> list[tuple[int, int]]:
         """Load (offset, size) ranges, those together between which there are at most `gap` words; return the ends of each."""
@@ -170,17 +188,42 @@ class Tables:
     def entry(self, table: str, entry: str, group: int) -> tuple[int, int]:
         """Return (C address of an entry in lane 0 of a channel group, words per channel)."""
         pitch = self._segment.memory[table].pitch
-        return self.base(table) + group * self._segment.config.g * pitch + self._tables[table].entries.index(entry), pitch
+        number, first = self._stretch_of(table, group)
+        channel = group * self._segment.config.g - first
+        return self.base(table, number) + channel * pitch + self._tables[table].entries.index(entry), pitch
 
-    def base(self, table: str) -> int:
-        """Return the C address of a channel table, loading it when it is not there."""
-        if table not in self._resident:
-            words = self._segment.memory[table].size // 8
-            self._resident[table] = Buffer("C", self._place(table, words), words)
-            self._segment.load_words("C", self._resident[table].base, self._segment.memory[table].offset, words)
-        self._resident[table] = self._resident.pop(table)
-        self._resident[table].pinned = True
-        return self._resident[table].base
+    def stretches(self, table: str) -> list[tuple[int, int]]:
+        """Return (number, channels) of every stretch of a channel table, in order."""
+        channels = self._tables[table].channels
+        most = self._stretch.get(table, channels)
+        return [(number, min(most, channels - first)) for number, first in enumerate(range(0, channels, most))]
+
+    def first_group(self, table: str, number: int) -> int:
+        """Return the first channel group of a stretch."""
+        return number * self._stretch.get(table, 0) // self._segment.config.g
+
+    def _stretch_of(self, table: str, group: int) -> tuple[int, int]:
+        """Number and first channel of the stretch that a channel group is in."""
+        most = self._stretch.get(table)
+        number = group * self._segment.config.g // most if most else 0
+        return number, number * (most or 0)
+
+    def base(self, table: str, number: int = 0) -> int:
+        """Return the C address of a stretch of a channel table, loading it when it is not there."""
+        key = (table, number)
+        if key not in self._resident:
+            for other in self._resident:
+                if other[0] == table:  # what was used before it may go
+                    self._resident[other].pinned = False
+            region = self._segment.memory[table]
+            most = self._stretch.get(table)
+            first = number * (most or 0) * region.pitch
+            words = min((most or 0) * region.pitch or region.size // 8, region.size // 8 - first)
+            self._resident[key] = Buffer("C", self._place(table, words), words)
+            self._segment.load_words("C", self._resident[key].base, region.offset + 8 * first, words)
+        self._resident[key] = self._resident.pop(key)
+        self._resident[key].pinned = True
+        return self._resident[key].base
 
     def _place(self, table: str, words: int) -> int:
         while True:
@@ -200,32 +243,34 @@ class Tables:
 
     def scratch(self, name: str, words: int) -> int:
         """Return the C address of room for `words` words that belong to no channel table."""
-        self._resident[name] = Buffer("C", self._place(name, words), words)
-        return self._resident[name].base
+        self._resident[name, 0] = Buffer("C", self._place(name, words), words)
+        return self._resident[name, 0].base
 
     def drop(self, name: str) -> None:
         """Give the room of `scratch` back."""
-        del self._resident[name]
+        del self._resident[name, 0]
 
-    def changed(self, table: str) -> None:
-        """Note that a channel table differs from its copy in DDR."""
-        self._dirty.add(table)
+    def changed(self, table: str, group: int = 0) -> None:
+        """Note that the stretch of a channel table with a channel group differs from its copy in DDR."""
+        self._dirty.add((table, self._stretch_of(table, group)[0]))
 
-    def _write_back(self, table: str) -> None:
-        if table in self._dirty:
-            buffer = self._resident[table]
-            self._segment.store_words("C", buffer.base, self._segment.memory[table].offset, buffer.words)
-            self._dirty.discard(table)
+    def _write_back(self, key: tuple[str, int]) -> None:
+        if key in self._dirty:
+            (table, number), buffer = key, self._resident[key]
+            region = self._segment.memory[table]
+            first = number * self._stretch.get(table, 0) * region.pitch
+            self._segment.store_words("C", buffer.base, region.offset + 8 * first, buffer.words)
+            self._dirty.discard(key)
 
     def finish_node(self, still_written: set[str], still_used: set[str]) -> None:
         """Store back tables that no later node writes; drop those that none uses."""
-        for name in list(self._resident):
-            self._resident[name].pinned = False
-            if name not in still_written and name in self._stored:
-                self._write_back(name)
-            if name not in still_used:
-                del self._resident[name]
-                self._dirty.discard(name)
+        for key in list(self._resident):
+            self._resident[key].pinned = False
+            if key[0] not in still_written and key[0] in self._stored:
+                self._write_back(key)
+            if key[0] not in still_used:
+                del self._resident[key]
+                self._dirty.discard(key)
 
     def store_maxima(self) -> None:
         """Store the segment's maxima to the host table."""
@@ -241,10 +286,10 @@ def emit_coefficient(segment: Segment, tables: Tables, step: Step, node: Coeffic
     if program is None:
         program = ring.allocate(length, key)
         segment.load_words("P", program.base, segment.memory[program_region(node.program)].offset, length)
-    table = step.tables[node.table]
-    segment.emit(
-        "coefficient", pc=program.base, length=length, ch_base=tables.base(node.table), ch_count=table.channels,
-        ch_stride=segment.memory[node.table].pitch, sc_base=tables.scalars(node.scalars),
-    )
-    tables.changed(node.table)
+    for number, channels in tables.stretches(node.table):
+        segment.emit(
+            "coefficient", pc=program.base, length=length, ch_base=tables.base(node.table, number), ch_count=channels,
+            ch_stride=segment.memory[node.table].pitch, sc_base=tables.scalars(node.scalars),
+        )
+        tables.changed(node.table, tables.first_group(node.table, number))
     segment.release(program)

@@ -210,7 +210,9 @@ def test_errors():
     with pytest.raises(CompileError, match="conv.weight has shape"):
         compile_step(step, TINY, {"conv.weight": np.zeros((1, 1, 3, 3), np.int8)})
     with pytest.raises(CompileError, match="channel table .* does not fit"):
-        compile_step(build_step(ResNet(1, (64,), 10), (1, 4, 4), 2), TINY, {})
+        compile_step(step, replace(TINY, table_words=128), {})
+    with pytest.raises(CompileError, match="records, scalars and maxima of a segment take more than the 64 words"):
+        compile_step(step, replace(TINY, table_words=64), {})
     with pytest.raises(CompileError, match="more operands at once"):
         chain = [Pass("z" if i == 0 else f"t{i - 1}", "", f"t{i}", "r_copy") for i in range(40)]
         compile_step(hand_step((*chain, Pass("t39", "", "y", "r_copy"))), TINY, {})

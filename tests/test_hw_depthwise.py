@@ -14,6 +14,7 @@ from algo.emulator import Emulator
 from algo.export import build_step, export
 from algo.sgd import Sgd
 from algo.step import Compute, Product
+from algo.update_rule import KINDS
 from host.board import open_board
 from host.checked_run import CheckedRun
 from hw import layout
@@ -46,7 +47,7 @@ def test_the_mask_keeps_the_diagonal_of_whole_blocks(config):
         rows // config.g, config.g, config.g)))  # fmt: skip
 
 
-@pytest.mark.parametrize("update", ["gradient", "sign"])
+@pytest.mark.parametrize("update", KINDS)
 @pytest.mark.parametrize("kind", [Depthwise, Inverted])
 def test_training_equals_the_emulator(kind, update):
     train_both(build(kind), SHAPES[kind], 4, (4, 3), update=update)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from algo.step import ChannelTable
+from algo.step import ChannelTable, Compute, Pass
 from hw import isa
 from hw.compile_table import TableLayout, Tables
 from hw.config import load_config
@@ -85,3 +85,35 @@ def test_tables_that_do_not_fit_together_are_stored_back_and_loaded_again():
     held.finish_node({"one"}, {"one", "three"})
     held.finish_node(set(), set())
     assert transfers(segment) == [("load", one), ("load", two), ("store", one), ("load", three), ("load", one)]
+
+
+def test_a_table_that_does_not_fit_is_held_in_stretches():
+    """Words 0 to 1023, 100 channels of 20 words: alone whole groups of 51 channels or less, beside another of 17 or less."""
+    memory, tables = MemoryMap(TINY.g), {name: ChannelTable(name, 100, tuple("abcdefghijklmnopqrst")) for name in ("one", "two")}
+    for name in tables:
+        memory.add(name, "table", (100, 20), 20)
+    segment = Segment(TINY, memory, 1)
+    held = Tables(segment, TableLayout({"r": 0}, {}, {}, 4), tables, stored=frozenset(tables))
+    memory.add("host_table", "words", (4,))
+    alone = Compute("alone", (100, 1, 1), (Pass("x", "", "x", "r", table="one"),))
+    held.load_host((alone,))
+    assert held.stretches("one") == [(0, 48), (1, 48), (2, 4)] and held.stretches("two") == [(0, 100)]
+    both = Compute("both", (100, 1, 1), (Pass("x", "", "x", "r", table="one", sums="square", sums_table="two"),))
+    held = Tables(segment, TableLayout({"r": 0}, {}, {}, 4), tables, stored=frozenset(tables))
+    segment.instructions.clear()
+    held.load_host((alone, both))
+    one, two = memory["one"].offset, memory["two"].offset
+    assert held.stretches("one")[:2] == held.stretches("two")[:2] == [(0, 16), (1, 16)]
+    assert held.stretches("one")[-1] == (6, 4)
+    assert held.entry("one", "c", 3) == (4 + 12 * 20 + 2, 20)
+    assert held.entry("two", "a", 3) == (324 + 12 * 20, 20)
+    held.changed("two", 3)
+    assert held.entry("one", "c", 4) == (644 + 2, 20)
+    assert held.entry("two", "a", 4)[0] == 4
+    assert held.entry("one", "a", 24)[0] == 324
+    held.finish_node({"one"}, set(tables))
+    held.finish_node(set(), set())
+    assert transfers(segment) == [
+        ("load", memory["host_table"].offset), ("load", one), ("load", two), ("load", one + 16 * 160),
+        ("load", two + 16 * 160), ("store", two), ("load", one + 96 * 160),
+    ]  # fmt: skip
