@@ -15,8 +15,11 @@ from torch import nn
 
 from algo.gates import Gates
 from algo.loss import Loss
-from algo.policies.decision import LOSS_BITS, MethodError
+from algo.policies.decision import FULL_BITS, LOSS_BITS, MethodError
 from algo.sgd import Sgd
+
+PARAMETER_BITS = 24
+"""Fraction bits of averaged parameters: those of float32 at 1."""
 
 
 class Diverged(RuntimeError):
@@ -57,8 +60,27 @@ class FloatLearner:
             module.parameters(), lr=float(sgd.lr), momentum=float(sgd.momentum), weight_decay=float(sgd.weight_decay)
         )
 
-    def skip_to(self, iteration: int) -> None:
-        """Go to a drawn iteration: those before it are dropped and change nothing."""
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return the parameters as whole numbers of 2^-PARAMETER_BITS, int64, which policies average."""
+        scale = float(1 << PARAMETER_BITS)
+        return {name: np.rint(one.detach().cpu().numpy().astype(np.float64) * scale).astype(np.int64)
+                for name, one in self.module.named_parameters()}  # fmt: skip
+
+    def replace_weights(self, mean: dict[str, np.ndarray]) -> None:
+        """Put an average of `parameters` in their place; the learning rate is 0 from here on."""
+        with torch.no_grad():
+            for name, one in self.module.named_parameters():
+                one.copy_(torch.tensor(np.ldexp(mean[name].astype(np.float64), -PARAMETER_BITS)))
+        self.state = FloatState(self.state.iteration, self.state.sgd.stopped())
+
+    def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
+        """Go to a drawn iteration: those before it are dropped and change nothing; `bits` as for an emulator.
+
+        Raises:
+            MethodError: fewer bits than int8 has, which float32 training does not round to.
+        """
+        if bits is not None and bits != (FULL_BITS, FULL_BITS):
+            raise MethodError(f"the method trains with {bits[0]} and {bits[1]} bits, which float32 training does not; use int8")
         self.state = FloatState(iteration, self.state.sgd)
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Loss:
@@ -104,14 +126,14 @@ class FloatLearner:
                 found[f"{name}.momentum"] = momentum.cpu().numpy().copy()
         return found
 
-    def restore(self, tensors: dict[str, np.ndarray], iteration: int) -> None:
-        """Go on from what `tensors` returned."""
+    def restore(self, tensors: dict[str, np.ndarray], state: dict) -> None:
+        """Go on from what `tensors` and the state's `to_json` returned."""
         self.module.load_state_dict({name: torch.tensor(tensors[name]) for name in self.module.state_dict()})
         for name, parameter in self.module.named_parameters():
             if f"{name}.momentum" in tensors:
                 momentum = torch.tensor(tensors[f"{name}.momentum"], device=self.device)
                 self._optimiser.state[parameter] = {"momentum_buffer": momentum}
-        self.skip_to(iteration)
+        self.state = FloatState(int(state["iteration"]), Sgd.from_json(state["sgd"]))
 
     def _images(self, images: np.ndarray) -> torch.Tensor:
         return torch.tensor(images, device=self.device).float() * self._scale

@@ -28,6 +28,9 @@ def train(
         "--checkpoint-every", help="Executed iterations between two checkpoints.")] = 100,
     evaluate_every: Annotated[int, typer.Option(
         "--evaluate-every", help="Drawn iterations between two tests on the held-out images; 0 for one at the end.")] = 0,
+    price: Annotated[str | None, typer.Option(
+        "--price", help="Configuration of a core, e.g. 'z7020': what the run would take there, its simulated joules included, "
+        "from predicted counters and cycles.")] = None,
     sensor: Annotated[list[str] | None, typer.Option(
         "--sensor", help="Power sensor of this machine by its URL, e.g. 'nvml' or 'rapl': measures what training here costs, "
         "which is the energy of the emulator, not of an accelerator.")] = None,
@@ -46,7 +49,7 @@ def train(
 
         settings = TrainSettings(
             recipe, method, device, arithmetic, steps, batch_size, seed, out, resume, checkpoint_every, evaluate_every,
-            tuple(sensor or ()), idle,
+            price, tuple(sensor or ()), idle,
         )  # fmt: skip
         result = run_train(settings, screen)
         if not as_json:
@@ -63,7 +66,10 @@ def _show(result: dict, screen: Screen) -> None:
     print_(f"  iterations      {executed} executed of {drawn} drawn, seed {result['seed']}")
     print_(f"  test accuracy   {100 * result['accuracy']:.2f} % of {images}", markup=False)
     done = f"{result['iterations_here']} iterations, {result['images_here']} images"
-    print_(f"  time            {result['time_s']:.1f} s for {done}")
+    print_(f"  time            {result['host_s']:.1f} s here for {done}")
+    if "run_energy_j" in result:
+        gross_j = result["run_energy_j"]["simulated"]["gross"]["value"]
+        print_(f"  on {result['config']:<13}{gross_j:.4g} J gross, simulated, in {result['time_s']:.4g} s", markup=False)
     if "energy_of_the_emulator" in result:
         print_("  energy          of this machine, not of an accelerator: see 'joulegrad report' of its folder 'energy'")
     print_(f"  run folder      {result['run_dir']}", markup=False)

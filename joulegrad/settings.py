@@ -115,6 +115,7 @@ class TrainSettings:
         resume: run folder or checkpoint to go on from; None starts afresh.
         checkpoint_every: executed iterations between checkpoints.
         evaluate_every: drawn iterations between tests; 0 tests at the end only.
+        price: configuration of the core whose cycles and simulated joules are worked out beside; None for none.
         sensors: URLs of this machine's power sensors.
         idle_s: rest before and after, for its idle power.
     """
@@ -130,11 +131,14 @@ class TrainSettings:
     resume: Path | None = None
     checkpoint_every: int = 100
     evaluate_every: int = 0
+    price: str | None = None
     sensors: tuple[str, ...] = ()
     idle_s: float = 10.0
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
+        if self.price and self.arithmetic != "int8":
+            raise SettingError(f"--price {self.price} with --arithmetic {self.arithmetic}: a core computes int8 only")
         _at_least("checkpoint_every", self.checkpoint_every, 1)
         _at_least("evaluate_every", self.evaluate_every, 0)
         for name, known in (("device", DEVICES), ("arithmetic", ARITHMETICS)):

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
+from algo import scaling
 from algo.arithmetic import OutOfRange
 from algo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from algo.float_training import Diverged, FloatLearner
 from algo.policies.method import Course, Method
+from algo.scaling import State
 from algo.trainer import Trained, Trainer
 from algo.weights_file import weights_of, write_weights
 from host import provenance
-from host.run_folder import RunFolder, new_run_dir
+from host.pricing import Pricing
+from host.run_folder import RunFolder, new_run_dir, read_iterations
+from hw.compile import compile_step
 from joulegrad.measurement import Measurement, measure
 from joulegrad.packing import Asked, asked
 from joulegrad.screen import Screen
 from joulegrad.settings import TrainSettings
+from measurements.energy_model import TABLE, load_table
+from measurements.processor_time import ProcessorModel
+from measurements.recompute import ENERGY_TABLE, recompute
 
 CHECKPOINT, WEIGHTS, ENERGY = "checkpoint.npz", "weights.npz", "energy"
 WINDOW = "training"
@@ -38,22 +48,27 @@ def run_train(settings: TrainSettings, screen: Screen) -> dict:
         CheckpointError, RunFolderError, SensorError, SamplerError: each with one sentence.
     """
     _check_device(settings.device)
-    wanted = asked(settings.recipe, None, settings.steps, settings.batch_size, settings.seed, settings.method)
+    wanted = asked(settings.recipe, settings.price, settings.steps, settings.batch_size, settings.seed, settings.method)
     if wanted.packed is not None:
         raise TrainError(f"train {settings.recipe}: a PROGRAM.jg is compiled for boards; give the recipe it was made from")
     run = _Run(wanted, settings)
     path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.device}")
     with RunFolder(path, run.record() | {"resumed_from": str(settings.resume) if settings.resume else None}) as folder:
         screen.facts["run_dir"] = str(folder.path)
+        if settings.price:
+            shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
         run.start(folder.path)
+        folder.update(steps=run.iterations)
         if settings.resume:
+            run.carry_over(folder)
             screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
         start_s = time.monotonic()
         with _measured(settings, folder.path) as measurement:
             run.train(folder, screen, measurement)
-        time_s = time.monotonic() - start_s
+        host_s = time.monotonic() - start_s
         screen.say(f"evaluating {len(run.images.test)} held-out images")
-        result = run.result(time_s) | {"run_dir": str(folder.path)}
+        result = (recompute(folder.path, need_trace=False) if settings.price else {"schema": 1}) | run.result(host_s)
+        result |= {"config": wanted.config.name if settings.price else None, "run_dir": str(folder.path)}
         if measurement:
             result["energy_of_the_emulator"] = measurement.to_json()
         run.write_weights(folder.path / WEIGHTS)
@@ -89,7 +104,21 @@ class _Run:
         """What run.json says from the start."""
         return {
             "benchmark": "train", "commit": provenance.commit(), "versions": provenance.versions(), **self.about(),
-            "device": self.settings.device, "sensors": list(self.settings.sensors),
+            "device": self.settings.device, "sensors": list(self.settings.sensors), "steps": self.wanted.recipe.steps,
+            **self._priced_on(),
+        }  # fmt: skip
+
+    def _priced_on(self) -> dict:
+        """What run.json says of the core that the run is priced on, for joulegrad recompute."""
+        if not self.settings.price:
+            return {}
+        table, config = load_table(TABLE), self.wanted.config
+        return {
+            "config": dataclasses.asdict(config), "config_hash": f"{config.config_hash:08x}",
+            "energy_assumptions": {
+                "simulated": {"table": table.name, "validity": table.validity},
+                "processor_time": dataclasses.asdict(ProcessorModel()),
+            },
         }  # fmt: skip
 
     def start(self, folder: Path) -> None:
@@ -105,7 +134,6 @@ class _Run:
 
     def _emulator(self):
         from algo.emulator import Emulator
-        from algo.scaling import State
 
         exported, self.images = self.wanted.export()
         self.iterations = self.wanted.recipe.iterations(self.images)
@@ -113,6 +141,9 @@ class _Run:
         if self._checkpoint:
             tensors, state = self._checkpoint.tensors, State.from_json(self._checkpoint.state)
         self._step = exported.step
+        if self.settings.price:
+            program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
+            self._pricing = Pricing(program, self.wanted.config)
         return Emulator(exported.step, tensors, state, self.settings.device), exported.step.gated_blocks
 
     def _float_learner(self):
@@ -125,7 +156,7 @@ class _Run:
             recipe.make_model(seed), self.images.exponent, recipe.sgd_for(self.iterations), recipe.batch, self.settings.device
         )
         if self._checkpoint:
-            learner.restore(self._checkpoint.tensors, self._checkpoint.state["iteration"])
+            learner.restore(self._checkpoint.tensors, self._checkpoint.state)
         return learner, ()
 
     def train(self, folder: RunFolder, screen: Screen, measurement: Measurement | None) -> None:
@@ -134,8 +165,10 @@ class _Run:
         draw = recipe.batches(self.images, self.wanted.seed).draw
         window = measurement.window(WINDOW) if measurement else contextlib.nullcontext()
         with window as opened, screen.progress("iteration", self.iterations - self.trainer.state.iteration) as step:
+            before = self.trainer.state
             for trained in self._guarded(self.trainer.train(draw)):
-                line = _line(trained)
+                line = self._line(trained, before)
+                before = self.trainer.state
                 if every and (trained.decision.iteration + 1) % every == 0:
                     line["accuracy"] = self.trainer.evaluate(self.images.test, self.images.test_labels)
                 folder.append(line)
@@ -158,6 +191,38 @@ class _Run:
                 f"training stopped in iteration {at}: {error}; the last good checkpoint, before iteration {kept}, is {self._path}"
             ) from None
 
+    def carry_over(self, folder: RunFolder) -> None:
+        """Copy the lines of the iterations that the checkpoint has behind it, so that this folder tells of the whole run."""
+        earlier = _checkpoint_file(self.settings.resume).parent
+        for line in read_iterations(earlier):
+            if line["iteration"] < self.trainer.state.iteration:
+                folder.append(line)
+
+    def _line(self, trained: Trained, before: State) -> dict:
+        """Return an iteration's line for the run folder.
+
+        Args:
+            before: state that the iteration before it left.
+        """
+        decided = dataclasses.asdict(trained.decision)
+        line = {
+            "iteration": trained.decision.iteration, "loss": trained.loss.loss, "correct": trained.loss.correct,
+            "images": trained.images,
+            "decision": {name: value for name, value in decided.items() if name not in ("iteration", "execute")},
+        }  # fmt: skip
+        route = getattr(self.trainer.emulator, "route", None)
+        decisions = route.decisions() if route else np.zeros((0, 0), bool)
+        if len(decisions):
+            line["gates"] = ["".join("01"[one] for one in block) for block in decisions.astype(int)]
+        if self.settings.price:
+            at = scaling.at(self._step, before, trained.decision.iteration)
+            priced = self._pricing.iteration(at, trained.images, decisions)
+            line |= {
+                "counters": {"iteration": priced.counters}, "activity": {}, "predicted_cycles": priced.cycles,
+                "processor": dataclasses.asdict(priced.processor),
+            }  # fmt: skip
+        return line
+
     def _save(self) -> None:
         trainer = self.trainer
         checkpoint = Checkpoint(self.about(), trainer.state.to_json(), trainer.tensors(), trainer.course.state())
@@ -171,15 +236,15 @@ class _Run:
         else:
             write_weights(path, weights_of(self._step, self.trainer.tensors(), self.trainer.state.exponents))
 
-    def result(self, time_s: float) -> dict:
-        """What was learned, and how long it took here."""
+    def result(self, host_s: float) -> dict:
+        """What was learned, and how long it took on this machine."""
         course: Course = self.trainer.course
         return {
-            "schema": 1, "benchmark": "train", "recipe": self.wanted.recipe.name, "data": self.images.name,
+            "benchmark": "train", "recipe": self.wanted.recipe.name, "data": self.images.name,
             "method": self.method.name, "arithmetic": self.settings.arithmetic, "device": self.settings.device,
             "seed": self.wanted.seed, "batch_size": self.wanted.recipe.batch, "iterations_drawn": self.iterations,
             "iterations_executed": course.executed_count, "iterations_here": self.executed, "images_here": self.images_seen,
-            "time_s": time_s, "test_images": len(self.images.test),
+            "host_s": host_s, "test_images": len(self.images.test),
             "accuracy": self.trainer.evaluate(self.images.test, self.images.test_labels),
         }  # fmt: skip
 
@@ -204,12 +269,3 @@ def _measured(settings: TrainSettings, folder: Path) -> Iterator[Measurement | N
     said = "this machine, which trains in PyTorch: the energy of the emulator, not of an accelerator"
     with measure(settings.sensors, idle=settings.idle_s, out=folder / ENERGY, board=said) as measurement:
         yield measurement
-
-
-def _line(trained: Trained) -> dict:
-    decided = dataclasses.asdict(trained.decision)
-    decision = {name: value for name, value in decided.items() if name not in ("iteration", "execute")}
-    return {
-        "iteration": trained.decision.iteration, "loss": trained.loss.loss, "correct": trained.loss.correct,
-        "images": trained.images, "decision": decision,
-    }  # fmt: skip

@@ -27,8 +27,8 @@ MEASURE = "measure"
 """What run.json calls a run of `joulegrad.measure`."""
 
 ENERGY_TABLE = "energy_table.json"
-CYCLES_PREDICTED = "cycles predicted from the instructions, since this board has no clock"
-"""What a simulated energy of the golden board says of itself."""
+CYCLES_PREDICTED = "cycles predicted from the instructions, not counted by a core"
+"""What a simulated energy says of itself where nothing counted cycles: the golden board, or PyTorch."""
 
 KEYS = ("schema", "iterations_drawn", "iterations_executed", "time_s", "run_energy_j", "energy_per_executed_iteration_j",
         "shares", "counters", "activity", "processor_s", "sensors")  # fmt: skip

@@ -1,0 +1,135 @@
+"""What a training iteration would take on a core, from its number of images and its recorded decisions: all of it predicted.
+
+An iteration that PyTorch computes is walked by the runtime on a board that holds nothing; counters and cycles of the segments
+that ran are their predictions. What the processor does is what it would do on a board.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from algo.policies.decision import Decision
+from algo.scaling import State
+from host.board import Board, Identity
+from host.core_driver import DONE, CoreDriver
+from host.host_table import HostTable
+from host.predictions import Predictions
+from host.runtime import ProcessorWork, Runtime, summed
+from hw import isa
+from hw.config import Config
+from hw.program import Program
+
+
+@dataclass(frozen=True)
+class Priced:
+    """An iteration: counters that are exact, cycles as predicted, and the processor's work."""
+
+    counters: dict[str, int]
+    cycles: int
+    processor: ProcessorWork
+
+
+class Pricing:
+    """Prices the iterations of one program.
+
+    Args:
+        program, config: the step, compiled for a configuration.
+    """
+
+    def __init__(self, program: Program, config: Config):
+        self._program, self._config = program, config
+        self._predictions = Predictions(program, config)
+        self._table = HostTable(program.step, program.table)
+        self._known: dict[tuple, Priced] = {}
+
+    def iteration(self, state: State, images: int, decisions: np.ndarray | None = None) -> Priced:
+        """Return what an iteration takes.
+
+        Args:
+            state: before the iteration; which words the processor works out follows from what changed since the last call.
+            images: of the mini-batch.
+            decisions: who ran which gated block, bool (blocks, images); None where the step has no such blocks.
+        """
+        gated = decisions is not None and len(decisions) > 0
+        key = images, tuple(decisions.sum(1).tolist()) if gated else ()
+        if key not in self._known:
+            self._known[key] = self._walked(images, decisions if gated else None)
+        self._table.words(state, images)
+        priced = self._known[key]
+        return replace(priced, processor=replace(priced.processor, records=self._table.worked_out))
+
+    def _walked(self, images: int, decisions: np.ndarray | None) -> Priced:
+        """Walk an iteration that stands between two others, so that the next mini-batch is streamed in it."""
+        program, course = self._program, None if decisions is None else _Recorded(decisions)
+        batch = np.zeros((images, *program.step.image_shape), np.int8), np.zeros(images, np.int64)
+        with _EmptyBoard(self._config, program.ddr_bytes) as board:
+            _, done, _ = Runtime(board, program, program.state).train([batch] * 3, course)
+        ran = [(name, done.images_of(name)) for name in done.counters]
+        counters = summed(self._predictions.counters(*segment) for segment in ran)
+        return Priced(counters, sum(self._predictions.cycles(*segment) for segment in ran), done.processor)
+
+
+class _EmptyBoard(Board):
+    """A board whose memory reads as zero and whose segments are done at once."""
+
+    def __init__(self, config: Config, ddr_bytes: int):
+        self.config, self.clk_hz, self.ddr_bytes = config, config.clk_hz, ddr_bytes
+        self._driver = CoreDriver(lambda address: DONE, lambda address, value: None, 0, lambda address, count: [0] * count)
+
+    @property
+    def register_accesses(self) -> int:
+        """Control registers read and written so far."""
+        return self._driver.accesses
+
+    def open(self) -> None:
+        """Claim nothing."""
+
+    def close(self) -> None:
+        """Release nothing."""
+
+    def identity(self) -> Identity:
+        """Return the identity of a core of the configuration."""
+        return Identity(isa.VERSION, self.config.config_hash)
+
+    def write(self, address: int, data) -> None:
+        """Forget what is written."""
+        self.check_range(address, data.nbytes if isinstance(data, np.ndarray) else len(data))
+
+    def read(self, address: int, nbytes: int) -> np.ndarray:
+        """Return zeros."""
+        self.check_range(address, nbytes)
+        return np.zeros(nbytes, np.uint8)
+
+    def start(self, segment_address: int, count: int) -> None:
+        """Start what is done at once."""
+        self._driver.start(segment_address, count)
+
+    def wait(self, timeout_s: float | None = None) -> dict[str, int]:
+        """Return counters that counted nothing."""
+        return self._driver.outcome()
+
+    def stop(self) -> None:
+        """Stop nothing."""
+
+
+class _Recorded:
+    """A course, and its gates, that decide as was recorded and learn nothing."""
+
+    def __init__(self, decisions: np.ndarray):
+        self._decisions = decisions
+
+    def decide(self, *of) -> Decision | np.ndarray:
+        """Return the decision for an iteration, or who runs a gated block."""
+        return Decision(of[0]) if len(of) == 1 else self._decisions[of[0]]
+
+    def gates(self, decision: Decision) -> _Recorded:
+        """Return the gates."""
+        return self
+
+    def learn(self, gradients, exponents) -> None:
+        """Learn nothing."""
+
+    def executed(self, decision: Decision, loss: float) -> None:
+        """Take note of nothing."""
