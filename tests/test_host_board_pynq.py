@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from algo.emulator import Emulator
 from algo.train import export_digits
-from host import benchmark_pynq_board, board_pynq, pynq_bitstream
+from host import benchmark_pynq_board, board_pynq, pynq_bitstream, pynq_interrupt
 from host.benchmark_serial_board import differing, trained
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
 from host.board_pynq import Driver
@@ -308,11 +308,11 @@ def test_the_driver_sleeps_until_the_interrupt(folder):
         assert board.facts()["waits"].startswith("interrupt 61 (/dev/")
         board.write(PROGRAM, code)
         board.start(PROGRAM, len(code) // isa.INSTRUCTION_BYTES)
-        before = board.register_accesses
-        began = time.thread_time()
+        before, began, worked = board.register_accesses, time.monotonic(), time.thread_time()
         assert board.wait(60)["instructions"] == 1600
-        assert zynq.interrupts and board.register_accesses - before < 12
-        assert time.thread_time() - began < 0.2
+        looks = 10 + 2 * (time.monotonic() - began) / pynq_interrupt.LOOK_S
+        assert zynq.interrupts and board.register_accesses - before < looks
+        assert time.thread_time() - worked < 0.2
 
 
 def test_a_lost_interrupt_costs_half_a_second_at_most(folder, monkeypatch):
@@ -322,7 +322,7 @@ def test_a_lost_interrupt_costs_half_a_second_at_most(folder, monkeypatch):
         board.start(PROGRAM, 1600)
         began = time.monotonic()
         assert board.wait(60)["instructions"] == 1600
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 def test_without_an_interrupt_the_driver_polls_and_says_so(folder, build):
