@@ -97,6 +97,8 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
         _keep(packed.program, folder.path / PROGRAM)
         with open_board(settings.board, config, ddr_bytes=_ddr_bytes(packed.program), **options) as board:
             check_identity(board, packed.program)
+            if board.facts():
+                folder.update(board_facts=board.facts())
             if board.clk_hz != config.clk_hz:
                 meter = _meter(settings, dataclasses.replace(config, clk_hz=round(board.clk_hz)))
                 folder.update(config=dataclasses.asdict(meter.config))
