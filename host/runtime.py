@@ -11,7 +11,7 @@ import numpy as np
 from algo import scaling
 from algo.arithmetic import noise_key
 from algo.averaging import averaged_names, replaced
-from algo.delayed_scaling import DelayedScaling
+from algo.delayed_scaling import FULL_BITS, DelayedScaling
 from algo.gates import Gates, Route
 from algo.loss import cross_entropy
 from algo.policies.method import Course
@@ -63,6 +63,7 @@ class Iteration:
             its segments, streaming included.
         lists: segment to the images of the tensor that it gathered, in order: who ran it, and where their values lay.
         decisions: who ran which gated block, bool (blocks, images).
+        bits: of activations and weights, and of gradients.
     """
 
     number: int
@@ -76,6 +77,7 @@ class Iteration:
     stamps: dict[str, tuple[float, float]] = field(default_factory=dict)
     lists: dict[str, tuple[int, ...]] = field(default_factory=dict)
     decisions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
+    bits: tuple[int, int] = FULL_BITS
 
     def images_of(self, segment: str) -> int:
         """Return how many images a segment ran for."""
@@ -172,6 +174,7 @@ class Runtime:
                 gates = course.gates(decision) if course else None
                 iteration = self._iterate(images, labels, following[0] if following else None, gates)
                 if course:
+                    iteration.bits = decision.bits
                     course.executed(decision, iteration.loss)
                     if decision.average:
                         course.average.add(self.parameters(iteration.processor))

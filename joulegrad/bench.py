@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from algo.delayed_scaling import FULL_BITS
 from algo.policies.method import Course, Method, drawn_batches
 from host import provenance
 from host.board import Board, open_board
@@ -304,6 +305,7 @@ def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: P
         "correct": iteration.correct,
         "images": iteration.images,
         **_gated(iteration),
+        **({} if iteration.bits == FULL_BITS else {"bits": list(iteration.bits)}),
         "counters": iteration.counters,
         "activity": iteration.activity,
         "processor": dataclasses.asdict(work),

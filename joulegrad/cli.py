@@ -15,6 +15,7 @@ from joulegrad.cli_bitstream import bitstream
 from joulegrad.cli_boards import boards
 from joulegrad.cli_compare import compare
 from joulegrad.cli_export import export
+from joulegrad.cli_ledger import ledger
 from joulegrad.cli_measure import measure
 from joulegrad.cli_package import deploy, package
 from joulegrad.cli_recompute import recompute
@@ -107,6 +108,7 @@ app.command("deploy")(deploy)
 app.command("export")(export)
 app.command("package")(package)
 app.command("train")(train)
+app.command("ledger")(ledger)
 app.command("measure")(measure)
 app.command("recompute")(recompute)
 app.command("report")(report)

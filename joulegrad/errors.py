@@ -50,6 +50,7 @@ KNOWN = {
     "measurements.energy_model.EnergyTableError": FAILED,
     "measurements.fit.FitError": FAILED,
     "measurements.observations.ComparisonError": FAILED,
+    "measurements.ledger.LedgerError": FAILED,
     "measurements.pictures.PictureError": FAILED,
     "measurements.signature_search.AlignmentError": FAILED,
     "measurements.quantities.LabelError": FAILED,

@@ -17,7 +17,7 @@ from algo.float_check import check
 from algo.graph import ExportError
 from algo.sgd import Sgd
 from algo.step import Product, Step, Update
-from joulegrad.peak import product_macs
+from measurements.ledger_macs import product_macs
 
 GEOMETRY = [((3, 3), 1, (1, 1), (9, 7)), ((3, 5), 2, (1, 2), (9, 8)), ((1, 1), 3, (0, 0), (4, 7)), ((4, 2), 2, (0, 1), (6, 5))]
 

@@ -13,6 +13,7 @@ from algo.recipe import load_recipe
 from host.run_folder import read_iterations, read_record
 from joulegrad.cli import app
 from joulegrad.packing import Asked
+from measurements.ledger_macs import schedule_cost
 
 SEED, STEPS = 3, 9
 BENCH = ["bench", "digits", "--board", "golden", "--batch-size", "2", "--steps", str(STEPS), "--seed", str(SEED), "--json"]
@@ -55,14 +56,32 @@ def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(t
     assert run["gross"]["value"] == pytest.approx(len(EXECUTED) * each["gross"]["value"])
 
 
-def test_a_recipes_precision_schedule_is_followed_bit_for_bit(tmp_path):
-    recipe = tmp_path / "cycled.json"
+def test_a_recipes_precision_schedule_is_followed_bit_for_bit_and_its_ledgers_stay_apart(tmp_path):
+    recipe, runs = tmp_path / "cycled.json", {}
     said = load_recipe("digits").to_json() | {"methods": {"cpt": {"lowest": 4, "periods": 1}}}
     recipe.write_text(json.dumps(said))
-    options = ["--board", "golden", "--batch-size", "2", "--steps", "4", "--method", "cpt", "--check"]
-    code, out, err = invoke("bench", str(recipe), *options, "--out", str(tmp_path / "run"), "--json")
+    for method in ("cpt", "plain"):
+        runs[method] = tmp_path / method
+        options = ["--board", "golden", "--batch-size", "2", "--steps", "4", "--method", method]
+        checked = ["--check"] if method == "cpt" else []
+        code, out, err = invoke("bench", str(recipe), *options, *checked, "--out", str(runs[method]), "--json")
+        assert code == 0, err
+        assert json.loads(out)["bit_exact"] is (True if checked else None) and json.loads(out)["iterations_executed"] == 4
+    forward = [line.get("bits", [8, 8])[0] for line in read_iterations(runs["cpt"])]
+    assert forward == [4, 5, 6, 7]
+    code, out, err = invoke("ledger", str(runs["cpt"]), "--against", str(runs["plain"]), "--json")
     assert code == 0, err
-    assert json.loads(out)["bit_exact"] is True and json.loads(out)["iterations_executed"] == 4
+    (run,) = json.loads(out)["runs"]
+    assert run["saved"]["macs"] == 0 and run["macs"]["unit"] == "MAC"
+    everywhere = 1 - sum(schedule_cost(bits, 8) for bits in forward) / (4 * schedule_cost(8, 8))
+    assert run["saved"]["bit_scaled_macs"] == pytest.approx(everywhere, abs=0.02)
+    # Fewer bits save nothing on an int8 array; when they change, the processor works all words out again.
+    assert run["saved"]["joules"]["simulated"] < 0.01
+    joules = run["joules"]["simulated"]
+    assert joules["total"] == pytest.approx(read_record(runs["cpt"])["result"]["run_energy_j"]["simulated"]["gross"]["value"])
+    assert joules["by_layer"]["blocks.0.conv1"]["grad_weight"] > 0
+    code, out, err = invoke("ledger", str(runs["cpt"]), "--layers")
+    assert code == 0 and "blocks.0.conv1" in out and "simulated J" in out, err
 
 
 def test_e2train_runs_where_nothing_can_be_gated_and_says_so(tmp_path):

@@ -1,0 +1,125 @@
+"""Three ledgers that are never turned into each other, counted from products and decisions; identities of published ledgers."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import pytest
+
+from algo.export import build_step
+from algo.gates import Gating
+from algo.models import digits_network
+from algo.models_cifar import cifar_resnet
+from algo.policies.method import Method
+from measurements.ledger import BitScaledLedger, EnergyLedger, LedgerError, MacLedger, combined_saving
+from measurements.ledger_macs import GATES, bit_scaled_ledger, mac_ledger, run_ledgers, schedule_cost, segments_of
+from measurements.quantities import LabelError
+
+RUN = 64_000
+BATCH = 128
+
+
+def digits(**options):
+    return build_step(digits_network(0), (1, 8, 8), 32, **options)
+
+
+@pytest.fixture(scope="module")
+def resnets():
+    return {depth: build_step(cifar_resnet(0, depth), (3, 32, 32), BATCH) for depth in (38, 74, 110)}
+
+
+@pytest.mark.parametrize(("depth", "published"), [(74, 4.13e15), (38, 2.05e15), (110, 6.22e15)])
+def test_identity_macs_of_a_published_full_run(resnets, depth, published):
+    total = mac_ledger(resnets[depth], BATCH).times(RUN).total
+    assert total == pytest.approx(published, rel=0.005)
+    forward = {38: 83.3e6, 74: 168.2e6, 110: 253.1e6}
+    assert mac_ledger(resnets[depth], 1).by_work()["forward"] == pytest.approx(forward[depth], rel=0.001)
+
+
+@pytest.mark.parametrize(("depth", "published"), [(74, 2.58e14), (38, 1.28e14)])
+def test_identity_bit_scaled_macs_of_fractrains_8_bit_baseline(resnets, depth, published):
+    assert float(bit_scaled_ledger(resnets[depth], BATCH).times(RUN).total) == pytest.approx(published, rel=0.02)
+
+
+@pytest.mark.parametrize(("skipped", "published"), [("1/5", 80.27), ("2/5", 85.20), ("3/5", 90.13)])
+def test_identity_e2_trains_computational_saving_is_a_product(skipped, published):
+    papers_product_factor = Fraction("0.370")
+    saving = combined_saving(Fraction(2, 3), 1 - Fraction(skipped), papers_product_factor)
+    assert round(100 * float(saving), 2) == published
+
+
+@pytest.mark.parametrize(("lowest", "highest", "backward", "published"), [(3, 8, 8, 36.67), (3, 6, 6, 30.05)])
+def test_identity_cpts_saving_is_its_schedule(lowest, highest, backward, published):
+    settings = {"cpt": {"lowest": lowest, "highest": highest, "backward": backward}}
+    course = Method.from_settings("cpt", settings).begin(0, RUN)
+    spent = sum(schedule_cost(*course.decide(iteration).bits) for iteration in range(RUN))
+    assert 100 * (1 - spent / (RUN * schedule_cost(highest, backward))) == pytest.approx(published, abs=0.05)
+
+
+def test_macs_of_a_step_by_layer_and_product():
+    ledger = mac_ledger(digits(), 32)
+    assert ledger.amounts["conv", "forward"] == ledger.amounts["conv", "grad_weight"] == 32 * 16 * 9 * 64
+    assert ("conv", "grad_input") not in ledger.amounts, "nothing is behind the images"
+    assert ledger.amounts["linear", "grad_input"] == 32 * 32 * 10
+    assert sum(ledger.by_layer().values()) == sum(ledger.by_work().values()) == ledger.total
+    assert mac_ledger(digits(), 8).times(4).total == ledger.total
+
+
+def test_bits_scale_each_product_by_its_operands():
+    full, low = bit_scaled_ledger(digits(), 4), bit_scaled_ledger(digits(), 4, (4, 6))
+    macs = mac_ledger(digits(), 4).amounts
+    layer = "blocks.0.conv1"
+    for work, pair in (("forward", 4 * 4), ("grad_input", 6 * 4), ("grad_weight", 4 * 6)):
+        assert low.amounts[layer, work] == Fraction(macs[layer, work] * pair, 1024)
+        assert full.amounts[layer, work] == Fraction(macs[layer, work] * 64, 1024)
+    assert low.amounts["conv", "forward"] == Fraction(macs["conv", "forward"] * 8 * 4, 1024), "images have 8 bits"
+
+
+def test_predicted_gradients_count_at_the_predictors_bits():
+    method = Method.from_settings("psg_abstain", {"psg_abstain": {"x_bits": 3, "g_bits": 5}})
+    step = digits(update=method.update_rule)
+    ledger, macs = bit_scaled_ledger(step, 4, method=method), mac_ledger(step, 4)
+    assert ledger.amounts["blocks.0.conv1", "grad_weight"] == Fraction(macs.amounts["blocks.0.conv1", "grad_weight"] * 15, 1024)
+    assert ledger.amounts["linear", "grad_weight"] == Fraction(macs.amounts["linear", "grad_weight"] * 64, 1024)
+
+
+def test_skipped_images_and_dropped_iterations_cost_nothing_and_gates_cost_what_they_compute():
+    step = build_step(cifar_resnet(0, 14, width=4), (3, 8, 8), 8, gated=Gating(True, True))
+    (block,) = (part for part in step.sequence if part.block == 0)
+    everything = segments_of(step, 8)
+    fewer = dict(everything) | {block.forward: 3, block.backward: 3}
+    none = {name: count for name, count in everything.items() if name not in (block.forward, block.backward)}
+    total = mac_ledger(step, everything).total
+    of_block = total - mac_ledger(step, none).total
+    assert of_block > 0 and total - mac_ledger(step, fewer).total == of_block * 5 / 8
+    slu = Method.from_settings("slu")
+    gates = mac_ledger(step, everything, slu).by_layer()[GATES]
+    assert gates == 3 * 8 * sum(10 * (c + 1) + 40 * 21 + 11 for _, c in step.gated_blocks)
+    lines = [{"images": 8, "images_by_segment": everything}, {"images": 8, "images_by_segment": fewer, "bits": [4, 8]}]
+    macs, scaled = run_ledgers(step, lines, slu)
+    assert macs.total == mac_ledger(step, everything, slu).total + mac_ledger(step, fewer, slu).total
+    bits = bit_scaled_ledger(step, everything, method=slu), bit_scaled_ledger(step, fewer, (4, 8), slu)
+    assert scaled.total == bits[0].total + bits[1].total
+
+
+def test_ledgers_are_never_put_together_with_another_kind():
+    macs, scaled = MacLedger({("a", "forward"): 4}), BitScaledLedger({("a", "forward"): Fraction(1, 4)})
+    joules = {label: EnergyLedger({("a", "all"): 2.0}, label=label) for label in ("simulated", "emulated", "measured")}
+    for one, other in ((macs, scaled), (macs, joules["simulated"]), (joules["emulated"], joules["measured"]), (macs, 4)):
+        for act in (lambda a, b: a + b, lambda a, b: a.saved_against(b)):
+            with pytest.raises(LedgerError, match="its own kind only"):
+                act(one, other)
+    assert (macs + macs).total == 8 and macs.saved_against(macs.times(4)) == 0.75
+    assert (joules["measured"] + joules["measured"]).label == "measured"
+    with pytest.raises(LabelError, match="estimated"):
+        EnergyLedger(label="estimated")
+
+
+def test_what_a_ledger_says_as_json():
+    ledger = MacLedger({("a", "forward"): 4, ("a", "grad_input"): 2, ("b", "forward"): 1}, "smd")
+    assert ledger.to_json() == {
+        "unit": "MAC", "method": "smd", "total": 7, "by_work": {"forward": 5, "grad_input": 2},
+        "by_layer": {"a": {"forward": 4, "grad_input": 2}, "b": {"forward": 1}},
+    }  # fmt: skip
+    assert dataclasses.replace(ledger, method="").to_json()["method"] == ""
