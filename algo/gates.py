@@ -49,6 +49,10 @@ class Gates(Protocol):
         its shortcut. Samples that did not run the block have 0.
         """
 
+    def processor_work(self) -> tuple[int, int]:
+        """Return what deciding and learning have cost the processor so far: numpy calls, and elements, as
+        measurements.processor_time counts both."""
+
 
 class Route:
     """One mini-batch on its way through a step's parts.

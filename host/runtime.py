@@ -294,13 +294,15 @@ class Runtime:
                 counters[part.backward], activity[part.backward] = self._run(part.backward, None, work)
         if gates is not None:
             gates.learn(*self._parts.gate_gradients(self._route, state.exponents, work))
+            calls, elements = gates.processor_work()
+            work.array_calls, work.elements = work.array_calls + calls, work.elements + elements
         words = self.read(HOST_TABLE)
         maxima = {**self._table.maxima(words), step.logits_grad: loss.maximum}
         self.state = self._scaling.advance(state, maxima, self._route.kept())
         work.register_accesses = self.board.register_accesses - accesses
         work.array_calls += LOSS_ARRAY_CALLS + TRANSFER_ARRAY_CALLS
         work.exponents = len(state.exponents)
-        work.elements = loss.gradient.size
+        work.elements += loss.gradient.size
         work.copied_bytes += words.nbytes + self.program.memory[step.logits].size
         return Iteration(
             state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work, self._stamps,

@@ -47,8 +47,8 @@ class ProcessorWork:
 
     Attributes:
         register_accesses: control registers read and written while the core stands still.
-        array_calls: numpy calls: of the loss, of noise keys and unchanged words, of transfers.
-        elements: logits of the mini-batch.
+        array_calls: numpy calls: of the loss, of noise keys and unchanged words, of transfers, of gates.
+        elements: logits of the mini-batch, and what gates do per image in units of a logit's time.
         records: records and scalars worked out, because their inputs changed.
         exponents: exponents of the next iteration.
         copied_bytes: tables and logits copied while the core stands still.

@@ -13,6 +13,8 @@ from algo.data import random_images
 from algo.emulator import Emulator
 from algo.export import export
 from algo.gates import GateError, Gating
+from algo.policies.decision import Decision
+from algo.policies.method import Method
 from algo.sgd import Sgd
 from algo.trainer import Trainer
 from host.board import open_board
@@ -38,10 +40,10 @@ class Course:
         self.decisions, self.gates_given = decisions, []
 
     def decide(self, iteration):
-        return iteration
+        return Decision(iteration)
 
     def gates(self, decision):
-        self.gates_given.append(Fixed(self.decisions[decision]))
+        self.gates_given.append(Fixed(self.decisions[decision.iteration]))
         return self.gates_given[-1]
 
     def executed(self, decision, loss):
@@ -151,6 +153,7 @@ def test_the_processors_work_for_parts_is_counted(case):
         (_, every, none), *_ = case.run(board, [NONE, ALL, NONE], (5, 5, 5))
     assert every.processor.array_calls > none.processor.array_calls
     lists, sums, pooled = 4 * 8 * (1 + 5), 4 * 5 * 2 * 4 * 8, 5 * 8 + 5 * 12
+    assert every.processor.elements == none.processor.elements == BATCH * CLASSES + 5
     assert every.processor.copied_bytes - none.processor.copied_bytes == lists + sums + pooled
 
 
@@ -160,6 +163,30 @@ def test_scalars_of_a_gated_block_are_those_of_the_samples_that_run(case):
     with opened(case, "golden") as board:
         first, second = case.run(board, [decisions] * 2, (5, 5))[0]
     assert first.processor.records - second.processor.records >= 12
+
+
+@pytest.mark.parametrize("name", ["slu", "sd", "e2train"])
+def test_methods_skip_learn_and_evaluate_on_a_board_as_in_the_emulator(case, name):
+    """Gates that learn from the board's sums take the same decisions; their own cost is the processor's work."""
+    method = Method.from_settings(name, {"slu": {"usage": "2/5"}, "smd": {"drop": 0}, "swa": {"settle": 1}, "sd": {}})
+    course, other = (method.begin(3, 12, None, case.exported.step.gated_blocks) for _ in range(2))
+    reference = Trainer(case.emulator(), other)
+    with opened(case, "golden") as board:
+        run = CheckedRun(board, case.program, case.exported.state, reference)
+        done = list(run.train(case.batches(5, 5, 4), course))
+        test, labels = case.data.test, case.data.test_labels
+        found = run.runtime.evaluate(test, labels, course.evaluation_gates())
+    assert found.accuracy == reference.evaluate(test, labels)
+    runs = np.concatenate([iteration.decisions.ravel() for iteration in done])
+    assert 0 < runs.mean() < 1
+    calls, elements = course.gates(Decision(9)).processor_work()
+    assert (calls, elements) == (0, 0)
+    decided = course.gates(Decision(9))
+    for block in range(len(GATED)):
+        decided.decide(block, 4, np.ones((4, 8 if block < 2 else 12), np.int64), 1, -4)
+    calls, elements = decided.processor_work()
+    assert calls == len(GATED) * (10 if name == "sd" else 80) and elements == (0 if name == "sd" else len(GATED) * 4 * 15)
+    assert all(iteration.processor.array_calls > calls for iteration in done)
 
 
 def test_gates_and_steps_that_do_not_fit_are_refused(case):

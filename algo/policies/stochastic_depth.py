@@ -16,6 +16,9 @@ from algo.policies.gates import Gates
 
 RULES = ("linear", "constant")
 
+_DRAW_CALLS = 10
+"""numpy calls in whose time a block's draws are made."""
+
 
 @dataclass(frozen=True)
 class StochasticDepth(Policy):
@@ -70,6 +73,10 @@ class _Drawn(Gates):
     def __init__(self, survivals: tuple[Fraction, ...], setting: Setting, iteration: int):
         super().__init__()
         self._survivals, self._setting, self._iteration = survivals, setting, iteration
+
+    def processor_work(self) -> tuple[int, int]:
+        """Return the numpy calls of the draws."""
+        return _DRAW_CALLS * len(self.runs), 0
 
     def _decide(self, block: int, images: int, pooled: np.ndarray | None, pixels: int, exponent: int) -> np.ndarray:
         bits = draws(self._setting.seed, self._iteration, f"sd.{self._setting.blocks[block][0]}", images)
