@@ -10,6 +10,8 @@ from hw.config import CONFIGS, Config, ConfigError, load_config
 from hw.design import declared_parameters, reachable
 
 TIMEOUT_S = 600
+WIDEST_BITS = 32 * 32 * 32
+"""Of a register that is cleared at once: the accumulators of the largest array."""
 TOPS = (simulate.TOP, "joulegrad_zynq", "serial_board_top")
 """Modules without cells of a part, with all that is below them."""
 
@@ -25,6 +27,7 @@ def lint(config: Config, top: str = simulate.TOP) -> str:
     declared = declared_parameters(sources[-1])
     command = [
         str(tool.executable), "--lint-only", "-Wall", "--assert", "--quiet", "--top-module", top,
+        "--replication-limit", str(WIDEST_BITS),
         *(f"-G{name}={value}" for name, value in simulate.parameters(config).items() if name in declared),
         *map(str, [verilator.LINT, verilator.write_package(), *sources]),
     ]  # fmt: skip
