@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from packed_programs import program_file
 from typer.testing import CliRunner
 
-from host.packed_program import write_packed
 from hw.config import load_config
 from joulegrad.cli import app
 from joulegrad.deploy import DeploySettings
-from joulegrad.packing import asked
 from joulegrad.settings import SettingError
 
 HOST = "xilinx@pynq"
@@ -75,9 +74,7 @@ def board(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    path = tmp_path_factory.mktemp("program") / "digits.jg"
-    write_packed(asked("digits", "tiny", steps=2, batch_size=2).pack(), path)
-    return path
+    return program_file(tmp_path_factory.mktemp("program"))
 
 
 @pytest.fixture
@@ -123,14 +120,14 @@ def test_package_program_and_bitstream_get_there_and_are_installed(board, progra
     assert code == 0, err
     build = "joulegrad/build/pynq-z2-tiny"
     assert board.files() == {
-        "joulegrad/joulegrad-board.zip", "joulegrad/digits.jg", f"{build}/system.bit", f"{build}/system.hwh",
+        "joulegrad/joulegrad-board.zip", "joulegrad/small.jg", f"{build}/system.bit", f"{build}/system.hwh",
         f"{build}/manifest.json",
     }  # fmt: skip
-    assert (board.home / "joulegrad" / "digits.jg").read_bytes() == program.read_bytes()
+    assert (board.home / "joulegrad" / "small.jg").read_bytes() == program.read_bytes()
     assert data["installed"] == "installed joulegrad-board.zip --to . in joulegrad"
-    assert data["run"] == 'ssh -t xilinx@pynq "cd joulegrad && sudo bin/joulegrad bench digits.jg --board pynq"'
+    assert data["run"] == 'ssh -t xilinx@pynq "cd joulegrad && sudo bin/joulegrad bench small.jg --board pynq"'
     assert (data["host"], data["folder"], data["program"], data["bitstream"]) == (
-        HOST, "joulegrad", "digits.jg", "build/pynq-z2-tiny",
+        HOST, "joulegrad", "small.jg", "build/pynq-z2-tiny",
     )  # fmt: skip
     calls = board.calls()
     assert [call[0] for call in calls] == ["ssh", "scp", "scp", "ssh", "ssh"] and calls[-1][-4:] == ["-O", "exit", "--", HOST]
@@ -151,7 +148,7 @@ def test_the_package_is_made_where_none_is_named(board, program, monkeypatch):
     ("mode", "words"),
     [
         ("unreachable", ("board xilinx@pynq cannot be reached by ssh", "No route to host")),
-        ("full", ("copying joulegrad-board.zip, digits.jg there", "No space left")),
+        ("full", ("copying joulegrad-board.zip, small.jg there", "No space left")),
         ("old", ("exit code 1", "this Python is 3.8, but 3.10 or newer is needed")),
     ],
 )

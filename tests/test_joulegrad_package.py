@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import json
 import subprocess
 import sys
@@ -12,13 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packed_programs import program_file
 from typer.testing import CliRunner
 
-from host.packed_program import write_packed
 from hw.verilator import BUILD
 from joulegrad import board_install, package
 from joulegrad.cli import app
-from joulegrad.packing import asked
 
 ROOT = Path(__file__).parents[1]
 NUMPY = "1.26.4" if sys.version_info < (3, 13) else "2.1.3"
@@ -58,11 +56,7 @@ def installed(archive, base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    packed = asked("digits", "tiny", steps=3, batch_size=2).pack()
-    images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
-    path = tmp_path_factory.mktemp("program") / "digits.jg"
-    write_packed(dataclasses.replace(packed, images=images), path)
-    return path
+    return program_file(tmp_path_factory.mktemp("program"))
 
 
 def on_the_board(*command, cwd: Path | None = None) -> subprocess.CompletedProcess:
@@ -112,11 +106,11 @@ def test_the_archive_is_the_same_every_time_and_holds_no_machine(archive, tmp_pa
 
 
 def test_an_installation_is_replaced_but_nothing_else_is(installed, archive, base, tmp_path):
-    (installed / "digits.jg").write_text("a program")
+    (installed / "small.jg").write_text("a program")
     before = (installed / "venv").stat().st_ino
     done = on_the_board(base, archive, "--to", installed)
     assert done.returncode == 0, done.stderr
-    assert (installed / "venv").stat().st_ino != before and (installed / "digits.jg").read_text() == "a program"
+    assert (installed / "venv").stat().st_ino != before and (installed / "small.jg").read_text() == "a program"
     (tmp_path / "venv").mkdir()
     done = on_the_board(base, archive, "--to", tmp_path)
     assert done.returncode == 1 and "was not made by this package" in done.stderr and "Traceback" not in done.stderr

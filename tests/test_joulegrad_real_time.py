@@ -12,17 +12,16 @@ from pathlib import Path
 
 import pytest
 from hwmon_tree import HwmonTree
+from packed_programs import program_file, recipe_file
 from typer.testing import CliRunner
 
 from host.board_golden import Driver
-from host.packed_program import write_packed
 from host.readings import HOST_CLOCK
 from host.run_folder import read_iterations, read_record
 from host.trace import windows
 from host.trace_file import read_trace
 from joulegrad import real_time, watch, watched
 from joulegrad.cli import app
-from joulegrad.packing import Asked, asked
 from measurements.recompute import KEYS
 from measurements.repeats import NotPooled
 
@@ -49,15 +48,7 @@ def refused(outcome, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """A PROGRAM.jg of three iterations with few images to evaluate."""
-    path = tmp_path_factory.mktemp("program") / "digits.jg"
-    write_packed(smaller(asked("digits", "tiny", steps=3, batch_size=2).pack()), path)
-    return path
-
-
-def smaller(packed):
-    images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
-    return dataclasses.replace(packed, images=images)
+    return program_file(tmp_path_factory.mktemp("program"))
 
 
 @pytest.fixture
@@ -185,14 +176,12 @@ def test_export_says_what_it_made_and_bench_keeps_to_it(tmp_path):
     refused(invoke("bench", str(tmp_path / "none.jg"), "--board", "golden", "--json"), "no such program")
 
 
-def test_a_recipe_and_its_program_train_the_same(tmp_path, program, monkeypatch):
-    pack = Asked.pack
-    monkeypatch.setattr(Asked, "pack", lambda self: smaller(pack(self)))
+def test_a_recipe_and_its_program_train_the_same(tmp_path, program):
     settings = ["--board", "golden", "--json", "--seed", "0"]
     code, text, err = invoke("bench", str(program), *settings, "--out", str(tmp_path / "one"), "--check")
     assert code == 0, err
-    small = [*settings, "--config", "tiny", "--steps", "3", "--batch-size", "2"]
-    code, other, err = invoke("bench", "run", "digits", *small, "--out", str(tmp_path / "other"))
+    recipe = str(recipe_file(tmp_path))
+    code, other, err = invoke("bench", "run", recipe, *settings, "--config", "tiny", "--out", str(tmp_path / "other"))
     assert code == 0, err
     assert json.loads(text)["bit_exact"] is True
     assert read_record(tmp_path / "one")["loss"] == read_record(tmp_path / "other")["loss"]
