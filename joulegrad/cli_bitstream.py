@@ -16,7 +16,11 @@ SHOWN = 5
 
 def bitstream(
     config: Annotated[
-        str, typer.Argument(help="Configuration: 'z7020', 'ecp5', 'tiny', or a path to a .json file.", show_default=False)
+        str,
+        typer.Argument(
+            help="Configuration, e.g. 'z7020', or a path to a .json file; 'joulegrad boards' names each board's.",
+            show_default=False,
+        ),
     ],
     board: Annotated[
         str, typer.Option("--board", help="Board, e.g. pynq-z2 or ulx3s-85f; an unknown one lists them.", show_default=False)
