@@ -1,7 +1,7 @@
 """Networks for 32 x 32 images: the ResNets of He et al., a small VGG, MobileNetV2, with the initialisation of He et al.
 
 Forward multiply-accumulates per image for 10 classes: ResNet-8/14/20/38/74/110 12.5, 26.6, 40.8, 83.3, 168.2, 253.1 million; the
-small VGG 615.9 million.
+small VGG 615.9 million; MobileNetV2 88.0 million.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_a_step_moves_every_weight(name):
 @pytest.mark.parametrize("name", recipe_names())
 def test_the_model_of_every_recipe_becomes_a_step(name):
     recipe = load_recipe(name)
-    shape = {"digits": (1, 8, 8)}.get(name, (3, 32, 32))
+    shape = (1, 8, 8) if recipe.data["kind"] == "digits" else (3, 32, 32)
     step = build_step(recipe.make_model(0), shape, recipe.batch)
     assert step.tensors[step.logits].shape[0] == (100 if "cifar100" in name else 10)
 

@@ -12,6 +12,7 @@ from test_hw_compile import images_of, train_both
 
 from algo.emulator import Emulator
 from algo.export import build_step, export
+from algo.models_cifar import mobilenet_v2
 from algo.sgd import Sgd
 from algo.step import Compute, Product
 from algo.update_rule import KINDS
@@ -22,6 +23,7 @@ from hw.compile import compile_step
 from hw.compile_update import DIAGONAL_MASK, diagonal_mask, update_rows
 from hw.config import load_config
 from hw.tiling import WeightTile, plan_grad_weight, plan_product
+from measurements.ledger_macs import product_macs
 
 TINY = load_config("tiny")
 
@@ -103,6 +105,22 @@ def test_a_group_is_a_pass_over_its_taps_at_1_over_g_of_the_peak(kind):
     slots = sum(tile.images * tile.rows * 16 * 9 * n for tile in plan.tiles for _, n in plan.kb_chunks)
     assert slots == 8 * 16 * 16 * 9 * 6
     assert (8 * 96 * 16 * 16 * 9) / (slots * z7020.g**2) == 1 / z7020.g
+
+
+def test_the_share_of_mobilenet_that_is_depthwise():
+    """What algo/README.md says: of multiply-accumulates, and of the slots that a 16 x 16 array takes for them."""
+    step = build_step(mobilenet_v2(0), (3, 32, 32), 2)
+    products = [node.product for node in step.segments["forward"] if isinstance(node, Compute) and node.product]
+    macs, slots = {True: 0, False: 0}, {True: 0, False: 0}
+    for one in products:
+        if one.kind == "forward":
+            macs[one.depthwise] += product_macs(one, 1)
+            pairs = layout.groups(one.out_shape[0], 16) * layout.groups(one.channels_each, 16)
+            slots[one.depthwise] += pairs * one.out_shape[1] * one.out_shape[2] * one.kernel[0] * one.kernel[1]
+    assert sum(macs.values()) == 87_976_448
+    assert round(macs[True] / sum(macs.values()), 3) == 0.067
+    assert round(slots[True] / sum(slots.values()), 2) == 0.52
+    assert round(sum(macs.values()) / sum(slots.values()) / 256, 2) == 0.49
 
 
 def test_the_gradient_of_weights_takes_one_group_at_a_time():
