@@ -297,7 +297,19 @@ class _Backward:
         of = self.lowering.tensors[name]
         self.lowering.tensor(out, of.role, of.shape)
         record = self.lowering.record(out, name, a=Term(f"{largest}/127", (name,)), noise=noise)
-        return [Compute(out, of.shape, (Pass(name, "", out, record),))], out
+        one = Pass(name, "", out, record)
+        return [] if self._joined(name, part, one) else [Compute(out, of.shape, (one,))], out
+
+    def _joined(self, name: str, part: Part, one: Pass) -> bool:
+        """Append a pass that reads a tensor to the node of the same part that makes it, if there is one."""
+        if self.lowering.exponent(name) in (*self.lowering.streams, *(f"{stream}.grad" for stream in self.lowering.streams)):
+            return False
+        for nodes in (self.nodes, self.lowering.segments[part.forward]):
+            for at, node in enumerate(nodes):
+                if isinstance(node, Compute) and any(made.out == name for made in node.passes):
+                    nodes[at] = replace(node, passes=(*node.passes, one))
+                    return True
+        return False
 
     def _never_negative(self, name: str) -> bool:
         """Whether a tensor comes out of a ReLU, with nothing but pools behind it."""

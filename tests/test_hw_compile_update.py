@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import gated_networks
+import numpy as np
 import pytest
+from algo_networks import build
 from test_hw_compile import train_both
 from torch import nn
 
+from algo.data import random_images
 from algo.emulator import Emulator
+from algo.export import export
+from algo.gates import Gating
 from algo.models import ResNet
+from algo.policies.decision import Decision
+from algo.sgd import Sgd
 from algo.train import export_digits
+from algo.trainer import Trainer
 from algo.update_rule import UpdateRule
 from host.board import open_board
 from host.checked_run import CheckedRun
@@ -17,6 +26,7 @@ from hw.config import load_config
 
 TINY = load_config("tiny")
 BATCH = 3
+SKIPPED = tuple(f"blocks.{number}." for number in gated_networks.GATED)
 
 
 RULES = {
@@ -50,6 +60,43 @@ def test_digits_on_the_rtl_with_counters_and_cycles_as_predicted(rule):
         sizes = (BATCH, BATCH, BATCH - 1)
         iterations = list(run.train((data.train[:size], data.train_labels[:size]) for size in sizes))
     assert len(iterations) == 3 and run.cycles_error < 0.01
+
+
+class Given:
+    """A course of given decisions of blocks."""
+
+    def __init__(self, decisions):
+        self.decisions = decisions
+
+    def decide(self, iteration):
+        return Decision(iteration)
+
+    def gates(self, decision):
+        return gated_networks.Fixed(self.decisions[decision.iteration])
+
+    def executed(self, decision, loss):
+        """Nothing is learned from it."""
+
+
+@pytest.mark.parametrize("rule", ["sign", "psg_abstain"])
+def test_blocks_that_samples_skip(rule):
+    """Levels of blocks that nobody ran stay, those of others move; everything equal on the golden board."""
+    data = random_images(3, gated_networks.SHAPE, 24, 8, gated_networks.CLASSES)
+    batch = (data.train[:5], data.train_labels[:5])
+    exported = export(build(gated_networks.Gated), *batch, data.exponent, 5, Sgd(), seed=5, update=rule, gated=Gating())
+    program = compile_step(exported.step, TINY, exported.tensors, exported.state)
+    some, none = gated_networks.drawn(1, 5).decisions, np.zeros((len(SKIPPED), 5))
+    batches = [batch, batch, (data.train[5:8], data.train_labels[5:8])]
+    with open_board("golden", TINY, ddr_bytes=program.ddr_bytes) as board:
+        reference = Trainer(Emulator(exported.step, exported.tensors, exported.state), Given([some, none, some]))
+        run = CheckedRun(board, program, exported.state, reference)
+        assert len(list(run.train(batches, Given([some, none, some])))) == 3
+        assert run.runtime.state.levels.keys() == exported.step.levels.keys()
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    emulator.train_step(*batch, gated_networks.Fixed(none))
+    moved = {name.split(".weight")[0] for name, level in emulator.state.levels.items() if level != exported.state.levels[name]}
+    run_blocks = {name.split(".weight")[0] for name in exported.step.levels if not name.startswith(SKIPPED)}
+    assert moved <= run_blocks and bool(moved) == (rule == "psg_abstain")
 
 
 def test_a_sign_costs_one_narrow_pass_more():
