@@ -6,10 +6,13 @@ import json
 import time
 from pathlib import Path
 
+from hw import simulate
 from hw.bitstream import MANIFEST
 from hw.config import Config, ConfigError, load_config
 from hw.design import DesignError, describe, load_board
 from hw.verilator import ToolError
+
+NO_SOURCES = "its sources are not here to compare with"
 
 
 def list_bitstreams(folder: Path, now_s: float | None = None) -> list[dict]:
@@ -21,7 +24,8 @@ def list_bitstreams(folder: Path, now_s: float | None = None) -> list[dict]:
 
     Returns:
         Entries {"path", "board", "configuration", "tool", "clk_hz", "age_s", "up_to_date", "why"}; `why` says what has
-        changed, or why the manifest cannot be read, in which case all between is None.
+        changed, or why the manifest cannot be read, in which case all between is None. On a board, which has no sources to
+        compare with, `up_to_date` is None.
     """
     now_s = time.time() if now_s is None else now_s
     paths = [*folder.glob(f"*/{MANIFEST}"), *folder.glob(f"*/*/{MANIFEST}")]
@@ -36,6 +40,8 @@ def _entry(path: Path, now_s: float) -> dict:
         entry |= {name: manifest[name] for name in ("board", "tool", "clk_hz")}
         entry |= {"configuration": manifest["configuration"]["name"], "age_s": round(max(0.0, now_s - path.stat().st_mtime), 1)}
         why = _changed(manifest, path.parent)
+        if not why and not simulate.FILES.is_file():
+            return {"path": str(path.parent), **entry, "up_to_date": None, "why": NO_SOURCES}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         entry = dict.fromkeys(entry)
         why = f"{path} is no manifest of a bitstream: {type(error).__name__} {error}"
@@ -47,6 +53,8 @@ def _changed(manifest: dict, folder: Path) -> str:
     missing = [name for name in manifest["files"] if not (folder / name).is_file()]
     if missing:
         return f"{', '.join(missing)} is not there any more"
+    if not simulate.FILES.is_file():
+        return ""
     sizes = {name: value for name, value in manifest["configuration"].items() if name != "hash"}
     name = sizes["name"]
     try:

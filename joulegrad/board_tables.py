@@ -60,7 +60,7 @@ def _bitstream(entry: dict) -> str:
     if entry["age_s"] is None:
         return f"{entry['path']}: {entry['why']}"
     what = f"{entry['configuration']} on {entry['board']} with {entry['tool']}, {entry['clk_hz'] / 1e6:g} MHz"
-    fresh = "up to date" if entry["up_to_date"] else f"not up to date: {entry['why']}"
+    fresh = {True: "up to date", None: entry["why"], False: f"not up to date: {entry['why']}"}[entry["up_to_date"]]
     return f"{entry['path']}: {what}, {age(entry['age_s'])} old, {fresh}"
 
 

@@ -31,8 +31,11 @@ def list_boards() -> list[dict]:
 
 
 def _no_simulator() -> str:
+    from hw import simulate
     from hw.verilator import ToolError, find
 
+    if not simulate.FILES.is_file():
+        return "the RTL is not here: simulate in a checkout"
     try:
         find()
     except ToolError as error:

@@ -159,6 +159,15 @@ def test_bitstreams_that_are_not_up_to_date_say_why(entries, why, built):
     assert not entry["up_to_date"] and why in entry["why"]
 
 
+def test_on_a_board_without_sources_nobody_can_tell(built, ports, monkeypatch):
+    monkeypatch.setattr("hw.simulate.FILES", built / "none")
+    (entry,) = list_bitstreams(built)
+    assert entry["up_to_date"] is None and entry["why"] == "its sources are not here to compare with"
+    assert "simulate in a checkout" in {board["board"]: board["why"] for board in boards.list_boards()}["sim"]
+    done = CliRunner().invoke(app, ["boards", "--out", str(built)])
+    assert done.exit_code == 0 and "old, its sources are not here" in " ".join(done.stdout.split())
+
+
 def test_a_manifest_that_is_none_hides_no_other(built):
     (built / "other" / "yosys").mkdir(parents=True)
     (built / "other" / "yosys" / MANIFEST).write_text("{")
