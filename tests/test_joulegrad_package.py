@@ -100,6 +100,7 @@ def test_the_archive_is_the_same_every_time_and_holds_no_machine(archive, tmp_pa
     with zipfile.ZipFile(tmp_path / "own.whl") as wheel:
         names = wheel.namelist()
         text = b"".join(wheel.read(name) for name in names)
+        assert {info.date_time for info in wheel.infolist()} == {package.DATE}
     assert str(ROOT).encode() not in text and str(Path.home()).encode() + b"/" not in text
     assert {"joulegrad/cli.py", "host/board_pynq.py", "algo/recipes/digits.json", "hw/configs/z7020.json"} <= set(names)
     assert not [name for name in names if name.endswith((".sv", ".pyc")) or name.startswith("tests/")]
