@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -99,5 +100,12 @@ def mini_batch(count: int, batch: int, seed: int, iteration: int) -> np.ndarray:
         raise DataError(f"{asked}; count and batch must be positive, iteration not negative")
     per_epoch = -(-count // batch)
     epoch, position = divmod(iteration, per_epoch)
+    return _order(count, seed, epoch)[position * batch : (position + 1) * batch]
+
+
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch; sorting 50,000 hashes takes longer than drawing a mini-batch, so the last two are kept."""
     order = shuffled(count, noise_key(seed, epoch, "shuffle"))
-    return order[position * batch : (position + 1) * batch]
+    order.flags.writeable = False
+    return order

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algo.data import HELD_OUT, DataError, load_digits, mini_batch, random_images
+from algo.arithmetic import noise_key
+from algo.data import HELD_OUT, DataError, load_digits, mini_batch, random_images, shuffled
 
 
 def test_digits_are_split_once_and_quantised_exactly():
@@ -33,6 +34,10 @@ def test_an_epoch_draws_every_image_once_and_ends_with_a_remainder():
     following = np.concatenate([mini_batch(100, 32, seed=3, iteration=i) for i in range(4, 8)])
     np.testing.assert_array_equal(np.sort(following), np.arange(100))
     assert (following != np.concatenate(epoch)).mean() > 0.9
+    np.testing.assert_array_equal(mini_batch(100, 32, seed=3, iteration=0), epoch[0])  # whatever was drawn between
+    np.testing.assert_array_equal(np.concatenate(epoch), shuffled(100, noise_key(3, 0, "shuffle")))
+    with pytest.raises(ValueError, match="read-only"):
+        epoch[0][0] = 1
 
 
 def test_random_images_fill_the_range():
