@@ -22,6 +22,9 @@ from host.runtime import Iteration, Runtime
 from hw.program import Program
 from hw.state import CoreState
 
+SNAPSHOTS_BYTES = 1 << 30
+"""Most memory for the snapshots that a difference is bisected from: a program with gated blocks has many segments."""
+
 
 class Reference(Protocol):
     """Another executor of the same step, such as the PyTorch emulator.
@@ -51,7 +54,7 @@ class CheckedRun:
         reference: at the same state and tensors.
         timeout_s: of a segment.
         inspect: keep a snapshot of every segment's start, to bisect a difference; by default where the board has
-            memories to show and is not the golden board itself.
+            memories to show and is not the golden board itself, and the snapshots of an iteration take at most 1 GiB.
         cycles_limit: relative error of the predicted cycles above which a segment is a mismatch; None for no limit.
 
     Attributes:
@@ -73,6 +76,7 @@ class CheckedRun:
         self._reference = reference
         self._before: dict[str, CoreState] = {}
         own = hasattr(board, "snapshot") and not isinstance(board, GoldenBoard)
+        own &= len(program.segments) * board.ddr_bytes <= SNAPSHOTS_BYTES
         self._inspect = own if inspect is None else inspect
         self._predictions = Predictions(program, board.config)
         self._cycles_limit = cycles_limit
@@ -98,6 +102,8 @@ class CheckedRun:
             yield iteration
 
     def _note(self, segment: str) -> None:
+        if segment == self.runtime.program.step.sequence[0].forward:
+            self._before.clear()
         if self._inspect:
             self._before[segment] = self.runtime.board.snapshot()
 
@@ -139,7 +145,7 @@ class CheckedRun:
     def _explain(self) -> str:
         """Return in words where the board left the golden board's way in the last iteration."""
         if not self._inspect:
-            return "this board cannot be bisected: the golden board is it, or it shows no memories"
+            return "this board cannot be bisected: the golden board is it, or it shows no memories, or has too many to keep"
         segments = self.runtime.program.segments
         with GoldenBoard("", self.runtime.board.config, self.runtime.board.ddr_bytes) as golden:
             for name, before in self._before.items():
