@@ -130,7 +130,8 @@ def read_packed(path: Path) -> PackedProgram:
     with opened(path) as archive:
         said = _checked(archive, path)
         arrays = {name: _array(archive, path, name) for name in PARTS}
-        images = Images(**arrays, exponent=_whole(said["exponent"]), classes=_whole(said["classes"]))
+        about = {"exponent": _whole(said["exponent"]), "classes": _whole(said["classes"]), "name": str(said.get("data", ""))}
+        images = Images(**arrays, **about)
         config = Config(**said["config"])
         try:
             return PackedProgram(
@@ -150,7 +151,8 @@ def digest(path: Path) -> str:
 def _said(packed: PackedProgram, archive: zipfile.ZipFile) -> dict:
     return {
         "schema": SCHEMA, "recipe": packed.recipe.to_json(), "seed": packed.seed, "config": dataclasses.asdict(packed.config),
-        "exponent": packed.images.exponent, "classes": packed.images.classes, "made": packed.made, "method": packed.method,
+        "exponent": packed.images.exponent, "classes": packed.images.classes, "data": packed.images.name,
+        "made": packed.made, "method": packed.method,
         "sha256": {name: _sha256(archive, name) for name in archive.namelist()},
     }  # fmt: skip
 

@@ -322,6 +322,7 @@ def _result(settings: BenchSettings, packed: PackedProgram, learned: Learned, ru
     return {
         **recompute(run_dir, need_trace=False),
         "benchmark": packed.recipe.name,
+        "data": packed.images.name,
         "board": settings.board,
         "config": packed.config.name,
         "batch_size": packed.recipe.batch,

@@ -50,6 +50,7 @@ def test_what_was_packed_comes_back(packed, path):
     assert found.iterations == 3 and found.program.state == packed.program.state and found.program.step == packed.program.step
     for name in PARTS:
         np.testing.assert_array_equal(getattr(found.images, name), getattr(packed.images, name))
+    assert found.images.name == packed.images.name == "digits"
     assert (found.images.exponent, found.images.classes) == (packed.images.exponent, packed.images.classes)
     np.testing.assert_array_equal(found.program.image(), packed.program.image())
     for one, other in zip(batches(found), batches(packed), strict=True):
