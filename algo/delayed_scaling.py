@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from algo.arithmetic import next_exponent, pow2
 from algo.sgd import Sgd
-from algo.step import Step
+from algo.step import Compute, Step, Update
 
 RATE_BITS = 10
 """The learning rate reaches the weight update with at least this many significant bits."""
@@ -36,8 +36,9 @@ class State:
         sgd: hyper-parameters.
         levels: entry of algo.step.Step.levels to the largest magnitude when it was collected last, and its exponent.
         bits: of activations and weights, and of gradients: exponents are such that the maxima fit them. Weights follow one
-            iteration late, as they are written in the iteration before. Values that grow within an iteration may pass their
-            bits, up to int8's 127; images and logits keep 8 bits.
+            iteration late, as they are written in the iteration before. What a ReLU made has no sign bit, below 8 bits. Values
+            that grow within an iteration may pass their bits, up to int8's 127. Images, and what no product reads (the input of
+            a batch norm, the gradient of its output), keep 8 bits.
     """
 
     seed: int
@@ -125,7 +126,8 @@ class DelayedScaling:
         for name in self.names:
             if name in kept:
                 continue
-            limit = limits.get(name, 127) if name not in self._scheduled else (1 << state.bits[self._scheduled[name]] - 1) - 1
+            scheduled = self._scheduled.get(name)
+            limit = (1 << scheduled.magnitude(state.bits)) - 1 if scheduled else limits.get(name, 127)
             following[name] = next_exponent(now[name], int(maxima[name]), limit)
         for name, leader in self._step.followers.items():
             if name not in kept:
@@ -148,8 +150,8 @@ class DelayedScaling:
         if iteration < state.iteration:
             raise ValueError(f"iteration {iteration} is asked for, but {state.iteration} is the one to come")
         exponents = dict(state.exponents)
-        for name, which in self._scheduled.items():
-            exponents[name] += state.bits[which] - bits[which]
+        for name, scheduled in self._scheduled.items():
+            exponents[name] += scheduled.magnitude(state.bits) - scheduled.magnitude(bits)
         return self.settle(replace(state, iteration=iteration, exponents=exponents, bits=bits))
 
     def settle(self, state: State) -> State:
@@ -180,16 +182,50 @@ class DelayedScaling:
                 self._logarithms[floor.factor] = _logarithms(factor_value(floor.factor, state))
 
 
-def _scheduled(step: Step) -> dict[str, int]:
-    """Return the exponents that a precision schedule acts on, and which of its bits: 0 forward, 1 backward."""
-    found = {step.logits_grad: 1}
-    for name in step.maxima:
-        tensor = step.tensors.get(name)
-        if tensor is not None and name != step.logits:
-            found[name] = 1 if tensor.role == "gradient" else 0
-        elif name.endswith(".next"):
-            found[name] = 0
+@dataclass(frozen=True)
+class _Scheduled:
+    """Which of a precision schedule's bits act on an exponent (0 forward, 1 backward), and whether its tensor has signs."""
+
+    which: int
+    signed: bool = True
+
+    def magnitude(self, bits: tuple[int, int]) -> int:
+        """Return the bits of the largest magnitude."""
+        return min(bits[self.which] - self.signed, 7)
+
+
+def _scheduled(step: Step) -> dict[str, _Scheduled]:
+    """Return the exponents that a precision schedule acts on: of what products read, but for the images."""
+    found, positive = {}, _positive(step)
+    for name in _operands(step):
+        if name in step.weights:
+            found[f"{name}.next"] = _Scheduled(0)
+        elif name != step.input:
+            found[name] = _Scheduled(1) if step.tensors[name].role == "gradient" else _Scheduled(0, name not in positive)
     return found
+
+
+def _operands(step: Step) -> list[str]:
+    """Return the tensors and weights that multiply-accumulates read, each once, a version of a stream as the stream."""
+    nodes = [node for part in step.sequence for name in (part.forward, part.backward) for node in step.segments[name]]
+    products = [node.product for node in nodes if isinstance(node, (Compute, Update)) and node.product]
+    read = [name for one in products if one.kind in ("forward", "grad_input", "grad_weight") for name in (one.a, one.b)]
+    return list(dict.fromkeys(step.tensors[name].stream or name if name in step.tensors else name for name in read))
+
+
+def _positive(step: Step) -> set[str]:
+    """Return the tensors, and names of maxima, that hold no negative number: of ReLUs, and of pools behind them."""
+    positive: set[str] = set()
+    negative: set[str] = set()
+    for part in step.sequence:
+        for node in step.segments[part.forward]:
+            if not isinstance(node, Compute):
+                continue
+            pools = node.product is not None and node.product.kind in ("sum_forward", "max_forward")
+            kept = pools and node.product.a in positive
+            for one in node.passes:
+                (positive if kept or one.post == "relu" else negative).update({one.out, one.maximum})
+    return positive - negative
 
 
 @dataclass(frozen=True)

@@ -105,18 +105,23 @@ def test_settling_moves_the_running_statistics_and_no_parameter():
 
 
 def largest(run: Trainer, role: str) -> int:
-    names = [name for name, tensor in EXPORTED.step.tensors.items() if tensor.role == role and name in EXPORTED.step.maxima]
-    names = [name for name in names if name != EXPORTED.step.logits]
+    """The largest magnitude that a product has read."""
+    step = EXPORTED.step
+    products = [node.product for name in ("forward", "backward") for node in step.segments[name] if getattr(node, "product", None)]
+    read = {name for one in products for name in (one.a, one.b) if name in step.tensors and name != step.input}
+    names = [name for name in read if step.tensors[name].role == role]
+    assert len(names) > 4
     return max(int(np.abs(run.emulator.value(name).astype(int)).max()) for name in names)
 
 
 @pytest.mark.parametrize("bits", [(8, 8), (4, 6), (3, 5)])
-def test_values_take_the_bits_of_the_schedule_and_no_more(bits):
+def test_operands_take_the_bits_of_the_schedule_and_no_more(bits):
     run = trainer("static", {"static": {"forward": bits[0], "backward": bits[1]}})
     found = [(largest(run, "activation"), largest(run, "gradient")) for _ in run.train(DRAW)]
-    limits = [(1 << number - 1) - 1 for number in bits]
+    signed = (1 << bits[0] - 1) - 1
+    limits = min((1 << bits[0]) - 1, 127), (1 << bits[1] - 1) - 1  # all activations that products read are of ReLUs
     weights = max(int(np.abs(run.emulator.value(name).astype(int)).max()) for name in EXPORTED.step.weights)
-    assert limits[0] / 2 <= weights <= limits[0] + 1
+    assert signed / 2 <= weights <= signed + 1
     for which in (0, 1):
         used = sorted(one[which] for one in found)
         assert limits[which] / 2 <= used[len(used) // 2] <= 2 * limits[which] + 1, "most maxima fill the bits, within one"
