@@ -18,7 +18,7 @@ TORCH_FREE = {
     "recipe", "sgd_recipe", "data_sets", "data_batches", "augmentation",
     "data_cifar", "data_pickle", "data_pictures", "data_places", "data_split",
     "start_settings", "weights_file", "exact",
-    "function_table", "functions", "trainer", "averaging", "gates",
+    "function_table", "functions", "psg", "update_rule", "trainer", "averaging", "gates",
 }
 
 
