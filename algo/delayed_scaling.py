@@ -195,12 +195,15 @@ class _Scheduled:
 
 
 def _scheduled(step: Step) -> dict[str, _Scheduled]:
-    """Return the exponents that a precision schedule acts on: of what products read, but for the images."""
-    found, positive = {}, _positive(step)
+    """Return the exponents that a precision schedule acts on: of what products read, but for the images.
+
+    Operands that have no exponent of their own (a predictor's) follow those that they are made of.
+    """
+    found, positive, driven = {}, _positive(step), {*step.maxima, step.logits_grad}
     for name in _operands(step):
         if name in step.weights:
-            found[f"{name}.next"] = _Scheduled(0)
-        elif name != step.input:
+            found |= {each: _Scheduled(0) for each in (f"{name}.next",) if each in driven}
+        elif name in driven:
             found[name] = _Scheduled(1) if step.tensors[name].role == "gradient" else _Scheduled(0, name not in positive)
     return found
 
