@@ -14,6 +14,7 @@ import numpy as np
 
 from algo.loss import Loss
 from algo.policies.decision import Decision
+from algo.policies.gates import Gates
 from algo.policies.method import Course, drawn_batches
 from algo.scaling import State
 
@@ -35,12 +36,13 @@ class Trainer:
 
     Attributes:
         emulator, course: what runs, and what decides.
-        decision: of the last executed iteration.
+        decision, gates: of the last executed iteration.
     """
 
     def __init__(self, emulator: Emulator, course: Course):
         self.emulator, self.course = emulator, course
         self.decision: Decision | None = None
+        self.gates: Gates | None = None
 
     @property
     def state(self) -> State:
@@ -61,7 +63,8 @@ class Trainer:
         self.emulator.skip_to(self.state.iteration, self.decision.bits)
         if self.decision.replace:
             self.emulator.replace_weights(self.course.average.mean())
-        loss = self.emulator.train_step(images, labels, self.course.gates(self.decision))
+        self.gates = self.course.gates(self.decision)
+        loss = self.emulator.train_step(images, labels, self.gates)
         self.course.executed(self.decision, loss.loss)
         if self.decision.average:
             self.course.average.add(self.emulator.parameters())

@@ -44,21 +44,28 @@ class Pricing:
         self._table = HostTable(program.step, program.table)
         self._known: dict[tuple, Priced] = {}
 
-    def iteration(self, state: State, images: int, decisions: np.ndarray | None = None) -> Priced:
+    def iteration(
+        self, state: State, images: int, decisions: np.ndarray | None = None, gate_work: tuple[int, int] = (0, 0)
+    ) -> Priced:
         """Return what an iteration takes.
 
         Args:
             state: before the iteration; which words the processor works out follows from what changed since the last call.
             images: of the mini-batch.
             decisions: who ran which gated block, bool (blocks, images); None where the step has no such blocks.
+            gate_work: numpy calls and elements that the gates took, see algo.gates.Gates.
         """
         gated = decisions is not None and len(decisions) > 0
         key = images, tuple(decisions.sum(1).tolist()) if gated else ()
         if key not in self._known:
             self._known[key] = self._walked(images, decisions if gated else None)
         self._table.words(state, images)
-        priced = self._known[key]
-        return replace(priced, processor=replace(priced.processor, records=self._table.worked_out))
+        priced, (calls, elements) = self._known[key], gate_work
+        work = priced.processor
+        work = replace(
+            work, records=self._table.worked_out, array_calls=work.array_calls + calls, elements=work.elements + elements
+        )
+        return replace(priced, processor=work)
 
     def _walked(self, images: int, decisions: np.ndarray | None) -> Priced:
         """Walk an iteration that stands between two others, so that the next mini-batch is streamed in it."""
@@ -130,6 +137,10 @@ class _Recorded:
 
     def learn(self, gradients, exponents) -> None:
         """Learn nothing."""
+
+    def processor_work(self) -> tuple[int, int]:
+        """Return the work of gates that are not there."""
+        return 0, 0
 
     def executed(self, decision: Decision, loss: float) -> None:
         """Take note of nothing."""

@@ -14,6 +14,7 @@ from joulegrad.cli_bench import bench_app
 from joulegrad.cli_bitstream import bitstream
 from joulegrad.cli_boards import boards
 from joulegrad.cli_compare import compare
+from joulegrad.cli_experiments import experiments
 from joulegrad.cli_export import export
 from joulegrad.cli_ledger import ledger
 from joulegrad.cli_measure import measure
@@ -108,6 +109,7 @@ app.command("deploy")(deploy)
 app.command("export")(export)
 app.command("package")(package)
 app.command("train")(train)
+app.command("experiments")(experiments)
 app.command("ledger")(ledger)
 app.command("measure")(measure)
 app.command("recompute")(recompute)

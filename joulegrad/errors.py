@@ -43,6 +43,7 @@ KNOWN = {
     "hw.scratchpad.CompileError": USAGE,
     "hw.verilator.ToolError": FAILED,
     "joulegrad.deploy.DeployError": FAILED,
+    "joulegrad.experiment.ExperimentError": USAGE,
     "joulegrad.measurement.MeasureError": USAGE,
     "joulegrad.package.PackageError": FAILED,
     "joulegrad.settings.SettingError": USAGE,
@@ -65,7 +66,7 @@ KNOWN = {
 EXTRAS = {
     "torch": "train", "sklearn": "train", "PIL": "train", "matplotlib": "train", "verilator": "sim", "plotly": "report",
     "scipy": "compare", "pyarrow": "parquet", "pynvml": "nvml", "ppk2_api": "meters", "pyvisa": "meters",
-    "pyjoulescope_driver": "meters",
+    "pyjoulescope_driver": "meters", "distributed": "experiments",
 }  # fmt: skip
 """Import name of an optional package to the extra that brings it."""
 

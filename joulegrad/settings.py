@@ -149,6 +149,37 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class ExperimentSettings:
+    """An experiment.
+
+    Attributes:
+        experiment: its name or path; recipe, config, seeds, steps: in place of its own.
+        runs: names of those wanted; none for all.
+        device: of DEVICES.
+        workers: processes on this machine; scheduler: address of a Dask scheduler in their place.
+        out: folder, None for a new one in runs/.
+    """
+
+    experiment: str
+    recipe: str | None = None
+    config: str | None = None
+    seeds: int | None = None
+    steps: int | None = None
+    runs: tuple[str, ...] = ()
+    device: str = "cpu"
+    workers: int = 1
+    scheduler: str | None = None
+    out: Path | None = None
+
+    def __post_init__(self):
+        for name, value, least in (("seeds", self.seeds, 1), ("steps", self.steps, 2), ("workers", self.workers, 1)):
+            if value is not None:
+                _at_least(name, value, least)
+        if self.device not in DEVICES:
+            raise SettingError(f"--device {self.device}: there are {', '.join(DEVICES)}")
+
+
+@dataclass(frozen=True)
 class KernelSettings:
     """One product on random operands.
 

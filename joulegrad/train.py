@@ -216,7 +216,9 @@ class _Run:
             line["gates"] = ["".join("01"[one] for one in block) for block in decisions.astype(int)]
         if self.settings.price:
             at = scaling.at(self._step, before, trained.decision.iteration)
-            priced = self._pricing.iteration(at, trained.images, decisions)
+            gates = self.trainer.gates
+            gate_work = gates.processor_work() if gates else (0, 0)
+            priced = self._pricing.iteration(at, trained.images, decisions, gate_work)
             line |= {
                 "counters": {"iteration": priced.counters}, "activity": {}, "predicted_cycles": priced.cycles,
                 "processor": dataclasses.asdict(priced.processor),

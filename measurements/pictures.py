@@ -49,6 +49,16 @@ class RunCurves:
     shares: Sequence[Shares]
 
 
+@dataclass(frozen=True)
+class Point:
+    """A run in a picture of energy against accuracy: simulated gross joules, share of right answers and its half-width."""
+
+    name: str
+    energy_j: float
+    accuracy: float
+    half_width: float
+
+
 def _axes(rows: int):
     """Return (figure, list of axes) drawn without a display, one below the other."""
     try:
@@ -161,3 +171,23 @@ def _save(figure, path: Path) -> None:
         figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
     except OSError as error:
         raise PictureError(f"the picture {path} cannot be written: {error.strerror or error}") from None
+
+
+def draw_energy_accuracy(title: str, points: Sequence[Point], path: Path) -> None:
+    """Write a PNG of accuracy over simulated joules on a logarithmic scale, a mark and a name per run.
+
+    Raises:
+        PictureError: matplotlib is not installed, or the file cannot be written.
+    """
+    figure, (ax,) = _axes(1)
+    figure.set_size_inches(SIZE_IN[0], 5.0)
+    figure.suptitle(title)
+    colours, marks = (BLUE, ORANGE, GREEN, RED, PURPLE, "#555555"), "osD^vPX"
+    for number, point in enumerate(points):
+        style = {"color": colours[number % len(colours)], "marker": marks[number % len(marks)], "linestyle": ""}
+        ax.errorbar(point.energy_j, 100 * point.accuracy, 100 * point.half_width, capsize=3, label=point.name, **style)
+    ax.set_xscale("log")
+    ax.set_xlabel("energy of the run, gross (J, simulated)")
+    ax.set_ylabel("right answers on held-out images (%)")
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _save(figure, path)

@@ -1,0 +1,60 @@
+"""`joulegrad experiments`: methods and seeds of one recipe, trained and compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from joulegrad import errors
+from joulegrad.command import JsonOption, command
+from joulegrad.screen import Screen
+
+
+def experiments(
+    experiment: Annotated[str, typer.Argument(
+        help="Experiment: 'e2train', or the path of a .json file.", show_default=False)],
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Recipe in place of the experiment's own.")] = None,
+    config: Annotated[str | None, typer.Option("--config", help="Configuration that runs are priced on.")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", help="How many, from 0.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Drawn iterations of a run, in place of the recipe's.")] = None,
+    run: Annotated[list[str] | None, typer.Option("--run", help="Only this run, and those it needs; may be given often.")] = None,
+    device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda'.")] = "cpu",
+    workers: Annotated[int, typer.Option("--workers", help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(
+        "--scheduler", help="Address of a Dask scheduler, e.g. 'tcp://host:8786'; start a worker for each GPU. Its workers share "
+        "the folder --out.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; given again, only what is missing is done.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train every method of an experiment with every seed, price the runs on a core, and compare.
+
+    Leaves report.md, energy-accuracy.png, experiment.json and a run folder for each run. A run that was stopped goes on from its
+    checkpoint when the command is given again with the same --out.
+
+    Example: joulegrad experiments e2train --out e2train --workers 2
+    """
+    with command(as_json) as screen:
+        from joulegrad.experiments import run_experiments
+        from joulegrad.settings import ExperimentSettings
+
+        settings = ExperimentSettings(
+            experiment, recipe, config, seeds, steps, tuple(run or ()), device, workers, scheduler, out
+        )
+        found = run_experiments(settings, screen)
+        if not as_json:
+            _show(found, screen)
+        screen.result(found)
+        if found["errors"]:
+            screen.fail(f"{len(found['errors'])} runs failed: {found['errors'][0]}")
+            raise errors.Exit(errors.FAILED)
+
+
+def _show(found: dict, screen: Screen) -> None:
+    from rich.markdown import Markdown
+
+    from joulegrad.experiment_report import page
+
+    screen.out.print(Markdown(page(found)))
+    screen.out.print(f"report: {found['run_dir']}/report.md", markup=False)

@@ -1,0 +1,128 @@
+"""What an experiment found: a table, comparisons with intervals, a page and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from joulegrad.experiment import Experiment
+from joulegrad.experiment_run import gross_j
+from joulegrad.screen import Screen
+from measurements.paired import mean, paired
+from measurements.pictures import PictureError, Point, draw_energy_accuracy
+
+WITHIN = 0.005
+"""A baseline's mean accuracy may lie so far below the best of the plain runs, its plateau."""
+
+
+def table(experiment: Experiment, results: Mapping[str, list[dict]]) -> list[dict]:
+    """Return a row per run: means over the seeds that succeeded."""
+    rows = []
+    for run in experiment.runs:
+        good = [result for result in results[run.name] if "error" not in result]
+        row = {"name": run.name, "method": run.method, "seeds": len(good)}
+        if good:
+            row |= {
+                "data": good[0]["data"], "test_images": good[0]["test_images"],
+                "iterations_drawn": mean([one["iterations_drawn"] for one in good]).value,
+                "iterations_executed": mean([one["iterations_executed"] for one in good]).value,
+                "accuracy": mean([one["accuracy"] for one in good]).to_json(),
+                "simulated_gross_j": mean([gross_j(one) for one in good]).to_json(),
+                "time_s": mean([one["time_s"] for one in good]).value, "host_s": sum(one["host_s"] for one in good),
+            }  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def compared(experiment: Experiment, results: Mapping[str, list[dict]]) -> dict:
+    """Return the baseline, and every comparison: accuracies and joules, ours less the other's, seed by seed."""
+    comparisons = []
+    for ours, other in experiment.comparisons:
+        pairs = [
+            pair for pair in zip(results[ours], results[other], strict=True) if not any("error" in one for one in pair)
+        ]
+        if not pairs:
+            continue
+        gain = paired([one["accuracy"] for one, _ in pairs], [one["accuracy"] for _, one in pairs])
+        joules = mean([gross_j(one) / gross_j(two) - 1 for one, two in pairs])
+        comparisons.append({
+            "ours": ours, "other": other, "accuracy_gain": gain.to_json(), "verdict": gain.verdict,
+            "relative_joules": joules.to_json(),
+        })  # fmt: skip
+    return {"baseline": _baseline(experiment, results), "comparisons": comparisons}
+
+
+def _baseline(experiment: Experiment, results: Mapping[str, list[dict]]) -> str | None:
+    """Return the cheapest of the plain runs whose mean accuracy is within half a point of their best."""
+    known = {
+        name: [one for one in results[name]] for name in experiment.baseline if all("error" not in one for one in results[name])
+    }
+    if not known:
+        return None
+    accuracy = {name: mean([one["accuracy"] for one in row]).value for name, row in known.items()}
+    near = [name for name in known if accuracy[name] >= max(accuracy.values()) - WITHIN]
+    return min(near, key=lambda name: mean([gross_j(one) for one in known[name]]).value)
+
+
+def page(found: Mapping) -> str:
+    """Return the experiment as Markdown."""
+    experiment, baseline_j = found["experiment"], _baseline_j(found)
+    lines = [
+        f"# {experiment['name']} on {experiment['recipe']}", "", experiment["says"] + ".", "",
+        f"Trained in PyTorch ({found['device']}), the integers of a board, bit for bit; {experiment['seeds']} seeds; joules are "
+        f"*simulated*, those that configuration {experiment['config']} would take, from predicted counters and cycles. "
+        f"Commit {found['commit']}; {found['host_s']:.0f} s.", "",
+        "| run | method | drawn | executed | accuracy, % | gross J, simulated | of the baseline's |",
+        "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in found["rows"]:
+        lines.append(_row(row, baseline_j))
+    data = next((row for row in found["rows"] if row["seeds"]), None)
+    if data:
+        lines += ["", f"Accuracy on {data['test_images']} held-out images of {data['data']}; +- is a 95 % interval over seeds."]
+    if found["baseline"]:
+        lines += ["", f"Baseline: {found['baseline']}, the cheapest of {', '.join(experiment['baseline'])} within half a point "
+                  "of the best of them."]  # fmt: skip
+    if found["comparisons"]:
+        lines += ["", "| ours | other | gain, points (95 %, paired) | joules, ours over other | |", "|---|---|---|---|---|"]
+    for one in found["comparisons"]:
+        gain, joules = said(one["accuracy_gain"], 100), f"{100 * one['relative_joules']['mean']:+.1f} %"
+        lines.append(f"| {one['ours']} | {one['other']} | {gain} | {joules} | {one['verdict']} |")
+    lines += [f"\nFailed: {sentence}" for sentence in found["errors"]]
+    return "\n".join([*lines, ""])
+
+
+def said(value: Mapping, scale: float) -> str:
+    """Return a mean with its interval."""
+    if value["half_width95"] is None:
+        return f"{scale * value['mean']:.2f} (one seed)"
+    return f"{scale * value['mean']:.2f} +- {scale * value['half_width95']:.2f}"
+
+
+def draw(found: Mapping, path: Path, screen: Screen) -> None:
+    """Draw energy against accuracy; without matplotlib the table stands and the message says what is missing."""
+    points = [
+        Point(row["name"], row["simulated_gross_j"]["mean"], row["accuracy"]["mean"], row["accuracy"]["half_width95"] or 0.0)
+        for row in found["rows"] if row["seeds"]
+    ]  # fmt: skip
+    try:
+        draw_energy_accuracy(f"{found['experiment']['name']} on {found['experiment']['recipe']}", points, path)
+    except PictureError as error:
+        screen.say(f"no picture: {error}")
+
+
+def _baseline_j(found: Mapping) -> float | None:
+    row = next((row for row in found["rows"] if row["name"] == found["baseline"]), None)
+    return row["simulated_gross_j"]["mean"] if row else None
+
+
+def _row(row: Mapping, baseline_j: float | None) -> str:
+    if not row["seeds"]:
+        return f"| {row['name']} | {row['method']} | | | failed | | |"
+    joules = row["simulated_gross_j"]["mean"]
+    share = "" if baseline_j is None else f"{100 * joules / baseline_j:.1f} %"
+    cells = (
+        row["name"], row["method"], f"{row['iterations_drawn']:.0f}", f"{row['iterations_executed']:.0f}",
+        said(row["accuracy"], 100), f"{joules:.4g}", share,
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,121 @@
+"""One run of an experiment, wherever it is executed: done already, gone on with, or begun. Results and errors are plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from algo.checkpoint import CheckpointError, read_checkpoint
+from algo.recipe import load_recipe
+from host.run_folder import RECORD, RunFolderError, read_record
+from joulegrad import errors
+from joulegrad.experiment import Experiment, Run
+from joulegrad.screen import Screen
+from joulegrad.settings import TrainSettings
+from joulegrad.train import CHECKPOINT, run_train
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A run with one seed.
+
+    Attributes:
+        experiment, run, seed: which.
+        folder: of the experiment.
+        device: of joulegrad.settings.DEVICES.
+    """
+
+    experiment: Experiment
+    run: Run
+    seed: int
+    folder: Path
+    device: str = "cpu"
+
+    @property
+    def place(self) -> Path:
+        """Folder of the first attempt; later ones have a number behind it."""
+        return self.folder / "runs" / self.run.folder / f"seed-{self.seed}"
+
+
+def execute(task: Task, needed: Mapping[str, dict]) -> dict:
+    """Return the result of a task: what `joulegrad train` gives, with "error" in its place where it failed for a known reason.
+
+    Args:
+        needed: results of the runs that it needs, by name, of the same seed.
+    """
+    failed = next((name for name, result in needed.items() if "error" in result), None)
+    if failed is not None:
+        return {"error": f"it needs run {failed!r}, which failed"}
+    try:
+        return _trained(task, _steps(task, needed))
+    except Exception as error:
+        if errors.exit_code(error) is None and not isinstance(error, OSError):
+            raise
+        return {"error": errors.sentence(error)}
+
+
+def gross_j(result: Mapping) -> float:
+    """Return the simulated gross joules of a run's result."""
+    return result["run_energy_j"]["simulated"]["gross"]["value"]
+
+
+def _steps(task: Task, needed: Mapping[str, dict]) -> int:
+    """Return the run's length in drawn iterations; joules of a drawn iteration are those of the run that it is like."""
+    run = task.run
+    if run.joules_of:
+        each_j = gross_j(needed[run.like]) / needed[run.like]["iterations_drawn"]
+        return max(2, round(gross_j(needed[run.joules_of]) / each_j))
+    steps = task.experiment.steps
+    if steps is None:
+        recipe = load_recipe(task.experiment.recipe)
+        steps = recipe.steps or recipe.iterations(recipe.load_data(task.seed))
+    return max(2, round(Fraction(run.share) * steps))
+
+
+def _trained(task: Task, steps: int) -> dict:
+    """Return the result of an attempt that is done, or make another, from the last one's checkpoint where there is one."""
+    attempts, resume = _attempts(task.place), None
+    for attempt in attempts:
+        record = read_record(attempt)
+        if record["status"] == "finished":
+            if record["result"]["iterations_drawn"] != steps:
+                found = record["result"]["iterations_drawn"]
+                raise RunFolderError(f"{attempt} is a run of {found} iterations, not {steps}: choose another --out")
+            return record["result"]
+        resume = attempt if _resumable(attempt, steps) else resume
+    number = len(attempts) + 1
+    place = task.place if number == 1 else task.place.with_name(f"{task.place.name}.{number}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    settings = TrainSettings(
+        task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
+        price=task.experiment.config,
+    )  # fmt: skip
+    return run_train(settings, _Quiet())
+
+
+def _attempts(place: Path) -> list[Path]:
+    """Return the run folders of a task in the order in which they were made."""
+    found = [path for path in place.parent.glob(f"{place.name}*") if (path / RECORD).is_file()]
+    return sorted(found, key=lambda path: int(path.suffix[1:] or 1))
+
+
+def _resumable(attempt: Path, steps: int) -> bool:
+    try:
+        return read_checkpoint(attempt / CHECKPOINT).about["recipe"]["steps"] == steps
+    except (CheckpointError, KeyError):
+        return False
+
+
+class _Quiet(Screen):
+    """A screen that shows nothing: runs stand side by side."""
+
+    def __init__(self):
+        super().__init__(as_json=True)
+
+    def say(self, message: str) -> None:
+        """Say nothing."""
+
+    def result(self, data: dict) -> None:
+        """Write nothing."""

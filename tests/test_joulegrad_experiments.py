@@ -1,0 +1,161 @@
+"""`joulegrad experiments`: every run once, gone on with after a stop; equal joules; intervals that say "no gain shown"."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from algo.policies.decision import MethodError
+from algo.recipe import load_recipe
+from host.run_folder import RunFolder
+from joulegrad import experiment_run
+from joulegrad.experiment import ExperimentError, load_experiment
+from joulegrad.experiment_run import gross_j
+from joulegrad.experiments import run_experiments
+from joulegrad.screen import Screen
+from joulegrad.settings import ExperimentSettings, SettingError
+from measurements.paired import mean, paired
+
+EXPERIMENT = {
+    "schema": 1, "name": "small", "says": "Two methods at equal joules", "config": "tiny", "seeds": 2,
+    "runs": [
+        {"name": "half", "share": "1/2"}, {"name": "whole"}, {"name": "smd", "method": "smd"},
+        {"name": "cut", "joules_of": "smd", "like": "whole"},
+    ],
+    "baseline": ["half", "whole"],
+    "comparisons": [{"ours": "smd", "other": "cut"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """Settings of a small experiment: digits in mini-batches of four, 8 iterations."""
+    recipe = dataclasses.replace(load_recipe("digits"), name="few", batch=4, steps=8, sgd={"lr": "1/10"})
+    (tmp_path / "few.json").write_text(json.dumps(recipe.to_json()))
+    (tmp_path / "small.json").write_text(json.dumps({**EXPERIMENT, "recipe": str(tmp_path / "few.json")}))
+    return ExperimentSettings(str(tmp_path / "small.json"), out=tmp_path / "out")
+
+
+def _row(found, name):
+    return next(row for row in found["rows"] if row["name"] == name)
+
+
+def _results(path):
+    return {file.parent: json.loads(file.read_text()) for file in sorted(path.glob("runs/*/*/run.json"))}
+
+
+def test_runs_are_compared_at_equal_joules_and_done_once(asked, monkeypatch):
+    found = run_experiments(asked, Screen(True))
+    assert [row["seeds"] for row in found["rows"]] == [2, 2, 2, 2]
+    assert _row(found, "half")["iterations_drawn"] == 4 and _row(found, "whole")["iterations_drawn"] == 8
+    for seed in range(2):
+        smd, cut = (json.loads((asked.out / "runs" / name / f"seed-{seed}" / "run.json").read_text()) for name in ("smd", "cut"))
+        assert cut["result"]["iterations_drawn"] == pytest.approx(smd["result"]["iterations_executed"], abs=1)
+        # Iterations are whole: half of one in as few as there are here.
+        within = 0.5 / smd["result"]["iterations_executed"] + 0.1
+        assert gross_j(cut["result"]) == pytest.approx(gross_j(smd["result"]), rel=within)
+    (comparison,) = found["comparisons"]
+    assert (comparison["ours"], comparison["other"]) == ("smd", "cut")
+    report = (asked.out / "report.md").read_text()
+    assert "| smd | cut |" in report and comparison["verdict"] in report and "simulated" in report
+    assert (asked.out / "energy-accuracy.png").stat().st_size > 10_000
+    monkeypatch.setattr(experiment_run, "run_train", None)
+    again = run_experiments(asked, Screen(True))
+    assert again["rows"] == found["rows"]
+
+
+def test_a_stopped_run_goes_on_from_its_checkpoint_when_asked_again(asked, monkeypatch):
+    append, one = RunFolder.append, dataclasses.replace(asked, runs=("whole",), seeds=1)
+
+    def interrupted(folder, line):
+        append(folder, line)
+        if line["iteration"] == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(RunFolder, "append", interrupted)
+        run_experiments(one, Screen(True))
+    found = run_experiments(one, Screen(True))
+    (stopped, first), (_, second) = _results(asked.out).items()
+    assert first["status"] == "aborted" and second["status"] == "finished"
+    assert second["resumed_from"] == str(stopped) and second["result"]["iterations_executed"] == 8
+    assert found["rows"][0]["seeds"] == 1 and not found["errors"]
+
+
+def test_a_failed_run_is_told_and_the_others_are_done(asked, monkeypatch):
+    trained = experiment_run.run_train
+
+    def failing(settings, screen):
+        if settings.method == "smd" and settings.seed == 1:
+            raise MethodError("it cannot be")
+        return trained(settings, screen)
+
+    monkeypatch.setattr(experiment_run, "run_train", failing)
+    found = run_experiments(asked, Screen(True))
+    assert found["errors"] == ["smd, seed 1: it cannot be", "cut, seed 1: it needs run 'smd', which failed"]
+    assert [row["seeds"] for row in found["rows"]] == [2, 2, 1, 1]
+    assert "Failed: smd, seed 1: it cannot be" in (asked.out / "report.md").read_text()
+
+
+def test_worker_processes_find_the_same(asked):
+    settings = dataclasses.replace(asked, runs=("cut",), seeds=1)
+    here = run_experiments(settings, Screen(True))
+    there = run_experiments(dataclasses.replace(settings, workers=2, out=asked.out.with_name("there")), Screen(True))
+    for one, other in zip(here["rows"], there["rows"], strict=True):
+        assert {name: one[name] for name in one if name != "host_s"} == {name: other[name] for name in one if name != "host_s"}
+
+
+def test_a_folder_of_another_experiment_is_refused(asked):
+    settings = dataclasses.replace(asked, runs=("half",), seeds=1)
+    run_experiments(settings, Screen(True))
+    with pytest.raises(ExperimentError, match="choose another --out"):
+        run_experiments(dataclasses.replace(settings, steps=20), Screen(True))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"runs": [{"name": "a"}, {"name": "a"}]}, "two runs called like 'a'"),
+        ({"runs": []}, "has no runs"),
+        ({"runs": [{"name": "a", "share": "3/2"}]}, "share 3/2; it is above 0 and at most 1"),
+        ({"runs": [{"name": "a", "share": "x"}]}, "a fraction such as 1/2 is needed"),
+        ({"runs": [{"name": "a", "joules_of": "b"}]}, "both are needed, or none"),
+        ({"runs": [{"name": "a", "joules_of": "a", "like": "a"}]}, "a need each other"),
+        ({"runs": [{"name": "a"}], "baseline": ["b"]}, "refers to a run 'b'; there are a"),
+        ({"runs": [{"name": "a", "methods": "smd"}]}, "has no 'methods'; it may have name, method"),
+        ({"seeds": 0}, "has 0 seeds"),
+        ({"schema": 2}, "no object with schema 1"),
+        ({"name": None, "config": ...}, "lacks something"),
+    ],
+)
+def test_experiments_that_cannot_be(tmp_path, change, said):
+    data = {**EXPERIMENT, "recipe": "digits", "comparisons": [], "baseline": [], **change}
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({name: value for name, value in data.items() if value is not ...}))
+    with pytest.raises(ExperimentError, match=said):
+        load_experiment(str(path))
+
+
+def test_unknown_experiments_methods_and_settings_are_refused(tmp_path):
+    with pytest.raises(ExperimentError, match="'nothing' is not known; there are e2train"):
+        load_experiment("nothing")
+    (tmp_path / "one.json").write_text(json.dumps({**EXPERIMENT, "recipe": "digits", "runs": [{"name": "a", "method": "b"}]}))
+    with pytest.raises(MethodError, match="method 'b' is not known"):
+        load_experiment(str(tmp_path / "one.json"))
+    with pytest.raises(SettingError, match="--workers 0: it is at least 1"):
+        ExperimentSettings("e2train", workers=0)
+
+
+def test_intervals_are_students():
+    """Five differences of mean 1 and standard deviation 1: t(0.975, 4) / sqrt(5) = 2.776445 / 2.236068."""
+    found = paired([2.0, 3.0, 4.0, 5.0, 6.0], [1 + 1.264911, 2.0 + 0.632456, 3.0, 4.0 - 0.632456, 5.0 - 1.264911])
+    assert (found.value, found.n) == (pytest.approx(1.0), 5)
+    assert found.half_width == pytest.approx(2.776445 / 2.236068, rel=1e-5)
+    assert found.verdict == "no gain shown"
+    assert paired([0.5, 0.6, 0.7], [0.1, 0.2, 0.31]).verdict == "gain shown"
+    assert paired([0.1, 0.2, 0.31], [0.5, 0.6, 0.7]).verdict == "loss shown"
+    assert mean([0.7]).half_width is None and mean([0.7]).verdict == "no gain shown"
+    with pytest.raises(ValueError, match="no values"):
+        mean([])
