@@ -68,9 +68,9 @@ def residual_network(seed: int, c: int, widths: tuple[int, ...], classes: int = 
     return seeded(seed, lambda: ResNet(c, widths, classes))
 
 
-def digits_network(seed: int) -> nn.Module:
+def digits_network(seed: int, classes: int = 10) -> nn.Module:
     """Return the residual network for 8 x 8 digits, initialised from the seed."""
-    return residual_network(seed, 1, (16, 32))
+    return residual_network(seed, 1, (16, 32), classes)
 
 
 def resnet8(seed: int) -> nn.Module:

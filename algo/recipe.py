@@ -140,14 +140,20 @@ class Recipe:
 
         Raises:
             ExportError, DataError: see `make_model`, `load_data` and `algo.export.export`.
+            RecipeError: the data has more classes than the network tells apart.
         """
-        from algo.export import export
+        from algo.export import build_step, export
 
         images = self.load_data(seed)
         first, labels = self.batches(images, seed).draw(0)
         count = self.calibration_images or self.batch
         sgd = self.sgd_for(self.iterations(images))
         module = self.make_model(seed)
+        step = build_step(module, images.train.shape[1:], self.batch)
+        logits = step.tensors[step.logits].shape[0]
+        if images.classes > logits:
+            found = f"{logits} classes and its data set, {images.name}, has {images.classes}"
+            raise RecipeError(f"the model of recipe {self.name!r} tells apart {found}; give the model classes {images.classes}")
         return export(module, first[:count], labels[:count], images.exponent, self.batch, sgd, seed, update, gated), images
 
     def to_json(self) -> dict:

@@ -144,10 +144,21 @@ def _folder(tmp_path):
 @pytest.mark.parametrize("model, sentence", [
     ({"kind": "lenet"}, "model 'lenet' is not known; there are digits_network"),
     ({"kind": "random"}, "model 'random' is not known"),
-    ({"kind": "digits_network", "depth": 3}, "model digits_network has no depth; its arguments are none"),
+    ({"kind": "digits_network", "depth": 3}, "model digits_network has no depth; its arguments are classes"),
 ])  # fmt: skip
 def test_an_unknown_model_is_one_sentence(model, sentence):
     from algo.graph import ExportError
 
     with pytest.raises(ExportError, match=sentence):
         replace(load_recipe("digits"), model=model).export(seed=0)
+
+
+def test_a_model_of_too_few_classes_is_refused_before_anything_is_computed():
+    recipe = replace(load_recipe("digits"), model={"kind": "digits_network", "classes": 4})
+    with pytest.raises(RecipeError, match="tells apart 4 classes and its data set, digits, has 10; give the model classes 10"):
+        recipe.export(seed=0)
+    half = replace(recipe, data={"kind": "digits", "split": {"kind": "classes", "part": "first"}}, batch=8)
+    with pytest.raises(RecipeError, match="digits, first half of the classes, has 5"):
+        half.export(seed=0)
+    step = replace(half, model={"kind": "digits_network", "classes": 5}).export(seed=0)[0].step
+    assert step.tensors[step.logits].shape == (5, 1, 1)
