@@ -84,7 +84,7 @@ def test_a_difference_is_found_in_the_first_and_the_last_word(name):
     for at in (0, len(array) - 1):
         other = copy.deepcopy(one)
         changed = other.ddr if name == "ddr" else other.acc if name == "acc" else other.mem[name]
-        changed[at] ^= 1
+        changed[at] ^= changed.dtype.type(1)
         found = differences(one, other)
         assert set(found) == {name} and found[name].tolist() == [at]
 
