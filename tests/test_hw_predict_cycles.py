@@ -52,7 +52,8 @@ def test_random_programs_on_the_rtl(memory):
 
 def test_a_program_that_never_ends_is_refused():
     program = random_program(0, TINY)
-    program.segment[-1].fields["wait"] |= 31 & ~(1 << isa.ENGINES.index(program.segment[-1].op))
+    last = program.segment[-1]
+    last.fields["wait"] = last["wait"] | 31 & ~(1 << isa.ENGINES.index(last.op))
     with pytest.raises(ValueError, match="the segment never ends: one instruction waits for a missing token"):
         predict_cycles(program, SEGMENT, program.images, TINY)
 
