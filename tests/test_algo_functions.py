@@ -55,6 +55,13 @@ def test_any_number_of_fraction_bits(fraction):
     assert np.abs(functions.log(x[1:], fraction) / functions.ONE - np.log([1, 2, 5])).max() < 2e-7
 
 
+def test_values_at_knots_are_the_tables():
+    table = function_table.load()
+    assert functions.sigmoid(np.arange(1025) << 10, 16).tolist() == list(table["sigmoid"])
+    assert functions.exp_minus(np.arange(1024) << 6, 16).tolist() == list(table["exp_fraction"])[:-1]
+    assert functions.log((1024 + np.arange(1025)) << 6, 16).tolist() == list(table["log"])
+
+
 def test_more_fraction_bits_than_fit_are_refused():
     with pytest.raises(ValueError, match="31 fraction bits"):
         functions.sigmoid(np.array([1]), 31)

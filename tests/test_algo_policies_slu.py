@@ -73,6 +73,8 @@ def test_the_largest_numbers_stay_inside_64_bits():
     for project, x in zip(projects, inputs, strict=True):
         one, state = slu_cell.forward(project, cell, out, x, state)
         assert 0 <= one.probability.min() and one.probability.max() <= 1 << VALUE_BITS
+        for values, weights in ((one.inputs, project), (one.joined, cell), (one.hidden, out)):
+            assert np.abs(values.astype(object) @ np.abs(weights).T.astype(object)).max() < 1 << 62
         seen.append(one)
     found = slu_cell.backward(seen, projects, cell, out, gradients)
     unlimited = [dataclasses.replace(one, **{
