@@ -226,7 +226,8 @@ def _load_work(run: ReportedRun) -> None:
         for segment, counts in line["activity"].items():
             work.activity.setdefault(segment, Counter()).update(counts)
         work.processor_s += spent.busy_s
-        modelled_s = iteration_time_s(line.get("predicted_cycles", cycles), run.config.clk_hz, spent) + (line.get("rest_s") or 0.0)
+        modelled_s = iteration_time_s(line.get("predicted_cycles", cycles), run.config.clk_hz, spent)
+        modelled_s += line.get("rest_s") or 0.0
         work.time_s += line["host_s"] if record.get("clock") == HOST_CLOCK else modelled_s
         work.iterations += 1
     if not work.iterations:
