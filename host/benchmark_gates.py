@@ -1,8 +1,8 @@
 """What gated blocks cost and save: work and cycles of a training iteration by usage, predicted from the instructions.
 
 `python -m host.benchmark_gates z7020 --depth 14 --batch 8`: a recipe's CIFAR ResNet, every block of which that can be gated is
-run by the same share of the samples, against the network without gates. Needs torch for the export; nothing runs on a board: cycles are
-those of the simulated one, and the processor's time is left out. Prints a line of JSON per row.
+run by the same share of the samples, against the network without gates. Needs torch for the export; nothing runs on a board:
+cycles are those of the simulated one, and the processor's time is left out. Prints a line of JSON per row.
 """
 
 from __future__ import annotations

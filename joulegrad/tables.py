@@ -15,17 +15,6 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def show_boards(boards: list[dict], screen: Screen) -> None:
-    """Print the boards and what is missing."""
-    table = Table(title="boards", title_justify="left", header_style="bold")
-    for column in ("board", "here", "what it is, or what is missing"):
-        table.add_column(column, overflow="fold")
-    for board in boards:
-        here = board["available"]
-        table.add_row(board["board"], "yes" if here else "no", board["what"] if here else board["why"])
-    screen.out.print(table)
-
-
 def show_kernel(result: dict, screen: Screen) -> None:
     """Print exactness, cycles and share of peak of a product, and where its cycles went."""
     shape = " ".join(f"{name}={result[name]}" for name in ("n", "c", "k", "h", "w", "r", "stride", "pad"))
