@@ -121,10 +121,10 @@ bench_app.command("sweep")(bench_sweep)
 def main() -> None:
     """Entry point of the command `joulegrad`. With --json an option that does not parse is an object, too."""
     if "--json" not in sys.argv:
-        app()
+        app(prog_name="joulegrad")
         return
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="joulegrad")
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
