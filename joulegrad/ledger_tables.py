@@ -24,7 +24,7 @@ def _table(ledger: Ledger, layers: bool) -> Table:
     table = Table(title=ledger.kind, title_justify="left", header_style="bold")
     for column in (("layer", "work") if layers else ("work",)):
         table.add_column(column, overflow="fold")
-    table.add_column(ledger.unit.split(" ")[0], justify="right")
+    table.add_column("amount", justify="right")
     table.add_column("%", justify="right")
     rows = ledger.amounts if layers else {(work,): amount for work, amount in ledger.by_work().items()}
     for key, amount in rows.items():

@@ -120,4 +120,4 @@ def _gates(step: Step, images: int | Mapping[str, int], method: Method | None) -
     if not (method and method["slu"] and step.gated_blocks):
         return {}
     mini_batch = segments_of(step, images)[step.sequence[0].forward]
-    return gate_macs(step.gated_blocks, mini_batch)
+    return {f"gates {phase}": macs for phase, macs in gate_macs(step.gated_blocks, mini_batch).items()}

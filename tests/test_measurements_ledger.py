@@ -95,6 +95,7 @@ def test_skipped_images_and_dropped_iterations_cost_nothing_and_gates_cost_what_
     assert of_block > 0 and total - mac_ledger(step, fewer).total == of_block * 5 / 8
     slu = Method.from_settings("slu")
     gates = mac_ledger(step, everything, slu).by_layer()[GATES]
+    assert mac_ledger(step, everything, slu).by_work()["forward"] == mac_ledger(step, everything).by_work()["forward"]
     assert gates == 3 * 8 * sum(10 * (c + 1) + 40 * 21 + 11 for _, c in step.gated_blocks)
     lines = [{"images": 8, "images_by_segment": everything}, {"images": 8, "images_by_segment": fewer, "bits": [4, 8]}]
     macs, scaled = run_ledgers(step, lines, slu)
