@@ -9,16 +9,16 @@ import numpy as np
 
 from hw import isa
 
-SUM_CYCLES = 8
+SUM_CYCLES = 9
 """Cycles from a weight-stationary slot until its row is written."""
 
-DRAIN_CYCLES = 7
+DRAIN_CYCLES = 8
 """Cycles from the last slot of an output-stationary pass until its rows are written, besides one per row."""
 
-ROW_CYCLES = 3
+ROW_CYCLES = 4
 """Cycles from a slot that accumulates to the next one that may come to the same row."""
 
-ENDS = (0, 1, -2, -1)
+ENDS = (0, 1, 2, -3, -2, -1)
 """Slots of a long pass that may meet rows of the passes before and behind it."""
 
 LIST_BITS = 64

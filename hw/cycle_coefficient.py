@@ -15,7 +15,7 @@ from algo import scalar_ops
 from hw import isa
 from hw.cycle_vector import READ, WRITE, C, VectorUnit
 
-SCALAR_CYCLES = {"mul": 2, "shi": 2, "shr": 2, "div": 20, "sqrt": 27}
+SCALAR_CYCLES = {"min": 2, "max": 2, "sat": 2, "mul": 2, "shi": 2, "shr": 2, "div": 22, "sqrt": 27}
 """Cycles of a scalar operation where they are not 1; of division and root as most batch norms have them: quotients of 17 to 32
 bits, radicands of 33 to 48. Both take 7 less or more per 16 bits."""
 
@@ -63,10 +63,10 @@ class CoefficientUnit:
         """Take an instruction in cycle t."""
         self._f, self._ops, self._channel, self._op = f, ops, 0, 0
         self._storing: int | None = None
-        self.next_at, self.ready_at = t + 1, inf
+        self.next_at, self.ready_at = t + 2, inf
 
     def uses(self, way: int, t: int) -> bool:
-        """Return whether it asks to read (write) a word of C in cycle t, that of its last step or before."""
+        """Return whether it keeps others from reading (writing) C in cycle t, that of its last step or before."""
         return self._used[way] == t
 
     def step(self, t: int) -> None:
@@ -84,10 +84,8 @@ class CoefficientUnit:
         op = self._ops[self._op]
         word = op.imm + (self._f["sc_base"] if op.scalar else self._f["ch_base"] + self._channel * self._f["ch_stride"])
         if op.load:
-            if word == stored:
-                return
             self._used[READ] = t
-            if self._vector.uses(READ, C, t):
+            if word == stored or self._vector.uses(READ, C, t):
                 return
         if op.store:
             self._storing = word

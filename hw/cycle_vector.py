@@ -47,7 +47,7 @@ class VectorUnit:
         self._uses: dict[tuple[int, int], list[_Use]] = {}
 
     def uses(self, way: int, memory: int, t: int) -> bool:
-        """Return whether it reads (writes) a memory in cycle t."""
+        """Return whether it keeps others from reading (writing) a memory in cycle t."""
         return any(t in use for use in self._uses.get((way, memory), ()))
 
     def start(self, t: int, f: isa.Instruction, n: int) -> None:
@@ -76,17 +76,16 @@ class VectorUnit:
         return last
 
     def _flush(self, f: isa.Instruction, t: int) -> int:
-        """Note the words of C that sums and maximum use from cycle t on, and return the cycle of the last one."""
+        """Note when sums and maximum claim C, from cycle t on, and return the cycle of the last word."""
         reads, writes, lanes = self._uses[READ, C], self._uses[WRITE, C], 2 * self._g
         last = t - 1
         if f["sums"]:
             behind = 0 if f["sums_first"] else 2
             last = t + behind + lanes - 1
-            writes.append(_Use(t + behind, last))
             if behind:
-                reads.append(_Use(t, t + lanes - 1))
+                reads.append(_Use(t, last))
         if f["max"]:
-            reads.append(_Use(last + 1, last + 1))
-            last += 1 + max(self._g // 4, 2)
-            writes.append(_Use(last, last))
+            reads.append(_Use(last + 1, last + 2 + max(self._g // 4, 2)))
+            last = reads[-1].last
+        writes.append(_Use(t, last))
         return last

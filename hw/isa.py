@@ -372,6 +372,13 @@ def _struct(name: str, fields: tuple[Field, ...]) -> str:
     return f"  typedef struct packed {{\n{body}\n  }} {name};\n"
 
 
+def _most_columns() -> str:
+    """Return, by kernel rows, the most kernel columns that an index tells apart: no product stands in the way of decoding."""
+    most = [31, *(min(31, MAX_INDEXED_TAPS // rows) for rows in range(1, 32))]
+    value = sum(columns << 5 * rows for rows, columns in enumerate(most))
+    return f"  localparam logic [31:0][4:0] MostColumns = 160'h{value:040x};\n"
+
+
 def _malformed() -> str:
     """Return the SystemVerilog function that says of 512 bits what `check` says of an instruction."""
     lines = ["  // True for what hw/isa.py check() refuses.",
@@ -395,7 +402,7 @@ def _malformed() -> str:
                 terms.append(f"({start[rule.mode]} && ({' || '.join(clashes)}))")
         if op == "array":
             indexed = " || ".join(start[name] for name in INDEXED)
-            terms.append(f"(({indexed}) && 10'({start['n_ky']}) * 10'({start['n_kx']}) > 10'd{MAX_INDEXED_TAPS})")
+            terms.append(f"(({indexed}) && {start['n_kx']} > MostColumns[{start['n_ky']}])")
         body = " ||\n               ".join(terms)
         lines.append(f"      4'd{number + 1}: return {body};")
     lines += ["      default: return 1'b1;", "    endcase", "  endfunction", ""]
@@ -441,6 +448,7 @@ def package() -> str:
         out.append(f"  localparam int unsigned {name.title()}InstrBits = {width};")
         out.append(_struct(f"{name}_instr_t", FIELDS[name]))
     out.append(_struct("header_t", HEADER))
+    out.append(_most_columns())
     out.append(_malformed())
     out.append(_IMAGES_OF)
     out.append("endpackage")

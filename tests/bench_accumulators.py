@@ -55,14 +55,14 @@ def accumulate(model: np.ndarray, row: int, data: np.ndarray, maximum: bool) -> 
 
 @cocotb.test()
 async def read_modify_write(dut):
-    """Random rows, one per cycle or with pauses, the same row again after three cycles at the earliest; sums wrap."""
-    model, rng, recent = await start(dut), np.random.default_rng(1), [-1, -1]
+    """Random rows, one per cycle or with pauses, the same row again after four cycles at the earliest; sums wrap."""
+    model, rng, recent = await start(dut), np.random.default_rng(1), [-1, -1, -1]
     edges = np.array([-(1 << 31), (1 << 31) - 1, -1, 0, 1, 1 << 30], np.int32)
     for step in range(1500):
         row = int(rng.integers(ROWS)) if step % 3 else recent[0] ^ 1 if recent[0] >= 0 else 0
         if row in recent or rng.random() < 0.2:
             _, conflict, _ = await cycle(dut)
-            recent = [-1, recent[0]]
+            recent = [-1, *recent[:2]]
         else:
             maximum = bool(rng.random() < 0.5)
             data = rng.integers(0, 1 << 16, G).astype(np.int32) if maximum else np.where(
@@ -70,10 +70,10 @@ async def read_modify_write(dut):
             _, conflict, busy = await cycle(dut, acc_valid_i=1, acc_addr_i=row, acc_max_i=int(maximum), acc_data_i=word(data))
             assert busy
             accumulate(model, row, data, maximum)
-            recent = [row, recent[0]]
+            recent = [row, *recent[:2]]
         assert not conflict
-    await cycle(dut)
-    await cycle(dut)
+    for _ in range(3):
+        await cycle(dut)
     _, _, busy = await cycle(dut)
     assert not busy
     np.testing.assert_array_equal(await rows(dut), model)
@@ -98,7 +98,8 @@ async def banks_work_side_by_side(dut):
             accumulate(model, target, data, False)
         value, _, _ = await cycle(dut)
         assert lanes(value) == expected
-        await cycle(dut)
+        for _ in range(2):
+            await cycle(dut)
     np.testing.assert_array_equal(await rows(dut), model)
 
 
@@ -108,14 +109,14 @@ async def conflicts_are_seen(dut):
     await start(dut)
     for bank in (0, 1):
         for other in (0, 1):
-            for delay in range(4):
-                for _ in range(4):
+            for delay in range(5):
+                for _ in range(5):
                     await cycle(dut)
                 seen = []
-                for step in range(4):
+                for step in range(5):
                     inputs = {"acc_valid_i": 1, "acc_addr_i": bank * ROWS // 2 + 3} if step == 0 else {}
                     if step == delay:
                         inputs |= {"vec_ren_i": 1, "vec_addr_i": other * ROWS // 2 + 5}
                     seen.append((await cycle(dut, **inputs))[1])
-                want = [step == delay and step < 3 and bank == other for step in range(4)]
+                want = [step == delay and step < 4 and bank == other for step in range(5)]
                 assert seen == want, f"bank {bank}, vector bank {other}, {delay} cycles later: {seen}"

@@ -103,7 +103,7 @@ def overhead_bound(fields: dict[str, int], g: int) -> int:
     cycles = 16 + 2 * fields["stochastic"] + 3 * fields["dst_wide"]
     cycles += (2 * g - 2) * fields["per_channel"]
     cycles += (2 * g + 6) * fields["sums"]
-    return cycles + (g // 4 + 6) * fields["max"]
+    return cycles + (g // 4 + 7) * fields["max"]
 
 
 def start(dut, fields: dict[str, int], state) -> None:

@@ -47,12 +47,14 @@ class Bench:
 
     async def _monitor(self):
         dut, table, program = self.dut, self.state.mem["C"], self.state.mem["P"]
+        word = 0xFFFFFFFF  # P keeps what was read last
         while True:
             await ReadOnly()
             read = int(dut.c_raddr_o.value) if dut.read_o.value else None
             fetched = int(dut.p_addr_o.value) if dut.p_ren_o.value else None
             data = int(table[read]) if read is not None else int(self.rng.integers(1 << 62))
-            word = int(program[fetched]) & 0xFFFFFFFF if fetched is not None and fetched < 1024 else 0xFFFFFFFF
+            if fetched is not None:
+                word = int(program[fetched]) & 0xFFFFFFFF if fetched < 1024 else 0xFFFFFFFF
             if dut.written_o.value:
                 table[int(dut.c_waddr_o.value)] = int(dut.c_wdata_o.value)
                 self.writes += 1

@@ -1,6 +1,6 @@
 // On-chip memory in place of DDR: two AXI3 slave ports for the core, an AXI4-Lite port for the host.
 //
-// One read and one write per cycle, of any port each. The AXI4-Lite port goes first (it asks once in hundreds of cycles),
+// One read and one write per cycle, of any port each. The AXI4-Lite port goes first, a cycle late (it asks once in hundreds),
 // the others in turn. Latency of a read: 6 cycles from address to data; a response to a write comes when every later
 // read sees it. Outside the memory: decode error. Golden: an array, see tests/test_rtl_onchip_memory.py.
 
@@ -180,7 +180,7 @@ module onchip_memory #(
   );
 
   // The AXI4-Lite port: one access each way at a time.
-  logic       lite_read_q, lite_routside, lite_routside_q, lite_woutside;
+  logic       lite_rask_q, lite_wask_q, lite_read_q, lite_routside, lite_routside_q, lite_woutside;
   logic [2:0] lite_coming_q;
   logic       lane_q;  // upper half of a beat of 64 bits
   logic       unused_lite;
@@ -188,10 +188,10 @@ module onchip_memory #(
   assign lite_routside  = lite_araddr_i[31:LaneW] >= BeatAddrW'(Words);
   assign lite_woutside  = lite_awaddr_i[31:LaneW] >= BeatAddrW'(Words);
   assign unused_lite    = ^{lite_araddr_i[1:0], lite_awaddr_i[1:0], lane_q};
-  assign rreq[Lite]     = lite_arvalid_i && !lite_read_q;
+  assign rreq[Lite]     = lite_rask_q;
   assign raddr[Lite]    = lite_araddr_i[LaneW +: AddrW];
   assign lite_arready_o = rgnt[Lite];
-  assign wreq[Lite]     = lite_awvalid_i && lite_wvalid_i && !lite_bvalid_o;
+  assign wreq[Lite]     = lite_wask_q;
   assign waddr[Lite]    = lite_awaddr_i[LaneW +: AddrW];
   assign wdata[Lite]    = {(AxiBits/32){lite_wdata_i}};
   assign lite_awready_o = wgnt[Lite];
@@ -206,11 +206,15 @@ module onchip_memory #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      lite_rask_q   <= 1'b0;
+      lite_wask_q   <= 1'b0;
       lite_read_q   <= 1'b0;
       lite_coming_q <= '0;
       lite_rvalid_o <= 1'b0;
       lite_bvalid_o <= 1'b0;
     end else begin
+      lite_rask_q   <= lite_arvalid_i && !lite_read_q && !lite_rask_q;
+      lite_wask_q   <= lite_awvalid_i && lite_wvalid_i && !lite_bvalid_o && !lite_wask_q;
       lite_coming_q <= {lite_coming_q[1:0], rgnt[Lite]};
       if (rgnt[Lite]) lite_read_q <= 1'b1;
       else if (lite_rvalid_o && lite_rready_i) lite_read_q <= 1'b0;

@@ -2,7 +2,7 @@
 //
 // The reply starts when start_valid_i and start_ready_o; the header's inputs stay as they are until done_o. With
 // payload_i words come by word_valid_i and word_ready_o, the first byte in the lane of address_i; status_i is sent
-// behind the last. done_o is a pulse when the closing flag is taken. Throughput one byte per cycle at most.
+// behind the last. done_o is a pulse when the closing flag is taken. Throughput one byte in two cycles at most.
 // Golden: hw/serial_packets.py reply_bytes().
 
 module packet_sender (
@@ -38,7 +38,8 @@ module packet_sender (
   state_e                      state_q, state_d;
   logic [15:0]                 index_q;
   logic                        escape_q, escaped, framing, raw_valid, step, last_byte;
-  logic [7:0]                  raw;
+  logic                        fresh_q, raw_valid_q;  // raw_q is the byte at hand
+  logic [7:0]                  raw, raw_q;
   logic [31:0]                 crc_q, crc, check;
   logic [HeaderBytes-1:0][7:0] header;
   logic [1:0]                  lane;
@@ -63,14 +64,14 @@ module packet_sender (
   end
 
   // A byte that looks like a flag or an escape goes as two.
-  assign escaped = !framing && !escape_q && (raw == Flag || raw == Escape);
-  assign valid_o = raw_valid;
-  assign data_o  = escaped ? Escape : escape_q ? raw ^ 8'h20 : raw;
+  assign escaped = !framing && !escape_q && (raw_q == Flag || raw_q == Escape);
+  assign valid_o = raw_valid_q && fresh_q;
+  assign data_o  = escaped ? Escape : escape_q ? raw_q ^ 8'h20 : raw_q;
   assign step    = valid_o && ready_i && !escaped;
 
   crc32_step u_crc (
     .crc_i (crc_q),
-    .data_i(raw),
+    .data_i(raw_q),
     .crc_o (crc)
   );
 
@@ -106,12 +107,20 @@ module packet_sender (
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      state_q  <= StRest;
-      escape_q <= 1'b0;
+      state_q     <= StRest;
+      escape_q    <= 1'b0;
+      fresh_q     <= 1'b0;
+      raw_valid_q <= 1'b0;
     end else begin
-      state_q <= state_d;
+      state_q     <= state_d;
+      fresh_q     <= !(valid_o && ready_i);
+      raw_valid_q <= raw_valid;
       if (valid_o && ready_i) escape_q <= escaped;
     end
+  end
+
+  always_ff @(posedge clk_i) begin
+    raw_q <= raw;
   end
 
   always_ff @(posedge clk_i) begin

@@ -3,7 +3,7 @@
 //   rdata_o(t + 3) = mem[raddr_i(t)]; a write at t is seen by every read that comes after it
 //
 // One read and one write per cycle; rdata_o is valid three cycles behind ren_i, for one cycle. A read in the cycle of a
-// write of the same word returns the old one. Infers block RAM. Golden: an array.
+// write of the same word returns any value (no_rw_check, see ram_1r1w). Infers block RAM. Golden: an array.
 
 module ram_strobed #(
   parameter  int unsigned Width = 64,    // bits of a word, a multiple of 8
@@ -21,6 +21,7 @@ module ram_strobed #(
   input  logic [Bytes-1:0] wstrb_i
 );
 
+  (* no_rw_check *)
   logic [Width-1:0] mem_q [Depth] /* verilator public_flat_rd */;
   logic [Width-1:0] word_q, wdata_q;
   logic [AddrW-1:0] raddr_q, waddr_q;

@@ -61,16 +61,16 @@ module serial_bridge #(
   logic                   payload_wen;
   logic [SlotW+WordW-1:0] payload_waddr;
   logic [31:0]            payload_wdata, payload_word;
-  logic                   request_valid, refused, finish;
-  logic [7:0]             kind, status_q;
-  logic [15:0]            sequence_number, length, last_write_q;
-  logic [31:0]            address, word_q;
+  logic                   head_valid, head_refused, request_valid, refused, finish;
+  logic [7:0]             head_kind, kind, status_q;
+  logic [15:0]            head_sequence, head_length, sequence_number, length, last_write_q;
+  logic [31:0]            head_address, address, word_q;
   logic                   written_q, has_payload, last_word, send_ready, send_done, word_ready, again;
   logic [SlotW-1:0]       slot_q;
   logic [8:0]             index_q, words;
   logic [1:0]             end_lane;
-  logic [29:0]            word_address;
-  logic [3:0]             first_lanes, last_lanes;
+  logic [29:0]            word_address_q;
+  logic [3:0]             first_lanes, last_lanes, strobe_q;
 
   uart_rx #(
     .Step(Step)
@@ -94,13 +94,13 @@ module serial_bridge #(
     .wen_o          (payload_wen),
     .waddr_o        (payload_waddr),
     .wdata_o        (payload_wdata),
-    .request_valid_o(request_valid),
+    .request_valid_o(head_valid),
     .request_ready_i(finish),
-    .kind_o         (kind),
-    .sequence_o     (sequence_number),
-    .address_o      (address),
-    .length_o       (length),
-    .refused_o      (refused),
+    .kind_o         (head_kind),
+    .sequence_o     (head_sequence),
+    .address_o      (head_address),
+    .length_o       (head_length),
+    .refused_o      (head_refused),
     .release_i      (finish),
     .whole_o,
     .dropped_o      (dropped)
@@ -119,11 +119,20 @@ module serial_bridge #(
     .wdata_i(payload_wdata)
   );
 
+  // The request at the queue's head, a cycle later: it stays there until the end of its answer.
+  always_ff @(posedge clk_i) begin
+    request_valid   <= rst_ni && head_valid && !finish;
+    refused         <= head_refused;
+    kind            <= head_kind;
+    sequence_number <= head_sequence;
+    address         <= head_address;
+    length          <= head_length;
+  end
+
   // Words of the request, and the bytes of the present one that are meant.
   assign words        = 9'((17'(length) + 17'(address[1:0]) + 17'd3) >> 2);
   assign end_lane     = address[1:0] + length[1:0] - 2'd1;
   assign last_word    = index_q + 9'd1 == words;
-  assign word_address = address[31:2] + 30'(index_q);
   assign first_lanes  = index_q == '0 ? 4'hF << address[1:0] : 4'hF;
   assign last_lanes   = last_word ? 4'hF >> (2'd3 - end_lane) : 4'hF;
   assign has_payload  = !refused && kind != KindWrite;
@@ -158,17 +167,15 @@ module serial_bridge #(
         end
         StResponse: if (m_axi_bvalid_i) state_q <= last_word ? StOpen : StFetch;
         StOpen: if (send_ready) begin
-          state_q         <= !has_payload ? StSend : kind == KindRead ? StAsk : StHand;
-          m_axi_arvalid_o <= has_payload && kind == KindRead;
+          state_q <= !has_payload ? StSend : kind == KindRead ? StAsk : StHand;
         end
-        StAsk: if (m_axi_arready_i) begin
-          m_axi_arvalid_o <= 1'b0;
-          state_q         <= StAnswer;
+        StAsk: begin
+          m_axi_arvalid_o <= !(m_axi_arvalid_o && m_axi_arready_i);
+          if (m_axi_arvalid_o && m_axi_arready_i) state_q <= StAnswer;
         end
         StAnswer: if (m_axi_rvalid_i) state_q <= StHand;
         StHand: if (word_ready) begin
-          state_q         <= last_word ? StSend : kind == KindRead ? StAsk : StHand;
-          m_axi_arvalid_o <= !last_word && kind == KindRead;
+          state_q <= last_word ? StSend : kind == KindRead ? StAsk : StHand;
         end
         default: if (send_done) begin
           state_q <= StRest;
@@ -206,11 +213,19 @@ module serial_bridge #(
     end
   end
 
-  assign m_axi_awaddr_o = {word_address, 2'b00};
+  // Addresses stand from the cycle before their valid on.
+  always_ff @(posedge clk_i) begin
+    if (state_q == StFetch || (state_q == StAsk && !m_axi_arvalid_o)) begin
+      word_address_q <= address[31:2] + 30'(index_q);
+      strobe_q       <= first_lanes & last_lanes;
+    end
+  end
+
+  assign m_axi_awaddr_o = {word_address_q, 2'b00};
   assign m_axi_wdata_o  = payload_word;
-  assign m_axi_wstrb_o  = first_lanes & last_lanes;
+  assign m_axi_wstrb_o  = strobe_q;
   assign m_axi_bready_o = state_q == StResponse;
-  assign m_axi_araddr_o = {word_address, 2'b00};
+  assign m_axi_araddr_o = {word_address_q, 2'b00};
   assign m_axi_rready_o = state_q == StAnswer;
 
   packet_sender u_sender (

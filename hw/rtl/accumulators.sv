@@ -1,10 +1,10 @@
 // The int32 accumulators: two banks of AccRows rows of G lanes, the bank is the top bit of the row address.
 //
 //   array:  acc[addr] = acc[addr] + data      or, with acc_max_i, the larger of both (data from 0 to 65535)
-//   vector: vec_rdata_o = acc[addr], one cycle later; with vec_clear_i the row becomes zero behind the read
+//   vector: vec_rdata_o = acc[addr], one cycle later; with vec_clear_i the row becomes zero in the cycle behind the read
 //
-// The array's row is read in the cycle it comes, added in the next and written in the one after: the same
-// row must not come again in the two cycles behind it. busy_o: a write is pending. conflict_o: array and
+// The array's row is read in the cycle it comes, kept in the next, added in the one after and then written: the same
+// row must not come again in the three cycles behind it. busy_o: a write is pending. conflict_o: array and
 // vector unit touch one bank in one cycle; what is read or written then is undefined.
 // Throughput: one row per cycle on either port. Golden: hw/golden_array.py, hw/golden_vector.py.
 
@@ -31,9 +31,9 @@ module accumulators #(
   output logic             busy_o
 );
 
-  logic                  read_q, write_q, max_q;
-  logic [RowW:0]         read_addr_q, write_addr_q;
-  logic [Width-1:0]      data_q, result_q, old, result;
+  logic                  read_q, add_q, write_q, max_q, add_max_q, clear_q;
+  logic [RowW:0]         read_addr_q, add_addr_q, write_addr_q, clear_addr_q;
+  logic [Width-1:0]      data_q, add_data_q, old_q, result_q, result;
   logic                  vec_bank_q;
   logic [1:0][Width-1:0] rdata;
   logic                  vec_bank, acc_bank;
@@ -44,15 +44,15 @@ module accumulators #(
   assign unused_addr = ^{vec_addr_i[15:RowW], acc_addr_i[15:RowW]};
 
   for (genvar b = 0; b < 2; b++) begin : gen_banks
-    logic             acc_read, vec_read, acc_write, vec_write;
+    logic             acc_read, vec_read, acc_write, clear;
     logic [RowW-1:0]  raddr, waddr;
 
     assign acc_read  = acc_valid_i && acc_bank == 1'(b);
     assign vec_read  = vec_ren_i && vec_bank == 1'(b);
     assign acc_write = write_q && write_addr_q[RowW] == 1'(b);
-    assign vec_write = vec_read && vec_clear_i;
+    assign clear     = clear_q && clear_addr_q[RowW] == 1'(b);
     assign raddr     = vec_read ? vec_addr_i[RowW-1:0] : acc_addr_i[RowW-1:0];
-    assign waddr     = vec_write ? vec_addr_i[RowW-1:0] : write_addr_q[RowW-1:0];
+    assign waddr     = clear ? clear_addr_q[RowW-1:0] : write_addr_q[RowW-1:0];
 
     ram_1r1w #(
       .Width(Width),
@@ -62,61 +62,74 @@ module accumulators #(
       .ren_i  (acc_read || vec_read),
       .raddr_i(raddr),
       .rdata_o(rdata[b]),
-      .wen_i  (acc_write || vec_write),
+      .wen_i  (acc_write || clear),
       .waddr_i(waddr),
-      .wdata_i(vec_write ? '0 : result_q)
+      .wdata_i(clear ? '0 : result_q)
     );
   end
 
   assign vec_rdata_o = rdata[vec_bank_q];
-  assign busy_o      = acc_valid_i || read_q || write_q;
+  assign busy_o      = acc_valid_i || read_q || add_q || write_q;
   assign conflict_o  = vec_ren_i && ((acc_valid_i && acc_bank == vec_bank) || (read_q && read_addr_q[RowW] == vec_bank)
+                                     || (add_q && add_addr_q[RowW] == vec_bank)
                                      || (write_q && write_addr_q[RowW] == vec_bank));
-
-  assign old = rdata[read_addr_q[RowW]];
 
   // One carry chain per lane: old + data, or old - data, whose sign tells the larger where old is not negative.
   always_comb begin
     for (int unsigned l = 0; l < G; l++) begin
-      automatic logic [31:0] o = old[32*l +: 32];
-      automatic logic [31:0] d = data_q[32*l +: 32];
-      automatic logic [31:0] sum = o + (max_q ? ~d : d) + 32'(max_q);
-      result[32*l +: 32] = !max_q ? sum : (o[31] || sum[31]) ? d : o;
+      automatic logic [31:0] o = old_q[32*l +: 32];
+      automatic logic [31:0] d = add_data_q[32*l +: 32];
+      automatic logic [31:0] sum = o + (add_max_q ? ~d : d) + 32'(add_max_q);
+      result[32*l +: 32] = !add_max_q ? sum : (o[31] || sum[31]) ? d : o;
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       read_q  <= 1'b0;
+      add_q   <= 1'b0;
       write_q <= 1'b0;
+      clear_q <= 1'b0;
     end else begin
       read_q  <= acc_valid_i;
-      write_q <= read_q;
+      add_q   <= read_q;
+      write_q <= add_q;
+      clear_q <= vec_ren_i && vec_clear_i;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (vec_ren_i) vec_bank_q <= vec_bank;
+    if (vec_ren_i) begin
+      vec_bank_q   <= vec_bank;
+      clear_addr_q <= vec_addr_i[RowW:0];
+    end
     if (acc_valid_i) begin
       read_addr_q <= acc_addr_i[RowW:0];
       max_q       <= acc_max_i;
       data_q      <= acc_data_i;
     end
     if (read_q) begin
-      write_addr_q <= read_addr_q;
+      add_addr_q <= read_addr_q;
+      add_max_q  <= max_q;
+      add_data_q <= data_q;
+      old_q      <= rdata[read_addr_q[RowW]];
+    end
+    if (add_q) begin
+      write_addr_q <= add_addr_q;
       result_q     <= result;
     end
   end
 
 `ifndef SYNTHESIS
-  logic [1:0][RowW:0] recent_addr_q;
-  logic [1:0]         recent_q;
+  logic [2:0][RowW:0] recent_addr_q;
+  logic [2:0]         recent_q;
   always_ff @(posedge clk_i) begin
-    recent_q      <= rst_ni ? {recent_q[0], acc_valid_i} : '0;
-    recent_addr_q <= {recent_addr_q[0], acc_addr_i[RowW:0]};
+    recent_q      <= rst_ni ? {recent_q[1:0], acc_valid_i} : '0;
+    recent_addr_q <= {recent_addr_q[1:0], acc_addr_i[RowW:0]};
   end
   RowNotUnderWayA : assert property (@(posedge clk_i) disable iff (!rst_ni) acc_valid_i |->
-    !(recent_q[0] && recent_addr_q[0] == acc_addr_i[RowW:0]) && !(recent_q[1] && recent_addr_q[1] == acc_addr_i[RowW:0]));
+    !(recent_q[0] && recent_addr_q[0] == acc_addr_i[RowW:0]) && !(recent_q[1] && recent_addr_q[1] == acc_addr_i[RowW:0])
+    && !(recent_q[2] && recent_addr_q[2] == acc_addr_i[RowW:0]));
 `endif
 
 endmodule

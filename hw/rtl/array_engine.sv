@@ -57,6 +57,7 @@ module array_engine import joulegrad_pkg::*; #(
   } slot_t;
 
   array_instr_t       instr_q;
+  logic [15:0]        count_q;  // in the cycle of the start
   logic [11:0]        images_q;
   logic               busy_q, start_q, start;
 
@@ -93,9 +94,10 @@ module array_engine import joulegrad_pkg::*; #(
 
   always_ff @(posedge clk_i) begin
     if (start) begin
-      instr_q  <= instr_i;
-      images_q <= images_of(instr_i.clip, instr_i.n_img, instr_i.slot, image_count_i);
+      instr_q <= instr_i;
+      count_q <= image_count_i;
     end
+    if (start_q) images_q <= images_of(instr_q.clip, instr_q.n_img, instr_q.slot, count_q);
   end
 
   array_passes #(
@@ -214,7 +216,7 @@ module array_engine import joulegrad_pkg::*; #(
   always_comb begin
     for (int unsigned r = 0; r < G; r++) begin
       row[r] = a_rdata_i[8*r +: 8];
-      if (operand_q.outside || (instr_q.select && {2'b0, w_rdata_i[8*r +: 8]} != operand_q.tap)) row[r] = '0;
+      if (operand_q.outside || (instr_q.select && w_rdata_i[8*r +: 8] != operand_q.tap[7:0])) row[r] = '0;
     end
   end
 

@@ -40,10 +40,10 @@ module array_passes import joulegrad_pkg::*; #(
   logic [3:0]  stride_left_q;
   logic [15:0] w_shifted_q, start_q, ky_start_q;
   logic        held_q;
-  logic [7:0]  kb_q, red_q;
-  logic [4:0]  ky_q, kx_q;
+  logic [7:0]  kb_left_q, red_left_q;  // with the present one
+  logic [4:0]  ky_left_q, kx_left_q;
   logic [15:0] b_red_q, b_kb_q, c_red_q, c_kb_q;
-  logic [63:0] word_q;
+  logic [63:0] word_q;  // the bit of the pass at hand is the lowest
   logic [15:0] word_addr_q;
   logic [5:0]  bit_q;
   logic        word_asked_q, word_valid_q;
@@ -59,17 +59,16 @@ module array_passes import joulegrad_pkg::*; #(
                           instr_i.h, instr_i.a_step_img, instr_i.b_step_img, instr_i.c_step_img, instr_i.slot};
 
   assign busy_o       = state_q != Idle;
-  assign pass_valid_o = state_q == Run && (!instr_i.use_blocks || (word_valid_q && word_q[bit_q]));
-  assign skip         = state_q == Run && instr_i.use_blocks && word_valid_q && !word_q[bit_q];
+  assign pass_valid_o = state_q == Run && (!instr_i.use_blocks || (word_valid_q && word_q[0]));
+  assign skip         = state_q == Run && instr_i.use_blocks && word_valid_q && !word_q[0];
   assign advance      = pass_taken_i || skip;
-  assign pass_load_o  = !instr_i.os && !(instr_i.hold_weights && held_q);
   assign bl_ren_o     = state_q == Run && instr_i.use_blocks && !word_valid_q && !word_asked_q;
   assign bl_addr_o    = word_addr_q;
 
-  assign kx_last   = kx_q + 5'd1 == instr_i.n_kx;
-  assign ky_last   = ky_q + 5'd1 == instr_i.n_ky;
-  assign red_last  = red_q + 8'd1 == instr_i.n_red;
-  assign kb_last   = kb_q + 8'd1 == instr_i.n_kb;
+  assign kx_last   = kx_left_q == 5'd1;
+  assign ky_last   = ky_left_q == 5'd1;
+  assign red_last  = red_left_q == 8'd1;
+  assign kb_last   = kb_left_q == 8'd1;
   assign taps_last = kx_last && ky_last;
 
   assign ky_start = ky_start_q + w;
@@ -112,19 +111,21 @@ module array_passes import joulegrad_pkg::*; #(
   // Counters of the nest.
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      kb_q       <= '0;
-      red_q      <= '0;
-      ky_q       <= '0;
-      kx_q       <= '0;
-      pass_tap_o <= '0;
-      held_q     <= 1'b0;
+      kb_left_q  <= instr_i.n_kb;
+      red_left_q <= instr_i.n_red;
+      ky_left_q  <= instr_i.n_ky;
+      kx_left_q  <= instr_i.n_kx;
+      pass_tap_o  <= '0;
+      held_q      <= 1'b0;
+      pass_load_o <= !instr_i.os;
     end else if (advance) begin
-      kx_q       <= kx_last ? '0 : kx_q + 5'd1;
-      pass_tap_o <= taps_last ? '0 : pass_tap_o + 10'd1;
-      held_q     <= !taps_last && (held_q || pass_taken_i);
-      if (kx_last) ky_q <= ky_last ? '0 : ky_q + 5'd1;
-      if (taps_last) red_q <= red_last ? '0 : red_q + 8'd1;
-      if (taps_last && red_last) kb_q <= kb_q + 8'd1;
+      kx_left_q  <= kx_last ? instr_i.n_kx : kx_left_q - 5'd1;
+      pass_tap_o  <= taps_last ? '0 : pass_tap_o + 10'd1;
+      held_q      <= !taps_last && (held_q || pass_taken_i);
+      pass_load_o <= !instr_i.os && !(instr_i.hold_weights && !taps_last && (held_q || pass_taken_i));
+      if (kx_last) ky_left_q <= ky_last ? instr_i.n_ky : ky_left_q - 5'd1;
+      if (taps_last) red_left_q <= red_last ? instr_i.n_red : red_left_q - 8'd1;
+      if (taps_last && red_last) kb_left_q <= kb_left_q - 8'd1;
     end
   end
 
@@ -207,6 +208,7 @@ module array_passes import joulegrad_pkg::*; #(
 
   always_ff @(posedge clk_i) begin
     if (word_asked_q) word_q <= bl_rdata_i;
+    else if (advance && instr_i.use_blocks) word_q <= word_q >> 1;
     if (start_i) begin
       bit_q       <= '0;
       word_addr_q <= 16'(instr_i.blocks_base);

@@ -2,8 +2,8 @@
 //
 //   sy = pass_sy + y * stride, sx = pass_sx + x * stride;  inside: 0 <= sy < h, 0 <= sx < w
 //
-// Plain and strided offset advance by additions. The next pass follows without a gap when it is ready; an
-// output-stationary one G cycles behind the last slot, while rows drain. A slot waits while one of the two
+// Plain and strided offset and the accumulator row advance by additions; counters count down to 1. The next pass follows without a gap when it is ready; an
+// output-stationary one G cycles behind the last slot, while rows drain. A slot waits while one of the three
 // cycles before accumulated into the same row, which is then still on its way. For zero images a pass is
 // one void slot, which moves its weight block and its drain on and nothing else.
 //
@@ -50,16 +50,19 @@ module array_sequencer import joulegrad_pkg::*; #(
 
   logic               active_q, swap_q;
   logic [GapW-1:0]    gap_q;
-  logic [9:0]         x_q, y_q;
-  logic [11:0]        i_q;
+  logic [9:0]         x_left_q, y_left_q;  // with the present one
+  logic [11:0]        i_left_q;
   logic [9:0]         tap_q;
   logic signed [15:0] sy_q, sx_q, sy_start_q, sx_start_q;
   logic [15:0]        plain_q, offset_q, row_offset_q, start_q;
-  logic [15:0]        a_q, w_q, c_q;
+  logic [15:0]        a_q, w_q;
+  logic [15:0]        c_q, c_row_q, c_img_q;  // accumulator row of the slot, of its line's first and its image's first
   logic [1:0]         recent_q;
   logic [1:0][15:0]   recent_addr_q;
-  logic               empty, step, hazard, x_last, y_last, i_last, pass_last, in_range;
-  logic [15:0]        row_offset, stride, a_offset, c_offset;
+  logic               hazard_q;   // the slot's accumulator row is on its way
+  logic               reads_w_q;  // the instruction's slots read W
+  logic               empty, step, x_last, y_last, i_last, pass_last, in_range;
+  logic [15:0]        row_offset, stride, a_offset, c_first, c_x, c_y, c_i;
   logic               unused_instr;
 
   assign unused_instr = ^{instr_i.opcode, instr_i.wait_, instr_i.signal_, instr_i.spare, instr_i.transpose, instr_i.hold_weights,
@@ -72,20 +75,24 @@ module array_sequencer import joulegrad_pkg::*; #(
   assign stride     = 16'(instr_i.stride);
   assign row_offset = row_offset_q + row_step_i;
 
-  assign x_last    = empty || x_q + 10'd1 == instr_i.n_x;
-  assign y_last    = empty || y_q + 10'd1 == instr_i.n_y;
-  assign i_last    = empty || i_q + 12'd1 == images_i;
+  assign x_last    = empty || x_left_q == 10'd1;
+  assign y_last    = empty || y_left_q == 10'd1;
+  assign i_last    = empty || i_left_q == 12'd1;
   assign pass_last = x_last && y_last && i_last;
   assign in_range  = sy_q >= 0 && sy_q < signed'(16'(instr_i.h)) && sx_q >= 0 && sx_q < signed'(16'(instr_i.w));
 
   assign a_offset = instr_i.scatter ? plain_q : offset_q;
-  assign c_offset = instr_i.os ? '0 : instr_i.scatter ? offset_q : plain_q;
   assign a_addr_o = a_q + a_offset;
   assign w_addr_o = w_q + plain_q;
-  assign c_addr_o = c_q + c_offset;
+  assign c_addr_o = c_q;
 
-  assign hazard = !instr_i.os && ((recent_q[0] && recent_addr_q[0] == c_addr_o) || (recent_q[1] && recent_addr_q[1] == c_addr_o));
-  assign step   = active_q && !hazard;
+  // The accumulator row of a pass's first slot, of the next slot in the line, of the next line's first, of the next image's.
+  assign c_first = pass_c_i + (instr_i.os || !instr_i.scatter ? '0 : pass_offset_i);
+  assign c_x     = c_q + (instr_i.os ? '0 : instr_i.scatter ? stride : 16'd1);
+  assign c_y     = instr_i.os ? c_q : instr_i.scatter ? c_row_q + row_step_i : c_q + 16'd1;
+  assign c_i     = c_img_q + (instr_i.os ? '0 : instr_i.c_step_img);
+
+  assign step = active_q && !hazard_q;
 
   assign slot_o   = step && !empty;
   assign inside_o = slot_o && in_range;
@@ -100,7 +107,7 @@ module array_sequencer import joulegrad_pkg::*; #(
   assign pass_taken_o = pass_ready_i && gap_q == '0 && (!active_q || (step && pass_last && !instr_i.os));
   assign busy_o       = active_q || gap_q != '0;
   assign swap_wait_o  = active_q && swap_q;
-  assign w_claim_o    = active_q && (instr_i.os || instr_i.select);
+  assign w_claim_o    = active_q && reads_w_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -120,8 +127,24 @@ module array_sequencer import joulegrad_pkg::*; #(
   end
 
   always_ff @(posedge clk_i) begin
+    reads_w_q <= instr_i.os || instr_i.select;
     if (recent_q[0]) recent_addr_q[1] <= recent_addr_q[0];
     if (acc_o) recent_addr_q[0] <= c_addr_o;
+  end
+
+  // Whether a row that may be the next cycle's was accumulated into in this one or the two before it: all are looked at while
+  // it is not yet known which comes, so that nothing but a register holds a slot up.
+  function automatic logic on_its_way(logic [15:0] row, logic acc, logic [15:0] acc_row, logic [1:0] recent,
+                                      logic [1:0][15:0] recent_row);
+    return (acc && row == acc_row) || (recent[0] && row == recent_row[0]) || (recent[1] && row == recent_row[1]);
+  endfunction
+
+  always_ff @(posedge clk_i) begin
+    if (pass_taken_o) hazard_q <= on_its_way(c_first, acc_o, c_q, recent_q, recent_addr_q);
+    else if (!step) hazard_q <= on_its_way(c_q, 1'b0, c_q, recent_q, recent_addr_q);
+    else if (!x_last) hazard_q <= on_its_way(c_x, acc_o, c_q, recent_q, recent_addr_q);
+    else if (!y_last) hazard_q <= on_its_way(c_y, acc_o, c_q, recent_q, recent_addr_q);
+    else hazard_q <= on_its_way(c_i, acc_o, c_q, recent_q, recent_addr_q);
   end
 
   // Bases of a pass, and of the image it is at.
@@ -133,39 +156,55 @@ module array_sequencer import joulegrad_pkg::*; #(
       start_q    <= pass_offset_i;
       a_q        <= pass_a_i;
       w_q        <= pass_w_i;
-      c_q        <= pass_c_i;
     end else if (step && x_last && y_last) begin
       a_q <= a_q + instr_i.a_step_img;
       w_q <= w_q + (instr_i.os ? instr_i.b_step_img : instr_i.a_step_img);
-      c_q <= instr_i.os ? c_q : c_q + instr_i.c_step_img;
+    end
+  end
+
+  // The accumulator row.
+  always_ff @(posedge clk_i) begin
+    if (pass_taken_o) begin
+      c_q     <= c_first;
+      c_row_q <= c_first;
+      c_img_q <= c_first;
+    end else if (step && !x_last) begin
+      c_q <= c_x;
+    end else if (step && !y_last) begin
+      c_q     <= c_y;
+      c_row_q <= c_y;
+    end else if (step) begin
+      c_q     <= c_i;
+      c_row_q <= c_i;
+      c_img_q <= c_i;
     end
   end
 
   // The pixel.
   always_ff @(posedge clk_i) begin
     if (pass_taken_o) begin
-      x_q          <= '0;
-      y_q          <= '0;
-      i_q          <= '0;
+      x_left_q     <= instr_i.n_x;
+      y_left_q     <= instr_i.n_y;
+      i_left_q     <= images_i;
       plain_q      <= '0;
       sy_q         <= signed'(pass_sy_i);
       sx_q         <= signed'(pass_sx_i);
       offset_q     <= pass_offset_i;
       row_offset_q <= pass_offset_i;
     end else if (step) begin
-      x_q     <= x_last ? '0 : x_q + 10'd1;
-      sx_q    <= x_last ? sx_start_q : sx_q + signed'(stride);
-      plain_q <= x_last && y_last ? '0 : plain_q + 16'd1;
+      x_left_q <= x_last ? instr_i.n_x : x_left_q - 10'd1;
+      sx_q     <= x_last ? sx_start_q : sx_q + signed'(stride);
+      plain_q  <= x_last && y_last ? '0 : plain_q + 16'd1;
       if (!x_last) begin
         offset_q <= offset_q + stride;
       end else if (!y_last) begin
-        y_q          <= y_q + 10'd1;
+        y_left_q     <= y_left_q - 10'd1;
         sy_q         <= sy_q + signed'(stride);
         offset_q     <= row_offset;
         row_offset_q <= row_offset;
       end else begin
-        y_q          <= '0;
-        i_q          <= i_q + 12'd1;
+        y_left_q     <= instr_i.n_y;
+        i_left_q     <= i_left_q - 12'd1;
         sy_q         <= sy_start_q;
         offset_q     <= start_q;
         row_offset_q <= start_q;

@@ -2,7 +2,7 @@
 //
 //   S1[l] += out[l];  S2[l] += out[l] * (use_v ? v[l] : out[l])      (48 bits)
 //
-// A vector of `valid_i` is in both sums after two cycles. `sum_o` is S1 or S2 of lane `lane_i`, sign-extended.
+// A vector of `valid_i` is in both sums after two cycles. `sum_o` is S1 or S2 of the `lane_i` of the cycle before, sign-extended.
 // Golden: hw/golden_vector.py _add_sums().
 
 module channel_sums #(
@@ -17,6 +17,7 @@ module channel_sums #(
   input  logic [G*8-1:0]      out_i,
   input  logic [G*8-1:0]      v_i,
 
+  input  logic                read_i,
   input  logic [LaneW-1:0]    lane_i,
   input  logic                second_i,
   output logic signed [47:0]  sum_o
@@ -47,6 +48,8 @@ module channel_sums #(
     );
   end
 
-  assign sum_o = second_i ? s2[lane_i] : s1[lane_i];
+  always_ff @(posedge clk_i) begin
+    if (read_i) sum_o <= second_i ? s2[lane_i] : s1[lane_i];
+  end
 
 endmodule

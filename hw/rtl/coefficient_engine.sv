@@ -2,10 +2,11 @@
 //
 //   for ch in 0 .. ch_count - 1:  r0 .. r15 = 0;  run P[pc .. pc + length - 1]
 //
-// Two stages. Decode: the instruction from P, operands from the registers or from the result of this cycle, and the
-// read request of ldc and lds. Execute: 1 cycle, shi, shr and mul 2, div and sqrt as their modules say, stc until the
-// grant. A load of the word that is being stored waits for one cycle; programs follow each other without a gap
-// from channel to channel. An error elsewhere ends it by rst_ni. Golden: hw/golden_coefficient.py execute_coefficient().
+// Three stages. Fetch: the word that P has read. Decode: a register with what is known of the instruction, its operands
+// from the registers or from the result of this cycle, and the read request of ldc and lds. Execute: 1 cycle, min, max,
+// sat, shi, shr and mul 2, div and sqrt as their modules say, stc until the grant. A load of the word that is being stored
+// waits for one cycle; programs follow each other without a gap from channel to channel. An error elsewhere ends it by
+// rst_ni. Golden: hw/golden_coefficient.py execute_coefficient().
 
 module coefficient_engine
   import joulegrad_pkg::*;
@@ -29,8 +30,9 @@ module coefficient_engine
   input  logic [31:0]        p_rdata_i,    // one cycle after p_ren_o
 
   output logic               c_rreq_o,
+  output logic               c_rclaim_o,   // nobody behind it may read: c_rreq_o, or a load waits for a store
   output logic [15:0]        c_raddr_o,
-  input  logic               c_rgnt_i,
+  input  logic               c_rgnt_i,     // the port is free, asked or not
   input  logic [63:0]        c_rdata_i,    // one cycle after the grant
   output logic               c_wreq_o,
   output logic [15:0]        c_waddr_o,
@@ -41,70 +43,79 @@ module coefficient_engine
   // Channel base: up to 2^16 + 2^12 2^8; with an immediate it needs a sign.
   localparam int unsigned AddrW = 22;
 
-  logic                    start, bad_program, halted_q;
+  logic                    start, halted_q;
+  logic [3:0]              error;
 
-  // Decode.
-  logic                    d_valid_q, d_last, d_final, d_load, d_store, d_bad_op, d_bad_addr, d_waits, advance;
-  scalar_instr_t           d_instr;
+  // Fetch.
+  logic                    f_valid_q, f_new_q, f_last, f_final, f_taken;
+  scalar_instr_t           f_instr;
   logic [11:0]             pc_q, first_q, length_q, left_q, channels_q;
   logic [11:0]             pc_next;
   logic [AddrW-1:0]        channel_q;
   logic [15:0]             scalar_q;
   logic [7:0]              stride_q;
-  logic signed [AddrW-1:0] d_addr;
+
+  // Decode.
+  logic                    d_valid_q, d_last_q, d_final_q, d_load_q, d_store_q, d_bad_op_q, d_imm_b_q, d_bad_addr, d_waits;
+  logic                    advance;
+  scalar_instr_t           d_instr_q;
+  logic [AddrW-1:0]        d_addr_q;
   logic [63:0]             a_read, b_read, a, b;
 
-  // Execute.
-  logic                    x_valid_q, x_first_q, x_last_q, x_final_q, x_done, x_writes;
-  logic [4:0]              x_op_q;
+  // Execute. x_slow_q: two cycles.
+  logic                    x_valid_q, x_first_q, x_last_q, x_final_q, x_done, x_writes, x_here;
+  logic                    x_slow_q, x_load_q, x_store_q, x_divide_q, x_root_q;
+  logic                    x_writing_q;  // x_valid_q and x_store_q
   logic [3:0]              x_rd_q;
   logic [15:0]             x_addr_q;
   logic [63:0]             a_q, b_q, result, alu_result, quotient;
-  logic signed [14:0]      imm_q;
+  (* keep *)
+  logic [63:0]             worked;
   logic [31:0]             root;
   logic                    divided, rooted;
 
   // Start, end, errors.
-  assign start_ready_o = !d_valid_q && !x_valid_q && !halted_q;
+  assign start_ready_o = !f_valid_q && !d_valid_q && !x_valid_q && !halted_q;
   assign start         = start_valid_i && start_ready_o;
-  assign bad_program   = 13'(instr_i.pc) + 13'(instr_i.length) > 13'(ProgramWords);
-  assign idle_o        = !d_valid_q && !x_valid_q;
+  assign idle_o        = !f_valid_q && !d_valid_q && !x_valid_q;
   assign done_o        = x_done && x_final_q;
   assign ev_scalar_o   = x_done;
 
   always_comb begin
-    error_o = ErrorNone;
-    if (start && bad_program) error_o = ErrorBadAddress;
-    else if (d_valid_q && d_bad_op) error_o = ErrorMalformed;
-    else if (d_valid_q && d_bad_addr) error_o = ErrorBadAddress;
+    error = ErrorNone;
+    if (f_new_q && 13'(pc_q) + 13'(length_q) > 13'(ProgramWords)) error = ErrorBadAddress;
+    else if (d_valid_q && d_bad_op_q) error = ErrorMalformed;
+    else if (d_valid_q && d_bad_addr) error = ErrorBadAddress;
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) halted_q <= 1'b0;
-    else if (error_o != ErrorNone) halted_q <= 1'b1;
+    if (!rst_ni) begin
+      halted_q <= 1'b0;
+      error_o  <= ErrorNone;
+    end else begin
+      if (error != ErrorNone) halted_q <= 1'b1;
+      error_o <= error;
+    end
   end
 
-  // Decode: the word read from P stays addressed until it moves on.
-  assign d_instr    = p_rdata_i;
-  assign d_last     = left_q == 12'd1;
-  assign d_final    = d_last && channels_q == 12'd1;
-  assign d_load     = d_instr.op inside {ScalarLdc, ScalarLds};
-  assign d_store    = d_instr.op == ScalarStc;
-  assign d_addr     = (d_instr.op == ScalarLds ? AddrW'(scalar_q) : channel_q) + AddrW'(d_instr.imm);
-  assign d_bad_op   = d_instr.op > ScalarSat || (d_instr.op == ScalarSat && (d_instr.imm < 15'sd1 || d_instr.imm > 15'sd62));
-  assign d_bad_addr = (d_load || d_store) && (d_addr < 0 || d_addr >= AddrW'(TableWords));
-  assign d_waits    = x_valid_q && x_op_q == ScalarStc && x_addr_q == d_addr[15:0];
-  assign c_rreq_o   = d_valid_q && d_load && !d_bad_addr && !d_waits && (!x_valid_q || x_done);
-  assign c_raddr_o  = d_addr[15:0];
-  assign advance    = d_valid_q && error_o == ErrorNone && (!x_valid_q || x_done) && (!d_load || (c_rreq_o && c_rgnt_i));
-  assign pc_next    = d_last ? first_q : pc_q + 12'd1;
-  assign p_ren_o    = start || d_valid_q;
-  assign p_addr_o   = start ? 16'(instr_i.pc) : advance ? 16'(pc_next) : 16'(pc_q);
+  // Fetch: the word read from P stands until decode takes it, and the next one is read.
+  assign f_instr  = p_rdata_i;
+  assign f_last   = left_q == 12'd1;
+  assign f_final  = f_last && channels_q == 12'd1;
+  assign f_taken  = f_valid_q && (!d_valid_q || advance);
+  assign pc_next  = f_last ? first_q : pc_q + 12'd1;
+  assign p_ren_o  = start || f_taken;
+  assign p_addr_o = start ? 16'(instr_i.pc) : 16'(pc_next);
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || error_o != ErrorNone) d_valid_q <= 1'b0;
-    else if (start) d_valid_q <= 1'b1;
-    else if (advance && d_final) d_valid_q <= 1'b0;
+    if (!rst_ni || error != ErrorNone) begin
+      f_valid_q <= 1'b0;
+      f_new_q   <= 1'b0;
+    end else begin
+      f_new_q <= start;
+      if (start) f_valid_q <= 1'b1;
+      else if (f_taken && f_final) f_valid_q <= 1'b0;
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -117,92 +128,117 @@ module coefficient_engine
       channel_q  <= AddrW'(instr_i.ch_base);
       stride_q   <= instr_i.ch_stride;
       scalar_q   <= instr_i.sc_base;
-    end else if (advance) begin
+    end else if (f_taken) begin
       pc_q   <= pc_next;
-      left_q <= d_last ? length_q : left_q - 12'd1;
-      if (d_last) begin
+      left_q <= f_last ? length_q : left_q - 12'd1;
+      if (f_last) begin
         channels_q <= channels_q - 12'd1;
         channel_q  <= channel_q + AddrW'(stride_q);
       end
     end
   end
 
+  // Decode. An address below 0 is far above the table as well.
+  assign d_bad_addr = (d_load_q || d_store_q) && d_addr_q >= AddrW'(TableWords);
+  assign d_waits    = x_writing_q && x_addr_q == d_addr_q[15:0];
+  assign c_rclaim_o = d_valid_q && d_load_q && (!x_valid_q || x_done);
+  assign c_rreq_o   = c_rclaim_o && !d_bad_addr && !d_waits;
+  assign c_raddr_o  = d_addr_q[15:0];
+  assign advance    = d_valid_q && !d_bad_op_q && !d_bad_addr && (!x_valid_q || x_done)
+                      && (!d_load_q || (!d_waits && c_rgnt_i));
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || error != ErrorNone) d_valid_q <= 1'b0;
+    else if (f_taken) d_valid_q <= 1'b1;
+    else if (advance) d_valid_q <= 1'b0;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (f_taken) begin
+      d_instr_q  <= f_instr;
+      d_last_q   <= f_last;
+      d_final_q  <= f_final;
+      d_load_q   <= f_instr.op inside {ScalarLdc, ScalarLds};
+      d_store_q  <= f_instr.op == ScalarStc;
+      d_imm_b_q  <= f_instr.op inside {ScalarAddi, ScalarShi, ScalarSat};
+      d_bad_op_q <= f_instr.op > ScalarSat || (f_instr.op == ScalarSat && (f_instr.imm < 15'sd1 || f_instr.imm > 15'sd62));
+      d_addr_q   <= (f_instr.op == ScalarLds ? AddrW'(scalar_q) : channel_q) + AddrW'(f_instr.imm);
+    end
+  end
+
   // The last instruction of a channel has no one to write for.
-  assign x_writes = x_done && !x_last_q && x_op_q != ScalarStc;
-  assign a        = x_writes && x_rd_q == d_instr.ra ? result : a_read;
-  assign b        = x_writes && x_rd_q == d_instr.rb ? result : b_read;
+  assign x_here   = x_valid_q && !x_last_q && !x_store_q;
+  assign x_writes = x_here && x_done;
+  assign a        = x_here && x_rd_q == d_instr_q.ra ? result : a_read;
+  assign b        = d_imm_b_q ? 64'(d_instr_q.imm) : x_here && x_rd_q == d_instr_q.rb ? result : b_read;
 
   scalar_registers u_registers (
     .clk_i,
     .rst_ni,
-    .clear_i (advance && d_last),
+    .clear_i (advance && d_last_q),
     .wen_i   (x_writes),
     .waddr_i (x_rd_q),
     .wdata_i (result),
-    .a_addr_i(d_instr.ra),
+    .a_addr_i(d_instr_q.ra),
     .a_data_o(a_read),
-    .b_addr_i(d_instr.rb),
+    .b_addr_i(d_instr_q.rb),
     .b_data_o(b_read)
   );
 
   // Execute.
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) x_valid_q <= 1'b0;
-    else if (advance) x_valid_q <= 1'b1;
-    else if (x_done) x_valid_q <= 1'b0;
+    if (!rst_ni) begin
+      x_valid_q   <= 1'b0;
+      x_writing_q <= 1'b0;
+    end else if (advance) begin
+      x_valid_q   <= 1'b1;
+      x_writing_q <= d_store_q;
+    end else if (x_done) begin
+      x_valid_q   <= 1'b0;
+      x_writing_q <= 1'b0;
+    end
   end
 
   always_ff @(posedge clk_i) begin
     x_first_q <= advance;
     if (advance) begin
-      x_op_q    <= d_instr.op;
-      x_rd_q    <= d_instr.rd;
-      x_last_q  <= d_last;
-      x_final_q <= d_final;
-      x_addr_q  <= d_addr[15:0];
-      a_q       <= a;
-      b_q       <= b;
-      imm_q     <= d_instr.imm;
+      x_rd_q     <= d_instr_q.rd;
+      x_last_q   <= d_last_q;
+      x_final_q  <= d_final_q;
+      x_addr_q   <= d_addr_q[15:0];
+      x_load_q   <= d_load_q;
+      x_store_q  <= d_store_q;
+      x_divide_q <= d_instr_q.op == ScalarDiv;
+      x_root_q   <= d_instr_q.op == ScalarSqrt;
+      x_slow_q   <= d_instr_q.op inside {ScalarMin, ScalarMax, ScalarSat, ScalarShi, ScalarShr, ScalarMul};
+      a_q        <= a;
+      b_q        <= b;
     end
   end
 
-  always_comb begin
-    unique case (x_op_q)
-      ScalarStc:                       x_done = x_valid_q && c_wgnt_i;
-      ScalarShi, ScalarShr, ScalarMul: x_done = x_valid_q && !x_first_q;
-      ScalarDiv:                       x_done = x_valid_q && divided;
-      ScalarSqrt:                      x_done = x_valid_q && rooted;
-      default:                         x_done = x_valid_q;
-    endcase
-  end
+  assign x_done = x_valid_q && (x_store_q ? c_wgnt_i : x_divide_q ? divided : x_root_q ? rooted : !(x_slow_q && x_first_q));
 
-  always_comb begin
-    unique case (x_op_q)
-      ScalarLdc, ScalarLds: result = c_rdata_i;
-      ScalarDiv:            result = quotient;
-      ScalarSqrt:           result = {32'b0, root};
-      default:              result = alu_result;
-    endcase
-  end
+  // What is worked out is put together before the word from the table, which comes last in a cycle.
+  assign worked = ({64{x_divide_q}} & quotient) | (x_root_q ? 64'(root) : '0) | alu_result;
+  assign result = x_load_q ? c_rdata_i : worked;
 
-  assign c_wreq_o  = x_valid_q && x_op_q == ScalarStc;
+  assign c_wreq_o  = x_writing_q;
   assign c_waddr_o = x_addr_q;
   assign c_wdata_o = a_q;
 
   scalar_alu u_alu (
     .clk_i,
-    .start_i (x_valid_q && x_first_q),
-    .op_i    (x_op_q),
-    .a_i     (a_q),
-    .b_i     (b_q),
-    .imm_i   (imm_q),
-    .result_o(alu_result)
+    .next_i   (advance),
+    .next_op_i(d_instr_q.op),
+    .a_i      (a_q),
+    .b_i      (b_q),
+    .result_o (alu_result)
   );
 
   scalar_divider u_divider (
     .clk_i,
     .rst_ni,
-    .start_i   (x_valid_q && x_first_q && x_op_q == ScalarDiv),
+    .start_i   (x_valid_q && x_first_q && x_divide_q),
     .a_i       (a_q),
     .b_i       (b_q),
     .done_o    (divided),
@@ -212,7 +248,7 @@ module coefficient_engine
   scalar_root u_root (
     .clk_i,
     .rst_ni,
-    .start_i(x_valid_q && x_first_q && x_op_q == ScalarSqrt),
+    .start_i(x_valid_q && x_first_q && x_root_q),
     .a_i    (a_q),
     .done_o (rooted),
     .root_o (root)

@@ -74,13 +74,16 @@ module core_memories import joulegrad_pkg::*; #(
 
   // Table memory: vector unit (vc), coefficient unit (cc).
   output logic [63:0]         c_rdata_o,
+  input  logic                vc_rclaim_i,
   input  logic                vc_rreq_i,
   input  logic [15:0]         vc_raddr_i,
   output logic                vc_rgnt_o,
+  input  logic                vc_wclaim_i,
   input  logic                vc_wreq_i,
   input  logic [15:0]         vc_waddr_i,
   input  logic [63:0]         vc_wdata_i,
   output logic                vc_wgnt_o,
+  input  logic                cc_rclaim_i,
   input  logic                cc_rreq_i,
   input  logic [15:0]         cc_raddr_i,
   output logic                cc_rgnt_o,
@@ -289,9 +292,11 @@ module core_memories import joulegrad_pkg::*; #(
     .Depth(TableWords)
   ) u_mem_c (
     .clk_i,
+    .vector_rclaim_i    (vc_rclaim_i),
     .vector_rreq_i      (vc_rreq_i),
     .vector_raddr_i     (vc_raddr_i[TW-1:0]),
     .vector_rgnt_o      (vc_rgnt_o),
+    .coefficient_rclaim_i(cc_rclaim_i),
     .coefficient_rreq_i (cc_rreq_i),
     .coefficient_raddr_i(cc_raddr_i[TW-1:0]),
     .coefficient_rgnt_o (cc_rgnt_o),
@@ -299,6 +304,7 @@ module core_memories import joulegrad_pkg::*; #(
     .dma_raddr_i        (dma_raddr_i[TW-1:0]),
     .dma_rgnt_o         (c_rgnt),
     .rdata_o            (c_rdata_o),
+    .vector_wclaim_i    (vc_wclaim_i),
     .vector_wreq_i      (vc_wreq_i),
     .vector_waddr_i     (vc_waddr_i[TW-1:0]),
     .vector_wdata_i     (vc_wdata_i),

@@ -2,10 +2,10 @@
 //
 //   value[i] = sum over the cycles of a segment of increment_i[i] << shift[i]
 //
-// Every counter is a few bits that take the increments; a sweep adds one of them per cycle to its word
-// in a LUT RAM and empties it, so 31 wide adders become one. When run_i falls, one more sweep brings
+// Every counter is a few bits that take the increments; a sweep empties one of them per cycle and, a cycle later, adds
+// what it held to its word in a LUT RAM, so 31 wide adders become one. When run_i falls, one more sweep brings
 // every word up to date (settled_o). shift makes multiply-accumulates of slots and bytes of beats.
-// Throughput one increment of each counter per cycle; latency up to 64 cycles. Golden: a dict of ints.
+// Throughput one increment of each counter per cycle; latency up to 66 cycles. Golden: a dict of ints.
 
 module counters import joulegrad_pkg::*; #(
   parameter  int unsigned G       = 16,  // side of the array
@@ -29,15 +29,23 @@ module counters import joulegrad_pkg::*; #(
   localparam int unsigned BeatShift = $clog2(AxiBits / 8);
 
   logic [NumCounters-1:0][LowW-1:0] low_q;
+  logic [NumCounters-1:0][IncW-1:0] increment_q;
+  logic                             run_q;
   logic [LowW-1:0]                  low;
-  logic [IndexW-1:0]                index_q;
+  logic [IndexW-1:0]                index_q, word_q;
   logic [IndexW:0]                  left_q;   // words to visit until all are up to date
   logic                             first_q;  // the words are still those of the segment before
-  logic                             sweep;
-  logic [WordW-1:0]                 old, addend, read;
+  logic                             sweep, add_q, fresh_q;
+  logic [WordW-1:0]                 old, addend, addend_q, sum, read;
 
-  assign settled_o = left_q == '0;
-  assign sweep     = run_i || !settled_o;
+  // What comes is far from what it comes from.
+  always_ff @(posedge clk_i) begin
+    run_q       <= rst_ni && run_i && !clear_i;
+    settled_o   <= rst_ni && left_q == '0 && !add_q && !run_q && !run_i && !clear_i;
+    increment_q <= increment_i;
+  end
+
+  assign sweep     = run_q || left_q != '0;
   assign rdata_o   = 64'(read);
 
   always_comb begin
@@ -54,18 +62,32 @@ module counters import joulegrad_pkg::*; #(
       index_q <= '0;
       first_q <= 1'b1;
       left_q  <= (IndexW + 1)'(2 ** IndexW);
-    end else if (sweep) begin
-      index_q <= index_q + 1'b1;
-      if (&index_q) first_q <= 1'b0;
-      left_q  <= run_i ? (IndexW + 1)'(2 ** IndexW) : left_q - 1'b1;
+      add_q   <= 1'b0;
+    end else begin
+      add_q <= sweep;
+      if (sweep) begin
+        index_q <= index_q + 1'b1;
+        if (&index_q) first_q <= 1'b0;
+        left_q  <= run_q ? (IndexW + 1)'(2 ** IndexW) : left_q - 1'b1;
+      end
     end
   end
+
+  always_ff @(posedge clk_i) begin
+    if (sweep) begin
+      addend_q <= addend;
+      word_q   <= index_q;
+      fresh_q  <= first_q;
+    end
+  end
+
+  assign sum = (fresh_q ? '0 : old) + addend_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) low_q <= '0;
     else if (sweep) begin
       for (int unsigned i = 0; i < NumCounters; i++) begin
-        low_q[i] <= (index_q == IndexW'(i) ? '0 : low_q[i]) + (run_i ? LowW'(increment_i[i]) : '0);
+        low_q[i] <= (index_q == IndexW'(i) ? '0 : low_q[i]) + (run_q ? LowW'(increment_q[i]) : '0);
       end
     end
   end
@@ -75,11 +97,11 @@ module counters import joulegrad_pkg::*; #(
     .Depth(2 ** IndexW)
   ) u_words (
     .clk_i,
-    .raddr_i(index_q),
+    .raddr_i(word_q),
     .rdata_o(old),
-    .wen_i  (sweep),
-    .waddr_i(index_q),
-    .wdata_i((first_q ? '0 : old) + addend)
+    .wen_i  (add_q),
+    .waddr_i(word_q),
+    .wdata_i(sum)
   );
 
   // The same words, for the register interface.
@@ -90,9 +112,9 @@ module counters import joulegrad_pkg::*; #(
     .clk_i,
     .raddr_i,
     .rdata_o(read),
-    .wen_i  (sweep),
-    .waddr_i(index_q),
-    .wdata_i((first_q ? '0 : old) + addend)
+    .wen_i  (add_q),
+    .waddr_i(word_q),
+    .wdata_i(sum)
   );
 
 endmodule

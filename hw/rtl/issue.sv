@@ -37,7 +37,8 @@ module issue import joulegrad_pkg::*; #(
 
   localparam header_t HeaderZero = '0;
 
-  header_t               header;
+  header_t               header, next_header, in_header;
+  logic [NumEngines-1:0] wait_q, signal_q;  // of the oldest in the queue
   logic [AddrW-1:0]      waddr_q, raddr_q;
   logic [AddrW:0]        queued_q;
   logic [UnderW-1:0]     under_waddr_q, under_raddr_q;
@@ -46,16 +47,17 @@ module issue import joulegrad_pkg::*; #(
   logic                  push, start;
   logic                  unused_header;
 
-  assign header        = instr_o[$bits(HeaderZero)-1:0];
+  assign in_header     = in_instr_i[$bits(HeaderZero)-1:0];
+  assign header        = !start || (queued_q[AddrW:1] == '0) ? in_header : next_header;
   assign unused_header = ^{header.opcode, header.spare};
 
   assign in_ready_o    = !queued_q[AddrW];
   assign push          = in_valid_i && in_ready_o;
   assign queued_o      = queued_q != '0;
-  assign missing_o     = queued_o ? header.wait_ & ~available_i : '0;
+  assign missing_o     = queued_o ? wait_q & ~available_i : '0;
   assign start_valid_o = queued_o && missing_o == '0 && !under_q[UnderW] && !stop_i;
   assign start         = start_valid_o && start_ready_i;
-  assign take_o        = start ? header.wait_ : '0;
+  assign take_o        = start ? wait_q : '0;
   assign give_o        = done_i ? signal : '0;
   assign under_way_o   = under_q != '0;
 
@@ -79,6 +81,26 @@ module issue import joulegrad_pkg::*; #(
     end
   end
 
+  // What the start depends on does not come out of the memory: at a start the next in the queue, or what comes just then.
+  always_ff @(posedge clk_i) begin
+    if (start || !queued_o) begin
+      wait_q   <= header.wait_;
+      signal_q <= header.signal_;
+    end
+  end
+
+  ram_async #(
+    .Width($bits(HeaderZero)),
+    .Depth(Depth)
+  ) u_headers (
+    .clk_i,
+    .raddr_i(raddr_q + 1'b1),
+    .rdata_o(next_header),
+    .wen_i  (push),
+    .waddr_i(waddr_q),
+    .wdata_i(in_header)
+  );
+
   ram_async #(
     .Width(Bits),
     .Depth(Depth)
@@ -100,7 +122,7 @@ module issue import joulegrad_pkg::*; #(
     .rdata_o(signal),
     .wen_i  (start),
     .waddr_i(under_waddr_q),
-    .wdata_i(header.signal_)
+    .wdata_i(signal_q)
   );
 
 `ifndef SYNTHESIS

@@ -125,15 +125,18 @@ module joulegrad_core import joulegrad_pkg::*; #(
   logic        dma_rst_n, compute_rst_n;
   logic [31:0] base, seg_address, seg_count, fetch_index;
   logic        finished, drained, settled;
-  logic [3:0]  error;
-  logic [2:0]  error_engine;
+  logic [3:0]  error, error_q;
+  logic [2:0]  error_engine, error_engine_q;
+  logic [31:0] error_index_q;
   logic [4:0]  counter;
   logic [63:0] counter_data;
   logic [NumCounters-1:0][2:0] increment;
 
   // Load and store engines end their bursts after an error; the others stop where they are.
-  assign dma_rst_n     = rst_ni && !clear;
-  assign compute_rst_n = dma_rst_n && !stop;
+  always_ff @(posedge clk_i) begin
+    dma_rst_n     <= rst_ni && !clear;
+    compute_rst_n <= rst_ni && !clear && !stop;
+  end
 
   // Fetch and issue, by engine.
   logic                                  fetch_idle;
@@ -172,7 +175,8 @@ module joulegrad_core import joulegrad_pkg::*; #(
   logic                o_wen, mo_wen, u_wen, v_wen;
   logic [15:0]         o_waddr, mo_waddr, u_waddr, v_waddr;
   logic [WideBits-1:0] o_wdata, mo_wdata, u_wdata, v_wdata;
-  logic                vc_rreq, vc_rgnt, vc_wreq, vc_wgnt, cc_rreq, cc_rgnt, cc_wreq, cc_wgnt;
+  logic                vc_rclaim, vc_rreq, vc_rgnt, vc_wclaim, vc_wreq, vc_wgnt;
+  logic                cc_rclaim, cc_rreq, cc_rgnt, cc_wreq, cc_wgnt;
   logic [15:0]         vc_raddr, vc_waddr, cc_raddr, cc_waddr;
   logic [63:0]         vc_wdata, cc_wdata;
 
@@ -220,15 +224,22 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .seg_count_o     (seg_count),
     .finished_i      (finished),
     .drained_i       (drained),
-    .error_i         (error),
-    .error_engine_i  (error_engine),
-    .index_i         (fetch_index),
+    .error_i         (error_q),
+    .error_engine_i  (error_engine_q),
+    .index_i         (error_index_q),
     .counter_o       (counter),
     .counter_data_i  (counter_data),
     .settled_i       (settled)
   );
 
   assign drained = fetch_idle && load_idle && store_idle;
+
+  // An error is shown a cycle later, with the instruction that fetch was at.
+  always_ff @(posedge clk_i) begin
+    error_q        <= rst_ni ? error : ErrorNone;
+    error_engine_q <= error_engine;
+    error_index_q  <= fetch_index;
+  end
 
   first_error u_first_error (
     .fetch_error_i      (fetch_error),
@@ -280,8 +291,8 @@ module joulegrad_core import joulegrad_pkg::*; #(
                                        + 3'(load_writes_pad);
     increment[CounterAccReads]         = 3'(acc_valid) + 3'(vec_ren);
     increment[CounterAccWrites]        = 3'(acc_valid) + 3'(vec_ren && vec_clear);
-    increment[CounterTableReads]       = 3'(vc_rgnt || cc_rgnt || (dma_rgnt && dma_rsel == MemC));
-    increment[CounterTableWrites]      = 3'(vc_wgnt || cc_wgnt || (dma_wgnt && dma_wsel == MemC));
+    increment[CounterTableReads]       = 3'(vc_rgnt || (cc_rreq && cc_rgnt) || (dma_rgnt && dma_rsel == MemC));
+    increment[CounterTableWrites]      = 3'(vc_wgnt || (cc_wreq && cc_wgnt) || (dma_wgnt && dma_wsel == MemC));
     increment[CounterDdrReadBytes]     = 3'(m0_axi_rvalid_i && m0_axi_rready_o)
                                        + 3'(m1_axi_rvalid_i && m1_axi_rready_o);
     increment[CounterDdrWriteBytes]    = 3'(m0_axi_wvalid_o && m0_axi_wready_i)
@@ -555,10 +566,12 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .mo_wen_o     (mo_wen),
     .mo_waddr_o   (mo_waddr),
     .mo_wdata_o   (mo_wdata),
+    .c_rclaim_o   (vc_rclaim),
     .c_rreq_o     (vc_rreq),
     .c_raddr_o    (vc_raddr),
     .c_rgnt_i     (vc_rgnt),
     .c_rdata_i    (c_rdata),
+    .c_wclaim_o   (vc_wclaim),
     .c_wreq_o     (vc_wreq),
     .c_waddr_o    (vc_waddr),
     .c_wdata_o    (vc_wdata),
@@ -580,6 +593,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .p_addr_o     (p_addr),
     .p_rdata_i    (p_rdata),
     .c_rreq_o     (cc_rreq),
+    .c_rclaim_o   (cc_rclaim),
     .c_raddr_o    (cc_raddr),
     .c_rgnt_i     (cc_rgnt),
     .c_rdata_i    (c_rdata),
@@ -638,13 +652,16 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .mo_waddr_i     (mo_waddr),
     .mo_wdata_i     (mo_wdata),
     .c_rdata_o      (c_rdata),
+    .vc_rclaim_i    (vc_rclaim),
     .vc_rreq_i      (vc_rreq),
     .vc_raddr_i     (vc_raddr),
     .vc_rgnt_o      (vc_rgnt),
+    .vc_wclaim_i    (vc_wclaim),
     .vc_wreq_i      (vc_wreq),
     .vc_waddr_i     (vc_waddr),
     .vc_wdata_i     (vc_wdata),
     .vc_wgnt_o      (vc_wgnt),
+    .cc_rclaim_i    (cc_rclaim),
     .cc_rreq_i      (cc_rreq),
     .cc_raddr_i     (cc_raddr),
     .cc_rgnt_o      (cc_rgnt),

@@ -188,7 +188,6 @@ module load_engine
     .active_i    (active),
     .run_taken_i (run_valid && run_ready),
     .run_tag_i   (run_tag),
-    .run_sel_i   (run_sel),
     .run_word_i  (run_word),
     .run_end_i   (run_end),
     .run_free_o  (run_free)

@@ -70,7 +70,7 @@ module mac_array #(
   logic [G-1:0][G-1:0][31:0]         pe_q;
   logic                              drain_q;
   logic [RowW-1:0]                   drain_row_q;
-  logic                              drain_last;
+  logic                              drain_last_q;  // the last row leaves in this cycle
 
   // The block behind the working one.
   always_ff @(posedge clk_i) begin
@@ -115,8 +115,8 @@ module mac_array #(
 
   // Output-stationary: a sum in each element, cleared as its last row leaves.
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || drain_last) begin
-      pe_q <= '0;
+    if (!rst_ni || drain_last_q) begin
+      for (int unsigned r = 0; r < G; r++) pe_q[r] <= '0;
     end else if (product_q.os && product_q.mul) begin
       for (int unsigned r = 0; r < G; r++) begin
         for (int unsigned c = 0; c < G; c++) begin
@@ -139,7 +139,6 @@ module mac_array #(
     end
   end
 
-  assign drain_last = drain_q && drain_row_q == RowW'(G - 1);
   assign busy_o     = operand_q.mul || product_q.mul || quad_acc_q || operand_q.last || product_q.last || drain_q || acc_valid_o;
 
   always_ff @(posedge clk_i) begin
@@ -148,6 +147,7 @@ module mac_array #(
       {product_q.mul, product_q.acc, product_q.last} <= '0;
       quad_acc_q  <= 1'b0;
       drain_q     <= 1'b0;
+      drain_last_q <= 1'b0;
       drain_o     <= 1'b0;
       acc_valid_o <= 1'b0;
     end else begin
@@ -160,8 +160,9 @@ module mac_array #(
         quad_addr_q <= product_q.addr;
       end
       if (product_q.last) drain_q <= 1'b1;
-      else if (drain_last) drain_q <= 1'b0;
-      drain_row_q <= drain_q ? drain_row_q + 1'b1 : '0;
+      else if (drain_last_q) drain_q <= 1'b0;
+      drain_row_q  <= drain_q ? drain_row_q + 1'b1 : '0;
+      drain_last_q <= drain_q && drain_row_q == RowW'(G - 2);
       acc_valid_o <= drain_q || quad_acc_q;
       drain_o     <= drain_q;
       acc_max_o   <= quad_max_q && !drain_q;

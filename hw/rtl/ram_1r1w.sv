@@ -2,8 +2,8 @@
 //
 //   rdata_o(t + 1) = mem[raddr_i](t) when ren_i, else it keeps its value
 //
-// Latency 1 cycle, one read and one write per cycle. A read of the word that is written in the same
-// cycle returns the old one. Infers block RAM in Yosys and Vivado. Golden: an array.
+// Latency 1 cycle, one read and one write per cycle, never of one word in one cycle: what block RAM reads then is
+// undefined on some parts, and no_rw_check keeps Yosys from building around it. Infers block RAM. Golden: an array.
 
 module ram_1r1w #(
   parameter  int unsigned Width = 64,   // bits of a word
@@ -19,6 +19,7 @@ module ram_1r1w #(
   input  logic [Width-1:0] wdata_i
 );
 
+  (* no_rw_check *)
   logic [Width-1:0] mem_q [Depth] /* verilator public_flat_rd */;
 
   always_ff @(posedge clk_i) begin
@@ -28,5 +29,9 @@ module ram_1r1w #(
   always_ff @(posedge clk_i) begin
     if (wen_i) mem_q[waddr_i] <= wdata_i;
   end
+
+`ifndef SYNTHESIS
+  NotReadAsWrittenA : assert property (@(posedge clk_i) !(ren_i && wen_i && raddr_i == waddr_i));
+`endif
 
 endmodule

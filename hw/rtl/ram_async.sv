@@ -17,6 +17,7 @@ module ram_async #(
   input  logic [Width-1:0] wdata_i
 );
 
+  (* ram_style = "distributed" *)
   logic [Width-1:0] mem_q [Depth];
 
   assign rdata_o = mem_q[raddr_i];

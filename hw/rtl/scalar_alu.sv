@@ -1,60 +1,72 @@
 // The scalar operations that take one or two cycles.
 //
-// add, sub, min, max, addi, pack, sat: result_o belongs to the operands of this cycle. shi, shr, mul: start_i in the
-// first cycle, result_o in the second. Golden: algo/scalar_ops.py ARITHMETIC.
+// next_i: next_op_i is the operation from the next cycle on, and a_i and b_i are its operands until the operation after it.
+// The immediate comes as b_i. add, sub, addi, pack: result_o in that cycle; min, max, sat, shi, shr, mul: in the one after
+// it. For others result_o is 0, so that whoever has theirs can or it. Golden: algo/scalar_ops.py ARITHMETIC.
 
 module scalar_alu
   import joulegrad_pkg::*;
 (
-  input  logic               clk_i,
-  input  logic               start_i,  // first cycle of an operation
-  input  logic [4:0]         op_i,
-  input  logic [63:0]        a_i,
-  input  logic [63:0]        b_i,
-  input  logic signed [14:0] imm_i,
-  output logic [63:0]        result_o
+  input  logic        clk_i,
+  input  logic        next_i,
+  input  logic [4:0]  next_op_i,
+  input  logic [63:0] a_i,
+  input  logic [63:0] b_i,
+  output logic [63:0] result_o
 );
 
-  logic        subtract, a_below_b, outside;
-  logic [63:0] addend, sum, above, saturated, shifted, product;
+  // What the operation is, one bit each: no decoder stands before the arithmetic.
+  logic        first_q, subtract_q, sum_q, least_q, most_q, pack_q, sat_q, immediate_q, shift_q, multiply_q;
+  logic        a_below_b_q, outside_q;
+  logic [63:0] sum, above, saturated, shifted, product;
 
-  // One adder: a + b, a - b, a + imm; the sign of a - b for min and max.
-  assign subtract  = op_i inside {ScalarSub, ScalarMin, ScalarMax};
-  assign addend    = op_i == ScalarAddi ? 64'(imm_i) : subtract ? ~b_i : b_i;
-  assign sum       = a_i + addend + 64'(subtract);
-  assign a_below_b = a_i[63] != b_i[63] ? a_i[63] : sum[63];
+  always_ff @(posedge clk_i) begin
+    first_q <= next_i;
+    if (next_i) begin
+      subtract_q  <= next_op_i inside {ScalarSub, ScalarMin, ScalarMax};
+      sum_q       <= next_op_i inside {ScalarAdd, ScalarSub, ScalarAddi};
+      least_q     <= next_op_i == ScalarMin;
+      most_q      <= next_op_i == ScalarMax;
+      pack_q      <= next_op_i == ScalarPack;
+      sat_q       <= next_op_i == ScalarSat;
+      immediate_q <= next_op_i == ScalarShi;
+      shift_q     <= next_op_i inside {ScalarShi, ScalarShr};
+      multiply_q  <= next_op_i == ScalarMul;
+    end
+  end
 
-  // Bits from imm upwards must all be the sign; -2^imm, whose lower bits are all 0, is outside as well.
-  assign above     = '1 << imm_i[5:0];
-  assign outside   = ((a_i ^ {64{a_i[63]}}) & above) != '0 || a_i == above;
-  assign saturated = !outside ? a_i : a_i[63] ? above | 64'd1 : ~above;
+  // One adder: a + b, a - b; the sign of a - b for min and max.
+  assign sum = a_i + (b_i ^ {64{subtract_q}}) + 64'(subtract_q);
+
+  // Bits from b upwards must all be the sign; -2^b, whose lower bits are all 0, is outside as well.
+  assign above     = '1 << b_i[5:0];
+  assign saturated = !outside_q ? a_i : a_i[63] ? above | 64'd1 : ~above;
+
+  always_ff @(posedge clk_i) begin
+    if (first_q) begin
+      a_below_b_q <= a_i[63] != b_i[63] ? a_i[63] : sum[63];
+      outside_q   <= ((a_i ^ {64{a_i[63]}}) & above) != '0 || a_i == above;
+    end
+  end
 
   scalar_shifter u_shifter (
     .clk_i,
-    .start_i (start_i && (op_i inside {ScalarShi, ScalarShr})),
+    .start_i (first_q && shift_q),
     .a_i,
-    .amount_i(op_i == ScalarShi ? imm_i : {{8{b_i[6]}}, b_i[6:0]}),
+    .amount_i({immediate_q ? b_i[14:7] : {8{b_i[6]}}, b_i[6:0]}),
     .result_o(shifted)
   );
 
   scalar_multiplier u_multiplier (
     .clk_i,
-    .start_i  (start_i && op_i == ScalarMul),
+    .start_i  (first_q && multiply_q),
     .a_i      (a_i[31:0]),
     .b_i      (b_i[31:0]),
     .product_o(product)
   );
 
-  always_comb begin
-    unique case (op_i)
-      ScalarMin:            result_o = a_below_b ? a_i : b_i;
-      ScalarMax:            result_o = a_below_b ? b_i : a_i;
-      ScalarShi, ScalarShr: result_o = shifted;
-      ScalarMul:            result_o = product;
-      ScalarPack:           result_o = {14'b0, b_i[17:0], 14'b0, a_i[17:0]};
-      ScalarSat:            result_o = saturated;
-      default:              result_o = sum;
-    endcase
-  end
+  assign result_o = ({64{sum_q}} & sum) | ({64{shift_q}} & shifted) | ({64{multiply_q}} & product)
+                    | ({64{a_below_b_q ? least_q : most_q}} & a_i) | ({64{a_below_b_q ? most_q : least_q}} & b_i)
+                    | ({64{sat_q}} & saturated) | ({64{pack_q}} & {14'b0, b_i[17:0], 14'b0, a_i[17:0]});
 
 endmodule

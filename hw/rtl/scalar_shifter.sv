@@ -3,7 +3,7 @@
 //   result = amount >= 0 ? a << amount : (a + 2^(-amount - 1)) >> -amount        0 from 64 places on
 //
 // Two cycles: start_i takes the operands, the result is there in the next cycle and holds. One barrel shifts right;
-// a left shift is one of the number reversed. Golden: algo/scalar_ops.py shift().
+// a left shift is one of the number reversed. -amount = ~amount + 1. Golden: algo/scalar_ops.py shift().
 
 module scalar_shifter (
   input  logic               clk_i,
@@ -14,23 +14,23 @@ module scalar_shifter (
 );
 
   logic        left, far;
-  logic [14:0] places;
+  logic [14:0] places;           // to the left; to the right it is one more
   logic [63:0] reversed, turned;
-  logic [64:0] shifted;  // bit 0: the last bit that is shifted out
+  logic [64:0] shifted;          // bit 0: the last bit that is shifted out
   logic [63:0] moved_q;
   logic        round_q;
 
   assign left    = !amount_i[14];
-  assign places  = left ? amount_i : -amount_i;
+  assign places  = left ? amount_i : ~amount_i;
   assign far     = places[14:6] != '0;
-  assign shifted = 65'($signed({!left && a_i[63], left ? reversed : a_i, 1'b0}) >>> places[5:0]);
+  assign shifted = $signed(left ? {1'b0, reversed} : {a_i[63], a_i}) >>> places[5:0];
 
   always_comb begin
     for (int unsigned i = 0; i < 64; i++) reversed[i] = a_i[63-i];
   end
 
   always_comb begin
-    for (int unsigned i = 0; i < 64; i++) turned[i] = shifted[64-i];
+    for (int unsigned i = 0; i < 64; i++) turned[i] = shifted[63-i];
   end
 
   always_ff @(posedge clk_i) begin

@@ -16,13 +16,10 @@ module tokens import joulegrad_pkg::*; #(
   output logic [NumEngines-1:0]                 overflow_o    // [giver]
 );
 
-  logic [NumEngines-1:0][NumEngines-1:0][CountW-1:0] count_q;  // [taker][giver]
+  logic [NumEngines-1:0][NumEngines-1:0][CountW-1:0] count_q;      // [taker][giver]
+  logic [NumEngines-1:0][NumEngines-1:0]             available_q;  // count_q is not 0
 
-  always_comb begin
-    for (int unsigned d = 0; d < NumEngines; d++) begin
-      for (int unsigned s = 0; s < NumEngines; s++) available_o[d][s] = count_q[d][s] != '0;
-    end
-  end
+  assign available_o = available_q;
 
   always_comb begin
     overflow_o = '0;
@@ -36,10 +33,12 @@ module tokens import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     for (int unsigned d = 0; d < NumEngines; d++) begin
       for (int unsigned s = 0; s < NumEngines; s++) begin
-        if (!rst_ni) count_q[d][s] <= '0;
-        else if (s != d) begin
-          if (give_i[s][d] && !take_i[d][s]) count_q[d][s] <= count_q[d][s] + 1'b1;
-          if (!give_i[s][d] && take_i[d][s]) count_q[d][s] <= count_q[d][s] - 1'b1;
+        if (!rst_ni) begin
+          count_q[d][s]     <= '0;
+          available_q[d][s] <= 1'b0;
+        end else if (s != d && give_i[s][d] != take_i[d][s]) begin
+          count_q[d][s]     <= give_i[s][d] ? count_q[d][s] + 1'b1 : count_q[d][s] - 1'b1;
+          available_q[d][s] <= give_i[s][d] || count_q[d][s] != CountW'(1);
         end
       end
     end

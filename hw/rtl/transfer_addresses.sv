@@ -58,8 +58,9 @@ module transfer_addresses
   logic [11:0] n_img_q, slot_q, img_left_q;
   logic [9:0]  n_grp_q, grp_left_q;
   logic [15:0] run_q, word_q;
+  logic [16:0] end_q;                  // word behind the run
   logic [31:0] addr_q, img_stride_q, grp_stride_q, img_addr;
-  logic [16:0] depth;
+  logic [16:0] depth, depth_q;
   logic        narrow, list_error, img_valid, img_ready, run_taken;
 
   assign start_ready_o = state_q == Idle;
@@ -80,8 +81,8 @@ module transfer_addresses
 
   assign narrow      = mem_q inside {MemC, MemP, MemIL, MemBL};
   assign misaligned  = narrow ? addr_q[2:0] != '0 : addr_q[$clog2(G)-1:0] != '0;
-  assign run_end_o   = 17'(word_q) + 17'(run_q);
-  assign bad_o       = list_error || (have_q && (misaligned || run_end_o > depth));
+  assign run_end_o   = end_q;
+  assign bad_o       = list_error || (have_q && (misaligned || end_q > depth_q));
   assign run_valid_o = have_q && !bad_o;
   assign run_addr_o  = addr_q;
   assign run_word_o  = word_q;
@@ -156,7 +157,11 @@ module transfer_addresses
           grp_stride_q <= instr_i.grp_stride;
         end
       end
-      Count: n_img_q <= images_of(clip_q, n_img_q, slot_q, image_count_i);
+      Count: begin
+        n_img_q <= images_of(clip_q, n_img_q, slot_q, image_count_i);
+        end_q   <= 17'(word_q) + 17'(run_q);
+        depth_q <= depth;
+      end
       Prepare: img_left_q <= n_img_q;
       default: begin
         if (img_valid && img_ready) begin
@@ -166,7 +171,8 @@ module transfer_addresses
         end else if (run_taken) begin
           addr_q     <= addr_q + grp_stride_q;
           grp_left_q <= grp_left_q - 10'd1;
-          word_q     <= run_end_o[15:0];
+          word_q     <= end_q[15:0];
+          end_q      <= 17'(end_q[15:0]) + 17'(run_q);
         end
       end
     endcase

@@ -51,10 +51,12 @@ module vector_engine
   output logic [G*8-1:0]   mo_wdata_o,
 
   // Table memory: data in the cycle after the grant.
+  output logic             c_rclaim_o,  // nobody behind it may read; in every cycle of c_rreq_o
   output logic             c_rreq_o,
   output logic [15:0]      c_raddr_o,
   input  logic             c_rgnt_i,
   input  logic [63:0]      c_rdata_i,
+  output logic             c_wclaim_o,  // the same of writing
   output logic             c_wreq_o,
   output logic [15:0]      c_waddr_o,
   output logic [63:0]      c_wdata_o,
@@ -69,7 +71,7 @@ module vector_engine
   localparam int unsigned GroupW = G > 4 ? $clog2(G / 4) : 1;
 
   vector_instr_t      instr;
-  logic               start, fetched, flush, flushed, writing, position_ready;
+  logic               start, fetched, drain, flush, flushed, writing, position_ready;
   logic [3:0]         u_capture, v_capture;
   logic [10:1]        stage;
   logic [9:1]         image_last;
@@ -87,6 +89,7 @@ module vector_engine
     .instr_o         (instr),
     .fetched_i       (fetched),
     .position_ready_i(position_ready),
+    .drain_o         (drain),
     .flush_o         (flush),
     .flushed_i       (flushed),
     .writing_i       (writing),
@@ -147,10 +150,12 @@ module vector_engine
     .max_step_o         (max_step),
     .max_group_o        (max_group),
     .maximum_i          (maximum),
+    .c_rclaim_o,
     .c_rreq_o,
     .c_raddr_o,
     .c_rgnt_i,
     .c_rdata_i,
+    .c_wclaim_o,
     .c_wreq_o,
     .c_waddr_o,
     .c_wdata_o,
@@ -279,6 +284,7 @@ module vector_engine
     .use_v_i (instr.sums_v),
     .out_i   (narrow),
     .v_i     (v_low),
+    .read_i  (drain || c_wclaim_o),
     .lane_i  (sum_lane),
     .second_i(sum_second),
     .sum_o   (sum)

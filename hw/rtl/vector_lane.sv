@@ -16,7 +16,9 @@ module vector_lane (
   // Settings of the instruction.
   input  logic [2:0]         u_src_i,
   input  logic [4:0]         su_i,
+  input  logic [6:0]         u_keep_i,           // bit i: i >= su
   input  logic [5:0]         shift_i,
+  input  logic [13:0]        sum_keep_i,         // bit i: i >= shift
   input  logic               stochastic_i,
   input  logic               relu_i,
   input  logic               sign_i,
@@ -34,11 +36,10 @@ module vector_lane (
 
   input  logic [9:2]         stage_i,
   input  logic               u_capture_i,        // in stage 1
-  input  logic               v_capture_i,
   input  logic [7:0]         u_narrow_i,
   input  logic [31:0]        u_wide_i,
   input  logic [31:0]        acc_i,
-  input  logic signed [24:0] v_i,                // shifted and saturated
+  input  logic signed [24:0] v_i,                // shifted and saturated, in stage 2
   input  logic [15:0]        noise_i,            // in stage 7
   input  logic               mask_i,             // in stage 9
 
@@ -60,7 +61,8 @@ module vector_lane (
 
   // Stage 1 and 2: the operand u; 4 is the value and 5 the index that the array's maximum keeps.
   logic [7:0]         u_low;
-  logic signed [31:0] u_value, u_raw_q, u_shifted;
+  logic signed [31:0] u_value, u_raw_q;
+  logic signed [24:0] u_shifted;
   logic signed [24:0] u_q;
 
   always_comb begin
@@ -77,24 +79,23 @@ module vector_lane (
     endcase
   end
 
-  assign u_shifted = u_raw_q >>> su_i;
+  assign u_shifted = 25'(u_raw_q >>> su_i);
 
   always_ff @(posedge clk_i) begin
     if (u_capture_i) u_raw_q <= u_value;
     if (stage_i[2]) begin
-      if (u_shifted[31:24] == {8{u_raw_q[31]}}) u_q <= u_shifted[24:0];
+      if (((u_raw_q[30:24] ^ {7{u_raw_q[31]}}) & u_keep_i) == '0) u_q <= u_shifted;
       else u_q <= {u_raw_q[31], {24{~u_raw_q[31]}}};
     end
   end
 
   // Stages 3 to 5: P1 = A u + D, one cycle later P2 = B v + P1.
-  logic signed [24:0] v_first_q, v_q, v_late_q;
+  logic signed [24:0] v_q, v_late_q;
   logic signed [42:0] au_q, bv_q;
   logic signed [47:0] part_q, sum_q;
 
   always_ff @(posedge clk_i) begin
-    if (v_capture_i) v_first_q <= v_i;
-    if (stage_i[2]) v_q <= v_first_q;
+    if (stage_i[2]) v_q <= v_i;
     if (stage_i[3]) begin
       au_q     <= a_q * u_q;
       v_late_q <= v_q;
@@ -108,7 +109,7 @@ module vector_lane (
 
   // Stage 6: shift by 16s, 4s and 1s with 16 fraction bits; `over` where an integer bit above the 34th
   // differs from the sign.
-  logic               sum_neg, over, neg6_q, over6_q;
+  logic               sum_neg, neg6_q, over6_q;
   logic signed [63:0] by16;
   logic signed [52:0] by4;
   logic signed [49:0] scaled_q;
@@ -122,20 +123,14 @@ module vector_lane (
       2'd2:    by16 = {{32{sum_neg}}, sum_q[47:16]};
       default: by16 = {{48{sum_neg}}, sum_q[47:32]};
     endcase
-    by4  = 53'(by16 >>> {shift_i[3:2], 2'd0});
-    over = (shift_i[3:2] < 2'd3 && by16[63:60] != {4{sum_neg}})
-           || (shift_i[3:2] < 2'd2 && by16[59:56] != {4{sum_neg}})
-           || (shift_i[3:2] < 2'd1 && by16[55:52] != {4{sum_neg}})
-           || (shift_i[1:0] < 2'd3 && by4[51] != sum_neg)
-           || (shift_i[1:0] < 2'd2 && by4[50] != sum_neg)
-           || (shift_i[1:0] < 2'd1 && by4[49] != sum_neg);
+    by4 = 53'(by16 >>> {shift_i[3:2], 2'd0});
   end
 
   always_ff @(posedge clk_i) begin
     if (stage_i[6]) begin
       scaled_q <= 50'(by4 >>> shift_i[1:0]);
       neg6_q   <= sum_neg;
-      over6_q  <= over;
+      over6_q  <= ((sum_q[46:33] ^ {14{sum_neg}}) & sum_keep_i) != '0;
     end
   end
 

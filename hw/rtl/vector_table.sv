@@ -4,7 +4,8 @@
 // words of the record; else the record's four words) and hands them on one cycle after each grant;
 // `fetched_o` rises with the last grant. After `flush_i`: writes S1 and S2 of each lane, added to the old
 // word unless `sums_first`, then the maximum word; `flushed_o` pulses after the last write is granted.
-// One word per cycle both ways while granted: old words wait in a queue of three.
+// One word per cycle both ways while granted: old words wait in a queue of three. `sum_lane_o` is the lane whose sum comes as
+// `sum_i` in the next cycle. Nobody else gets the port while it is claimed.
 // Golden: hw/golden_vector.py _coefficients(), _add_sums().
 
 module vector_table #(
@@ -49,10 +50,12 @@ module vector_table #(
   output logic [GroupW-1:0]  max_group_o,
   input  logic [30:0]        maximum_i,
 
+  output logic               c_rclaim_o,
   output logic               c_rreq_o,
   output logic [15:0]        c_raddr_o,
   input  logic               c_rgnt_i,
   input  logic [63:0]        c_rdata_i,
+  output logic               c_wclaim_o,
   output logic               c_wreq_o,
   output logic [15:0]        c_waddr_o,
   output logic [63:0]        c_wdata_o,
@@ -63,7 +66,7 @@ module vector_table #(
 
   typedef enum logic [2:0] {Idle, Fetch, Run, Sums, Max} state_e;
 
-  state_e              state_q;
+  state_e              state_q, state_d;
   logic                read_q;               // a word read in the last cycle stands in c_rdata_i
   logic [CountW-1:0]   rindex, rcount_q, rindex_q, wcount_q, fetch_words;
   logic [15:0]         raddr_next, waddr_next;
@@ -72,8 +75,12 @@ module vector_table #(
   logic signed [47:0]  old_q [3];
   logic                old_push, old_pop;
   logic [GroupW:0]     max_count_q;
-  logic                max_known, old_max_q;
-  logic signed [63:0]  max_word_q, new_max;
+  logic                max_known, old_max_q, new_max_known_q;
+  logic [30:0]         old_word_q;           // of the old maximum, unless it is above 31 bits or below 0
+  logic [32:0]         old_high_q;
+  logic                old_above_q, old_below_q;
+  logic [63:0]         new_max_q;
+  logic [CountW-1:0]   wcount;               // of the word after this cycle
 
   // Next address of a table of [first, second] words per lane.
   function automatic logic [15:0] after(logic [15:0] addr, logic second, logic [7:0] stride);
@@ -103,22 +110,31 @@ module vector_table #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      state_q   <= Idle;
-      read_q    <= 1'b0;
-      flushed_o <= 1'b0;
+      state_q    <= Idle;
+      read_q     <= 1'b0;
+      flushed_o  <= 1'b0;
+      c_rclaim_o <= 1'b0;
+      c_wclaim_o <= 1'b0;
     end else begin
-      read_q    <= c_rreq_o && c_rgnt_i;
-      flushed_o <= flush_last;
-      unique case (state_q)
-        Idle:    if (start_i) state_q <= Fetch;
-        Fetch:   if (fetch_last) state_q <= Run;
-        Run:     if (start_i) state_q <= Fetch;
-                 else if (flush_i) state_q <= sums_i ? Sums : Max;
-        Sums:    if (sums_last) state_q <= max_i ? Max : Idle;
-        Max:     if (c_wgnt_i) state_q <= Idle;
-        default: state_q <= Idle;
-      endcase
+      state_q    <= state_d;
+      read_q     <= c_rreq_o && c_rgnt_i;
+      flushed_o  <= flush_last;
+      c_rclaim_o <= state_d == Fetch || (state_d == Sums && !sums_first_i) || state_d == Max;
+      c_wclaim_o <= state_d == Sums || state_d == Max;
     end
+  end
+
+  always_comb begin
+    state_d = state_q;
+    unique case (state_q)
+      Idle:    if (start_i) state_d = Fetch;
+      Fetch:   if (fetch_last) state_d = Run;
+      Run:     if (start_i) state_d = Fetch;
+               else if (flush_i) state_d = sums_i ? Sums : Max;
+      Sums:    if (sums_last) state_d = max_i ? Max : Idle;
+      Max:     if (c_wgnt_i) state_d = Idle;
+      default: state_d = Idle;
+    endcase
   end
 
   // Read side: address and number of the next word, and the number of the word that arrives.
@@ -173,41 +189,50 @@ module vector_table #(
 
   // Write side.
   assign waddr_next   = after(c_waddr_o, wcount_q[0], stride_i);
-  assign sum_lane_o   = wcount_q[LaneW:1];
-  assign sum_second_o = wcount_q[0];
+  assign wcount       = state_q == Sums ? wcount_q + CountW'(c_wreq_o && c_wgnt_i) : '0;
+  assign sum_lane_o   = wcount[LaneW:1];
+  assign sum_second_o = wcount[0];
   assign max_step_o   = state_q == Max && !max_known;
   assign max_group_o  = max_count_q[GroupW-1:0];
   assign max_known    = max_count_q == (GroupW + 1)'(Groups);
-  assign new_max      = max_word_q > 64'(signed'({1'b0, maximum_i})) ? max_word_q : {33'd0, maximum_i};
 
   always_comb begin
     if (state_q == Sums) begin
       c_wreq_o  = sums_first_i || old_count_q != '0;
       c_wdata_o = 64'(signed'(48'(sum_i + (sums_first_i ? '0 : old_q[0]))));
     end else begin
-      c_wreq_o  = state_q == Max && max_known && old_max_q;
-      c_wdata_o = new_max;
+      c_wreq_o  = state_q == Max && new_max_known_q;
+      c_wdata_o = new_max_q;
     end
   end
 
   always_ff @(posedge clk_i) begin
     if (flush_i) begin
       c_waddr_o <= sums_i ? sum_base_i : max_addr_i;
-      wcount_q  <= '0;
     end else if (sums_last) begin
       c_waddr_o <= max_addr_i;
     end else if (c_wreq_o && c_wgnt_i) begin
       c_waddr_o <= waddr_next;
-      wcount_q  <= wcount_q + 1'b1;
     end
+    wcount_q <= wcount;
     if (state_q != Max) begin
-      max_count_q <= '0;
-      old_max_q   <= 1'b0;
+      max_count_q     <= '0;
+      old_max_q       <= 1'b0;
+      new_max_known_q <= 1'b0;
     end else begin
       if (!max_known) max_count_q <= max_count_q + 1'b1;
       if (read_q) old_max_q <= 1'b1;
+      if (max_known && old_max_q) new_max_known_q <= 1'b1;
     end
-    if (state_q == Max && read_q) max_word_q <= c_rdata_i;
+    if (state_q == Max && read_q) begin
+      {old_high_q, old_word_q} <= c_rdata_i;
+      old_above_q <= !c_rdata_i[63] && c_rdata_i[62:31] != '0;
+      old_below_q <= c_rdata_i[63];
+    end
+    if (state_q == Max) begin
+      if (old_above_q || (!old_below_q && old_word_q > maximum_i)) new_max_q <= {old_high_q, old_word_q};
+      else new_max_q <= {33'd0, maximum_i};
+    end
   end
 
 `ifndef SYNTHESIS

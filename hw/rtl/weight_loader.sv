@@ -27,18 +27,24 @@ module weight_loader #(
 );
 
   logic [CountW-1:0] count_q;
-  logic              complete;
+  logic              last_q, complete_q;  // the next word is the block's last; all are read
 
-  assign complete     = count_q == CountW'(G);
-  assign ren_o        = pass_valid_i && pass_load_i && !complete && !swap_wait_i && !w_claim_i;
+  assign ren_o        = pass_valid_i && pass_load_i && !complete_q && !swap_wait_i && !w_claim_i;
   assign addr_o       = pass_b_i + 16'(count_q);
   assign index_o      = count_q[IndexW-1:0];
-  assign block_o      = ren_o && count_q == CountW'(G - 1);
-  assign pass_ready_o = pass_valid_i && (!pass_load_i || complete || block_o);
+  assign block_o      = ren_o && last_q;
+  assign pass_ready_o = pass_valid_i && (!pass_load_i || complete_q || (last_q && !swap_wait_i && !w_claim_i));
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || pass_taken_i) count_q <= '0;
-    else if (ren_o) count_q <= count_q + 1'b1;
+    if (!rst_ni || pass_taken_i) begin
+      count_q    <= '0;
+      last_q     <= 1'b0;
+      complete_q <= 1'b0;
+    end else if (ren_o) begin
+      count_q    <= count_q + 1'b1;
+      last_q     <= count_q == CountW'(G - 2);
+      complete_q <= last_q;
+    end
   end
 
 endmodule

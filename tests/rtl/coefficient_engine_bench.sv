@@ -25,7 +25,8 @@ module coefficient_engine_bench
   output logic [63:0]                     c_wdata_o
 );
 
-  logic c_rreq, c_wreq;
+  logic c_rclaim, c_rreq, c_wreq, unused_claim;
+  assign unused_claim = c_rclaim;
   assign read_o    = c_rreq && read_allowed_i;
   assign written_o = c_wreq && write_allowed_i;
 
@@ -45,6 +46,7 @@ module coefficient_engine_bench
     .p_ren_o,
     .p_addr_o,
     .p_rdata_i,
+    .c_rclaim_o(c_rclaim),
     .c_rreq_o(c_rreq),
     .c_raddr_o,
     .c_rgnt_i(read_o),
