@@ -16,7 +16,7 @@ from host.board import Board, Identity
 from host.core_driver import DONE, CoreDriver
 from host.host_table import HostTable
 from host.predictions import Predictions
-from host.runtime import ProcessorWork, Runtime, summed
+from host.runtime import ProcessorWork, Runtime
 from hw import isa
 from hw.config import Config
 from hw.program import Program
@@ -24,9 +24,17 @@ from hw.program import Program
 
 @dataclass(frozen=True)
 class Priced:
-    """An iteration: counters that are exact, cycles as predicted, and the processor's work."""
+    """An iteration.
 
-    counters: dict[str, int]
+    Attributes:
+        counters: by segment, those that are not zero; exact.
+        images: by segment.
+        cycles: predicted, of all segments together.
+        processor: its work.
+    """
+
+    counters: dict[str, dict[str, int]]
+    images: dict[str, int]
     cycles: int
     processor: ProcessorWork
 
@@ -74,8 +82,11 @@ class Pricing:
         with _EmptyBoard(self._config, program.ddr_bytes) as board:
             _, done, _ = Runtime(board, program, program.state).train([batch] * 3, course)
         ran = [(name, done.images_of(name)) for name in done.counters]
-        counters = summed(self._predictions.counters(*segment) for segment in ran)
-        return Priced(counters, sum(self._predictions.cycles(*segment) for segment in ran), done.processor)
+        counters = {
+            name: {counter: count for counter, count in self._predictions.counters(name, count_of).items() if count}
+            for name, count_of in ran
+        }
+        return Priced(counters, dict(ran), sum(self._predictions.cycles(*segment) for segment in ran), done.processor)
 
 
 class _EmptyBoard(Board):

@@ -14,6 +14,7 @@ import numpy as np
 from algo import scaling
 from algo.arithmetic import OutOfRange
 from algo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from algo.delayed_scaling import FULL_BITS
 from algo.float_training import Diverged, FloatLearner
 from algo.policies.method import Course, Method
 from algo.scaling import State
@@ -23,6 +24,7 @@ from host import provenance
 from host.pricing import Pricing
 from host.run_folder import RunFolder, new_run_dir, read_iterations
 from hw.compile import compile_step
+from hw.program import write_program
 from joulegrad.measurement import Measurement, measure
 from joulegrad.packing import Asked, asked
 from joulegrad.screen import Screen
@@ -31,7 +33,7 @@ from measurements.energy_model import TABLE, load_table
 from measurements.processor_time import ProcessorModel
 from measurements.recompute import ENERGY_TABLE, recompute
 
-CHECKPOINT, WEIGHTS, ENERGY = "checkpoint.npz", "weights.npz", "energy"
+CHECKPOINT, WEIGHTS, PROGRAM, ENERGY = "checkpoint.npz", "weights.npz", "program.zip", "energy"
 WINDOW = "training"
 
 
@@ -114,7 +116,7 @@ class _Run:
             return {}
         table, config = load_table(TABLE), self.wanted.config
         return {
-            "config": dataclasses.asdict(config), "config_hash": f"{config.config_hash:08x}",
+            "config": dataclasses.asdict(config), "program": PROGRAM, "config_hash": f"{config.config_hash:08x}",
             "energy_assumptions": {
                 "simulated": {"table": table.name, "validity": table.validity},
                 "processor_time": dataclasses.asdict(ProcessorModel()),
@@ -144,6 +146,7 @@ class _Run:
         if self.settings.price:
             program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
             self._pricing = Pricing(program, self.wanted.config)
+            write_program(program, self._path.with_name(PROGRAM))
         return Emulator(exported.step, tensors, state, self.settings.device), exported.step.gated_blocks
 
     def _float_learner(self):
@@ -212,6 +215,8 @@ class _Run:
         }  # fmt: skip
         route = getattr(self.trainer.emulator, "route", None)
         decisions = route.decisions() if route else np.zeros((0, 0), bool)
+        if trained.decision.bits != FULL_BITS:
+            line["bits"] = list(trained.decision.bits)
         if len(decisions):
             line["gates"] = ["".join("01"[one] for one in block) for block in decisions.astype(int)]
         if self.settings.price:
@@ -220,9 +225,11 @@ class _Run:
             gate_work = gates.processor_work() if gates else (0, 0)
             priced = self._pricing.iteration(at, trained.images, decisions, gate_work)
             line |= {
-                "counters": {"iteration": priced.counters}, "activity": {}, "predicted_cycles": priced.cycles,
+                "counters": priced.counters, "activity": {}, "predicted_cycles": priced.cycles,
                 "processor": dataclasses.asdict(priced.processor),
             }  # fmt: skip
+            if len(decisions):
+                line["images_by_segment"] = priced.images
         return line
 
     def _save(self) -> None:

@@ -22,6 +22,7 @@ from joulegrad.bench import run_bench
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, SettingError, TrainSettings
 from joulegrad.train import TrainError, run_train
+from measurements.ledger_run import ledgers_of
 from tests.hwmon_tree import HwmonTree
 
 DIGITS = TrainSettings("digits", steps=12, batch_size=8, checkpoint_every=4)
@@ -228,3 +229,12 @@ def test_methods_of_the_integer_step_are_not_trained_in_float32(tmp_path):
         _trained(DIGITS, tmp_path / "bits", method="cpt", arithmetic="float32", steps=64)
     with pytest.raises(TrainError, match="method signsgd exists for the integer step only"):
         _trained(DIGITS, tmp_path / "run", method="signsgd", arithmetic="float32")
+
+
+def test_a_priced_run_has_ledgers(tmp_path):
+    """Half of the mini-batches dropped, half of the multiply-accumulates."""
+    plain = _trained(DIGITS, tmp_path / "plain", price="tiny", steps=12)
+    smd = _trained(DIGITS, tmp_path / "smd", price="tiny", steps=12, method="smd")
+    ledgers = {name: ledgers_of(tmp_path / name) for name in ("plain", "smd")}
+    saved = ledgers["smd"].saved_against(ledgers["plain"])
+    assert saved["macs"] == pytest.approx(1 - smd["iterations_executed"] / plain["iterations_executed"])
