@@ -18,7 +18,17 @@ from host.sampler import SamplerError
 from host.signature import AFTER, BEFORE, Pattern, SignaturePlayer
 from host.trace import Mark, windows
 from host.trace_file import read_trace
-from joulegrad.watch import IDLE_AFTER, IDLE_BEFORE, IDLE_BETWEEN, ITERATION, PILOT, REPEAT, RUN, Watch
+from joulegrad.watch import (
+    IDLE_AFTER,
+    IDLE_BEFORE,
+    IDLE_BETWEEN,
+    ITERATION,
+    PILOT,
+    REPEAT,
+    RUN,
+    WINDOW_REFRESHES,
+    Watch,
+)
 from measurements.joules import joules
 from measurements.repeats import NotPooled
 from measurements.sensed import idle_windows
@@ -28,7 +38,7 @@ SLICE_S = 0.5
 """Resting, one looks at the sampler so often."""
 
 SHORTER = 0.85
-"""A repeat may take so much less time than the run did, and its window is long enough still."""
+"""A repeat may take so much less time than those before it, and its window is long enough still."""
 
 WRITTEN_S = 2.0
 """After so long what was sampled is in the trace file."""
@@ -115,7 +125,10 @@ class RealTime(Watch):
         self.say(f"measuring: {repeats} windows of {times * self._work_s:.0f} s, about {repeats * each_s / 60:.1f} minutes")
         restored_s = 0.0
         for number in range(repeats):
-            restored_s += self._window(REPEAT, again, times, number)
+            # The first one decides how many runs a window has: those before it may have been slower, warming up.
+            least_s = 0.0 if number else max(self.plan.window_s, WINDOW_REFRESHES * self._slowest_s) / SHORTER
+            times, spent_s = self._window(REPEAT, again, times, number, least_s)
+            restored_s += spent_s
             self._rest(IDLE_AFTER if number == repeats - 1 else IDLE_BETWEEN)
         self._sign(AFTER)
         self._wait(self._lead_s)
@@ -140,21 +153,27 @@ class RealTime(Watch):
             self.planned = {"reachable": False, "requested": self.plan.requested, "said": f"no plan: {error}"}
             return times, self.plan.repeats
 
-    def _window(self, name: str, again: Again, times: int, number: int = 0) -> float:
-        """Do the run so often in one window; return the seconds in it that putting the first weights back took."""
-        restored_s = 0.0
+    def _window(self, name: str, again: Again, times: int, number: int = 0, least_s: float = 0.0) -> tuple[int, float]:
+        """Do the run in one window, so often and so long at least.
+
+        Returns:
+            How often it was done, and the seconds in the window that putting the first weights back took.
+        """
+        done, restored_s = 0, 0.0
         again.restart()
         self._sampler.begin(name, number=number)
-        for done in range(times):
+        began_s = time.monotonic()
+        while done < times or time.monotonic() - began_s < least_s:
             if done:
                 start_s = time.monotonic()
                 again.restart()
                 restored_s += time.monotonic() - start_s
             self._compare(again.run())
             self._sampler.check()
-        note = {"repeated": {"iterations": len(self._losses), "times": times, "restored_s": restored_s}}
-        self._sampler.end(name, number, len(self._losses) * times, note=note)
-        return restored_s
+            done += 1
+        note = {"repeated": {"iterations": len(self._losses), "times": done, "restored_s": restored_s}}
+        self._sampler.end(name, number, len(self._losses) * done, note=note)
+        return done, restored_s
 
     def _compare(self, losses: Sequence[float]) -> None:
         """Raise BoardError unless a repeat had the run's losses."""
