@@ -372,11 +372,11 @@ def _struct(name: str, fields: tuple[Field, ...]) -> str:
     return f"  typedef struct packed {{\n{body}\n  }} {name};\n"
 
 
-def _most_columns() -> str:
-    """Return, by kernel rows, the most kernel columns that an index tells apart: no product stands in the way of decoding."""
-    most = [31, *(min(31, MAX_INDEXED_TAPS // rows) for rows in range(1, 32))]
-    value = sum(columns << 5 * rows for rows, columns in enumerate(most))
-    return f"  localparam logic [31:0][4:0] MostColumns = 160'h{value:040x};\n"
+def _too_many_taps(rows: str, columns: str) -> str:
+    """Return the condition that rows * columns is more than an index tells apart, in steps: no product is in the way."""
+    most = {n: min(31, MAX_INDEXED_TAPS // n) for n in range(1, 32)}
+    steps = [n for n in most if most[n] < most.get(n - 1, 31)]
+    return " || ".join(f"({rows} >= 5'd{n} && {columns} > 5'd{most[n]})" for n in steps)
 
 
 def _malformed() -> str:
@@ -402,7 +402,7 @@ def _malformed() -> str:
                 terms.append(f"({start[rule.mode]} && ({' || '.join(clashes)}))")
         if op == "array":
             indexed = " || ".join(start[name] for name in INDEXED)
-            terms.append(f"(({indexed}) && {start['n_kx']} > MostColumns[{start['n_ky']}])")
+            terms.append(f"(({indexed}) && ({_too_many_taps(start['n_ky'], start['n_kx'])}))")
         body = " ||\n               ".join(terms)
         lines.append(f"      4'd{number + 1}: return {body};")
     lines += ["      default: return 1'b1;", "    endcase", "  endfunction", ""]
@@ -448,7 +448,6 @@ def package() -> str:
         out.append(f"  localparam int unsigned {name.title()}InstrBits = {width};")
         out.append(_struct(f"{name}_instr_t", FIELDS[name]))
     out.append(_struct("header_t", HEADER))
-    out.append(_most_columns())
     out.append(_malformed())
     out.append(_IMAGES_OF)
     out.append("endpackage")
