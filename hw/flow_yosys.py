@@ -214,7 +214,7 @@ def memories(log: str, top: str = "") -> dict[str, str]:
     for name, kind in re.findall(r"^mapping memory (\S+) via (?:\$__)?(\S+?)_?$", log, re.MULTILINE):
         found[name] = next((where for part, where in WHERE.items() if part in kind), kind)
     for name in re.findall(r"^using FF mapping for memory (\S+?)$", log, re.MULTILINE):
-        found[name] = "logic" if "$proc_rom" in name else "flip-flops"
+        found[name] = "logic" if "$auto$" in name else "flip-flops"  # no array of the RTL: a table that Yosys made of constants
     return {name.removeprefix(f"{top}."): where for name, where in sorted(found.items())}
 
 

@@ -316,6 +316,7 @@ def test_yosys_faults_are_errors(setting, sentence, yosys_says, tmp_path):
 
 @pytest.mark.parametrize("log", [
     "using FF mapping for memory joulegrad_core.$auto$proc_rom.cc:155:do_switch$2",
+    "using FF mapping for memory joulegrad_core.$auto$memory_bmux2rom.cc:63:execute$25945",
     "using FF mapping for memory joulegrad_core.u_vector.u_maximum.pair_q",
     "using FF mapping for memory openxc7_top.u_zynq.u_core.u_vector.u_noise.lane_q",
 ])  # fmt: skip
