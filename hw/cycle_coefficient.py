@@ -22,21 +22,19 @@ bits, radicands of 33 to 48. Both take 7 less or more per 16 bits."""
 
 @dataclass(frozen=True)
 class ScalarOp:
-    """A scalar instruction: its cycles, and of ldc, lds and stc which table it is of and its word there."""
+    """A scalar instruction: its cycles, and whether it loads or stores a word of C."""
 
     cycles: int
     load: bool
     store: bool
-    scalar: bool
-    imm: int
 
 
 def scalar_program(f: isa.Instruction, words: np.ndarray) -> list[ScalarOp]:
     """Return what the coefficient unit does for a channel; `words` are those of P."""
     ops = []
     for word in words[f["pc"] : f["pc"] + f["length"]]:
-        name, *_, imm = scalar_ops.decode(int(word) & 0xFFFFFFFF)
-        ops.append(ScalarOp(SCALAR_CYCLES.get(name, 1), name in ("ldc", "lds"), name == "stc", name == "lds", imm))
+        name, *_ = scalar_ops.decode(int(word) & 0xFFFFFFFF)
+        ops.append(ScalarOp(SCALAR_CYCLES.get(name, 1), name in ("ldc", "lds"), name == "stc"))
     return ops
 
 
@@ -62,7 +60,7 @@ class CoefficientUnit:
     def start(self, t: int, f: isa.Instruction, ops: Sequence[ScalarOp]) -> None:
         """Take an instruction in cycle t."""
         self._f, self._ops, self._channel, self._op = f, ops, 0, 0
-        self._storing: int | None = None
+        self._storing = False
         self.next_at, self.ready_at = t + 2, inf
 
     def uses(self, way: int, t: int) -> bool:
@@ -72,23 +70,19 @@ class CoefficientUnit:
     def step(self, t: int) -> None:
         """Do what happens in cycle t, which is `next_at`."""
         self.next_at = t + 1
-        stored = self._storing
-        if stored is not None:
+        if self._storing:
             self._used[WRITE] = t
-            if self._vector.uses(WRITE, C, t):
-                return
-            self._storing = None
+            self._storing = self._vector.uses(WRITE, C, t)
+            return
         if self._channel == self._f["ch_count"]:
             self.done_at, self.ready_at, self.next_at = t, t + 1, inf
             return
         op = self._ops[self._op]
-        word = op.imm + (self._f["sc_base"] if op.scalar else self._f["ch_base"] + self._channel * self._f["ch_stride"])
         if op.load:
             self._used[READ] = t
-            if word == stored or self._vector.uses(READ, C, t):
+            if self._vector.uses(READ, C, t):
                 return
-        if op.store:
-            self._storing = word
+        self._storing = op.store
         self.next_at = t + op.cycles
         self._op += 1
         if self._op == len(self._ops):

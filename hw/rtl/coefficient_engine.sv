@@ -4,9 +4,8 @@
 //
 // Three stages. Fetch: the word that P has read. Decode: a register with what is known of the instruction, its operands
 // from the registers or from the result of this cycle, and the read request of ldc and lds. Execute: 1 cycle, min, max,
-// sat, shi, shr and mul 2, div and sqrt as their modules say, stc until the grant. A load of the word that is being stored
-// waits for one cycle; programs follow each other without a gap from channel to channel. An error elsewhere ends it by
-// rst_ni. Golden: hw/golden_coefficient.py execute_coefficient().
+// sat, shi, shr and mul 2, div and sqrt as their modules say, stc 1 more than its grant takes, so that a load sees what was
+// stored before. Programs follow each other without a gap from channel to channel. An error elsewhere ends it by rst_ni. Golden: hw/golden_coefficient.py execute_coefficient().
 
 module coefficient_engine
   import joulegrad_pkg::*;
@@ -30,7 +29,7 @@ module coefficient_engine
   input  logic [31:0]        p_rdata_i,    // one cycle after p_ren_o
 
   output logic               c_rreq_o,
-  output logic               c_rclaim_o,   // nobody behind it may read: c_rreq_o, or a load waits for a store
+  output logic               c_rclaim_o,   // nobody behind it may read: c_rreq_o, or a load from outside the table
   output logic [15:0]        c_raddr_o,
   input  logic               c_rgnt_i,     // the port is free, asked or not
   input  logic [63:0]        c_rdata_i,    // one cycle after the grant
@@ -56,7 +55,7 @@ module coefficient_engine
   logic [7:0]              stride_q;
 
   // Decode.
-  logic                    d_valid_q, d_last_q, d_final_q, d_load_q, d_store_q, d_bad_op_q, d_imm_b_q, d_bad_addr, d_waits;
+  logic                    d_valid_q, d_last_q, d_final_q, d_load_q, d_store_q, d_bad_op_q, d_imm_b_q, d_bad_addr;
   logic                    advance;
   scalar_instr_t           d_instr_q;
   logic [AddrW-1:0]        d_addr_q;
@@ -65,7 +64,7 @@ module coefficient_engine
   // Execute. x_slow_q: two cycles.
   logic                    x_valid_q, x_first_q, x_last_q, x_final_q, x_done, x_writes, x_here;
   logic                    x_slow_q, x_load_q, x_store_q, x_divide_q, x_root_q;
-  logic                    x_writing_q;  // x_valid_q and x_store_q
+  logic                    x_writing_q, x_written_q;  // the word to be stored asks for its grant; had it in the cycle before
   logic [3:0]              x_rd_q;
   logic [15:0]             x_addr_q;
   logic [63:0]             a_q, b_q, result, alu_result, quotient;
@@ -140,12 +139,11 @@ module coefficient_engine
 
   // Decode. An address below 0 is far above the table as well.
   assign d_bad_addr = (d_load_q || d_store_q) && d_addr_q >= AddrW'(TableWords);
-  assign d_waits    = x_writing_q && x_addr_q == d_addr_q[15:0];
   assign c_rclaim_o = d_valid_q && d_load_q && (!x_valid_q || x_done);
-  assign c_rreq_o   = c_rclaim_o && !d_bad_addr && !d_waits;
+  assign c_rreq_o   = c_rclaim_o && !d_bad_addr;
   assign c_raddr_o  = d_addr_q[15:0];
   assign advance    = d_valid_q && !d_bad_op_q && !d_bad_addr && (!x_valid_q || x_done)
-                      && (!d_load_q || (!d_waits && c_rgnt_i));
+                      && (!d_load_q || c_rgnt_i);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || error != ErrorNone) d_valid_q <= 1'b0;
@@ -190,12 +188,12 @@ module coefficient_engine
     if (!rst_ni) begin
       x_valid_q   <= 1'b0;
       x_writing_q <= 1'b0;
-    end else if (advance) begin
-      x_valid_q   <= 1'b1;
-      x_writing_q <= d_store_q;
-    end else if (x_done) begin
-      x_valid_q   <= 1'b0;
-      x_writing_q <= 1'b0;
+      x_written_q <= 1'b0;
+    end else begin
+      if (advance) x_valid_q <= 1'b1;
+      else if (x_done) x_valid_q <= 1'b0;
+      x_writing_q <= advance ? d_store_q : x_writing_q && !c_wgnt_i;
+      x_written_q <= x_writing_q && c_wgnt_i;
     end
   end
 
@@ -216,7 +214,7 @@ module coefficient_engine
     end
   end
 
-  assign x_done = x_valid_q && (x_store_q ? c_wgnt_i : x_divide_q ? divided : x_root_q ? rooted : !(x_slow_q && x_first_q));
+  assign x_done = x_valid_q && (x_store_q ? x_written_q : x_divide_q ? divided : x_root_q ? rooted : !(x_slow_q && x_first_q));
 
   // What is worked out is put together before the word from the table, which comes last in a cycle.
   assign worked = ({64{x_divide_q}} & quotient) | (x_root_q ? 64'(root) : '0) | alu_result;
