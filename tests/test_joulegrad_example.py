@@ -69,7 +69,7 @@ IMAGES, LABELS = np.ones((4, 2, 5, 5), np.int8), np.arange(4) % 3
     ("change", "words"),
     [
         ({"module": network(nn.SiLU())}, "1 is a SiLU; supported are Conv2d"),
-        ({"module": network(nn.Conv2d(4, 4, 3, groups=2))}, "1 has groups 2"),
+        ({"module": network(nn.Conv2d(4, 4, 3, groups=2))}, "1 has 2 groups of 4 and 4 channels"),
         ({"images": IMAGES.tolist()}, "images are a list; a numpy array of int8"),
         ({"images": IMAGES.astype(np.float32)}, r"images are float32 \(4, 2, 5, 5\); a numpy array of int8"),
         ({"labels": LABELS[:3]}, "4 images and 3 labels"),

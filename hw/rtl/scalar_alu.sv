@@ -18,7 +18,8 @@ module scalar_alu
   // What the operation is, one bit each: no decoder stands before the arithmetic.
   logic        first_q, subtract_q, sum_q, least_q, most_q, pack_q, sat_q, immediate_q, shift_q, multiply_q;
   logic        a_below_b_q, outside_q;
-  logic [63:0] sum, above, saturated, shifted, product;
+  logic [7:0]  at_b, beyond, below;
+  logic [63:0] sum, folded, above, saturated, shifted, product;
 
   always_ff @(posedge clk_i) begin
     first_q <= next_i;
@@ -38,14 +39,24 @@ module scalar_alu
   // One adder: a + b, a - b; the sign of a - b for min and max.
   assign sum = a_i + (b_i ^ {64{subtract_q}}) + 64'(subtract_q);
 
-  // Bits from b upwards must all be the sign; -2^b, whose lower bits are all 0, is outside as well.
+  // Bits from b upwards must all be the sign; -2^b, whose lower bits are all 0, is outside as well. Bytes are judged by
+  // themselves and against b's upper bits: a shift of all 64 bits would stand before the question.
+  assign at_b = 8'hFF << b_i[2:0];
+  assign folded = a_i ^ {64{a_i[63]}};
+  always_comb begin
+    for (int unsigned i = 0; i < 8; i++) begin
+      beyond[i] = 3'(i) > b_i[5:3] ? |folded[8*i+:8] : 3'(i) == b_i[5:3] && |(folded[8*i+:8] & at_b);
+      below[i]  = 3'(i) < b_i[5:3] ? |a_i[8*i+:8] : 3'(i) == b_i[5:3] && |(a_i[8*i+:8] & ~at_b);
+    end
+  end
+
   assign above     = '1 << b_i[5:0];
   assign saturated = !outside_q ? a_i : a_i[63] ? above | 64'd1 : ~above;
 
   always_ff @(posedge clk_i) begin
     if (first_q) begin
       a_below_b_q <= a_i[63] != b_i[63] ? a_i[63] : sum[63];
-      outside_q   <= ((a_i ^ {64{a_i[63]}}) & above) != '0 || a_i == above;
+      outside_q   <= |beyond || (a_i[63] && below == '0);
     end
   end
 
