@@ -108,7 +108,8 @@ def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, monkeypatch):
     each_s = sum(window.end_s - window.start_s for window in repeats) / 2 / times
     assert 0.75 * (WORK_W - IDLE_W) * each_s < measured["net"]["value"] < 1.02 * (WORK_W - IDLE_W) * each_s
     assert measured["gross"]["value"] == pytest.approx(measured["net"]["value"] + IDLE_W * each_s, rel=0.01)
-    assert measured["gross"]["verdict"].startswith("invalid: window of") and "too short" in measured["gross"]["verdict"]
+    # On a busy machine samples may lock to the iterations besides, which the verdict then says first.
+    assert measured["gross"]["verdict"].startswith("invalid: ") and "s is too short: at least" in measured["gross"]["verdict"]
     assert "this computer, which interprets the program" in measured["gross"]["scope"]
     assert data["host_s"] == pytest.approx(sum(line["host_s"] for line in read_iterations(out)))
 
