@@ -23,7 +23,7 @@ class SerialBridge:
         memory: bytearray,
         read_register: Callable[[int], int] = lambda address: 0,
         write_register: Callable[[int, int], None] = lambda address, value: None,
-        clk_hz: int = 62_500_000,
+        clk_hz: int = 50_000_000,
     ):
         self.memory = memory
         self._read_register, self._write_register = read_register, write_register

@@ -67,7 +67,7 @@ else:
     print(f"Info: Max frequency for clock 'clk': {{mhz}} MHz (PASS at 100.00 MHz)")
     if "--report" in arguments:
         used = {{"TRELLIS_COMB": {{"used": 20000, "available": 83640}}, "MULT18X18D": {{"used": 80, "available": 156}}}}
-        leave("--report", json.dumps({{"fmax": {{"$glbnet$clk": {{"achieved": mhz, "constraint": 62.5}}}}, "utilization": used}}))
+        leave("--report", json.dumps({{"fmax": {{"$glbnet$clk": {{"achieved": mhz, "constraint": 50}}}}, "utilization": used}}))
     leave("--textcfg" if "--textcfg" in arguments else "--fasm", "routed")
 """
 

@@ -113,7 +113,7 @@ def test_pll_makes_the_clock_of_the_design():
 def test_a_board_may_limit_the_clock():
     """What a configuration asks for beyond that is not asked of the tool; the manifest has the clock that is."""
     design = describe(load_config("tiny"), load_board("ulx3s-85f"))
-    assert load_config("tiny").clk_hz == 100_000_000 and design.clk_hz == 62_500_000
+    assert load_config("tiny").clk_hz == 100_000_000 and design.clk_hz == 50_000_000
 
 
 def test_digest_changes_with_what_is_described(tmp_path):

@@ -46,7 +46,7 @@ def ports(monkeypatch):
 @pytest.fixture
 def board():
     """A pseudo-terminal with a core of configuration tiny behind a bridge."""
-    bridge = golden_serial.SerialBridge(bytearray(1 << 16), _Core(), clk_hz=62_500_000)
+    bridge = golden_serial.SerialBridge(bytearray(1 << 16), _Core(), clk_hz=50_000_000)
     with Terminal(bridge.answer) as terminal:
         yield terminal
 
@@ -75,7 +75,7 @@ def test_probing_names_configuration_clock_and_memory(ports, board, tmp_path):
     here = by_url[f"serial:{board.port}"]
     assert here["state"] == "here" and here["identity"] == {
         "configuration": "tiny", "config_hash": f"{TINY.config_hash:08x}", "version": here["identity"]["version"],
-        "clk_hz": 62.5e6, "memory_bytes": 1 << 16, "facts": {},
+        "clk_hz": 50e6, "memory_bytes": 1 << 16, "facts": {},
     }  # fmt: skip
     other = by_url[f"serial:{silent.port}"]
     assert other["state"] == "no board" and "does not answer at 3000000 baud" in other["note"]
@@ -86,7 +86,7 @@ def test_one_board_is_named(ports, board):
     assert code == 0 and list(found) == ["schema", "attached"]
     assert found["attached"][0]["identity"]["configuration"] == "tiny"
     done = CliRunner().invoke(app, ["boards", f"serial:{board.port}"])
-    assert done.exit_code == 0 and "62.5 MHz, 64 KiB" in " ".join(done.stdout.split())
+    assert done.exit_code == 0 and "50 MHz, 64 KiB" in " ".join(done.stdout.split())
     code, found, _ = invoke("golden", "--config", "tiny")
     assert code == 0 and found["attached"][0]["identity"]["configuration"] == "tiny"
 

@@ -13,7 +13,7 @@ from hw.golden_serial import SerialBridge
 from hw.serial_packets import DESCRIBE, READ, WRITE, Request, request_bytes
 
 MEMORY_BYTES = 4096
-CLK_HZ = 62_500_000
+CLK_HZ = 50_000_000
 CLOCKS_PER_BIT = 4
 BYTE_CLOCKS = 10 * CLOCKS_PER_BIT
 

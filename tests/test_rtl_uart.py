@@ -1,4 +1,4 @@
-"""uart_rx and uart_tx at 3 Mbaud from 62.5 MHz, a bit of 20.83 clocks: speed tolerance, glitches, broken bytes, bit edges."""
+"""uart_rx and uart_tx at 3 Mbaud from 50 MHz, a bit of 16.67 clocks: speed tolerance, glitches, broken bytes, bit edges."""
 
 import random
 
@@ -7,7 +7,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from serial_bits import Listener, send_bits
 
-BIT = 62.5 / 3
+BIT = 50 / 3
 STEP = round((1 << 24) / BIT)
 
 

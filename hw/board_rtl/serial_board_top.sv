@@ -19,7 +19,7 @@ module serial_board_top import joulegrad_pkg::*; #(
   parameter  int unsigned AxiBits      = 64,
   parameter  logic [31:0] ConfigHash   = 32'd0,
   parameter  int unsigned MemoryWords  = 32768,          // of AxiBits
-  parameter  logic [31:0] ClkHz        = 32'd62_500_000,
+  parameter  logic [31:0] ClkHz        = 32'd50_000_000,
   parameter  logic [31:0] Baud         = 32'd3_000_000,  // at most ClkHz / 2
   localparam int unsigned StrbBits     = AxiBits / 8,
   localparam logic [31:0] MemoryBytes  = 32'(MemoryWords * StrbBits),

@@ -18,7 +18,7 @@ module ulx3s_top #(
   parameter  int unsigned AxiBits      = 64,
   parameter  logic [31:0] ConfigHash   = 32'd0,
   parameter  int unsigned MemoryWords  = 32768,
-  parameter  logic [31:0] ClkHz        = 32'd62_500_000,
+  parameter  logic [31:0] ClkHz        = 32'd50_000_000,
   parameter  logic [31:0] Baud         = 32'd3_000_000,
   parameter  int unsigned PllDivide    = 2,
   parameter  int unsigned PllFeedback  = 5,
