@@ -1,8 +1,14 @@
-"""The counters that a program's segments must show, and their cycles: worked out once per segment and number of images."""
+"""The counters that a program's segments must show, and their cycles: worked out once per segment and number of images.
+
+Both follow from the instructions and from the scalar programs and block lists that they load, never from weights or data. So
+programs that agree in those, such as one recipe's with several seeds, share what was worked out, within a process.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from hw import isa
 from hw.config import Config
@@ -22,8 +28,7 @@ class Predictions:
     def __init__(self, program: Program, config: Config):
         self._program = program
         self._config = config
-        self._counters: dict[tuple[str, int], dict[str, int]] = {}
-        self._cycles: dict[tuple, int] = {}
+        self._counters, self._cycles = _worked_out(_what_counts(program, config))
 
     def counters(self, segment: str, images: int) -> dict[str, int]:
         """Return all counters of a segment but those of isa.TIMING_COUNTERS."""
@@ -60,3 +65,20 @@ class Predictions:
         if not found["cycles"]:
             return None
         return self.cycles(segment, images, first_image) / found["cycles"] - 1
+
+
+@lru_cache(maxsize=32)
+def _worked_out(what_counts: bytes) -> tuple[dict[tuple[str, int], dict[str, int]], dict[tuple, int]]:
+    """Return counters by (segment, images) and cycles by (segment, images, first image), to be filled."""
+    return {}, {}
+
+
+def _what_counts(program: Program, config: Config) -> bytes:
+    """Return a hash of all that counters and cycles depend on."""
+    words = {name: array for name, array in program.tensors.items() if program.memory[name].kind == "words"}
+    places = [(name, program.memory[name].offset) for name in sorted(words)]
+    parts = [*program.code.items(), *((name, array.tobytes()) for name, array in words.items())]
+    state = hashlib.sha256(repr((config, sorted(program.segments.items()), places)).encode())
+    for name, content in sorted(parts):
+        state.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return state.digest()

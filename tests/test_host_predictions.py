@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from algo.emulator import Emulator
@@ -35,15 +37,33 @@ def checked(digits, board, **options):
     return run, run.train((data.train[:size], data.train_labels[:size]) for size in sizes)
 
 
-def test_predictions_are_made_once_per_segment_and_number_of_images(digits, monkeypatch):
-    made = []
-    true = predictions.predict_counters
+@pytest.fixture
+def made(monkeypatch):
+    """Return a list that takes up segment and number of images of every prediction that is worked out; none is known before."""
+    made, true = [], predictions.predict_counters
     monkeypatch.setattr(predictions, "predict_counters", lambda *arguments: made.append(arguments[1:3]) or true(*arguments))
+    predictions._worked_out.cache_clear()
+    return made
+
+
+def test_predictions_are_made_once_per_segment_and_number_of_images(digits, made):
     with open_board("golden", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
         run, iterations = checked(digits, board)
         assert len(list(iterations)) == 3
     assert made == [(segment, size) for size in (BATCH, BATCH - 1) for segment in ("forward", "backward")]
     assert run.cycles_error is None
+
+
+def test_programs_that_differ_in_weights_alone_share_their_predictions(digits, made):
+    exported, _, program = digits
+    other, _ = export_digits(seed=3, steps=8, batch=BATCH)
+    other = compile_step(other.step, TINY, other.tensors)
+    assert any((other.tensors[name] != weights).any() for name, weights in program.tensors.items())
+    entry = replace(program.segments["forward"], count=program.segments["forward"].count - 1)
+    shorter = replace(program, segments=program.segments | {"forward": entry})
+    found = [predictions.Predictions(one, TINY).counters("forward", BATCH) for one in (program, other, shorter)]
+    assert found[0] == found[1] and made == [("forward", BATCH)] * 2
+    assert found[2]["instructions"] < found[0]["instructions"]
 
 
 def test_a_counter_that_differs_is_named_with_its_segment(digits, monkeypatch):
