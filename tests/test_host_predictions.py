@@ -13,6 +13,7 @@ from host.board import open_board
 from host.check import CounterMismatch
 from host.checked_run import CheckedRun
 from host.kernel import run_kernel
+from hw import isa
 from hw.compile import compile_step
 from hw.compile_kernel import compile_kernel
 from hw.config import load_config
@@ -59,8 +60,7 @@ def test_programs_that_differ_in_weights_alone_share_their_predictions(digits, m
     other, _ = export_digits(seed=3, steps=8, batch=BATCH)
     other = compile_step(other.step, TINY, other.tensors)
     assert any((other.tensors[name] != weights).any() for name, weights in program.tensors.items())
-    entry = replace(program.segments["forward"], count=program.segments["forward"].count - 1)
-    shorter = replace(program, segments=program.segments | {"forward": entry})
+    shorter = replace(program, code=program.code | {"forward": program.code["forward"][: -isa.INSTRUCTION_BYTES]}, owners={})
     found = [predictions.Predictions(one, TINY).counters("forward", BATCH) for one in (program, other, shorter)]
     assert found[0] == found[1] and made == [("forward", BATCH)] * 2
     assert found[2]["instructions"] < found[0]["instructions"]
