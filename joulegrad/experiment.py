@@ -8,8 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from algo.policies.method import Method
+from joulegrad.settings import ARITHMETICS
 
 SCHEMA = 1
+PRICED = ARITHMETICS[0]
 EXPERIMENTS = Path(__file__).parent / "experiments"
 
 
@@ -24,6 +26,7 @@ class Run:
     Attributes:
         name: of the row.
         method: training method.
+        arithmetic: of joulegrad.settings.ARITHMETICS; one in float32 has no joules, no core computes it.
         share: of the recipe's iterations.
         joules_of: name of a run; this one is cut to its simulated run joules, seed by seed, its schedule rescaled.
         like: name of the run, of the same method, that says what a drawn iteration costs.
@@ -31,6 +34,7 @@ class Run:
 
     name: str
     method: str = "plain"
+    arithmetic: str = "int8"
     share: str = "1"
     joules_of: str = ""
     like: str = ""
@@ -86,6 +90,10 @@ class Experiment:
         unknown = next((name for name in asked if name not in names), None)
         if unknown is not None:
             raise ExperimentError(f"experiment {self.name!r} refers to a run {unknown!r}; there are {', '.join(names)}")
+        priced = [*self.baseline, *(name for run in self.runs for name in run.needs)]
+        free = next((run.name for run in self.runs if run.arithmetic != PRICED and run.name in priced), None)
+        if free is not None:
+            raise ExperimentError(f"experiment {self.name!r} asks what run {free!r} costs; only runs in {PRICED} have joules")
         self.ordered()
 
     def _check(self, run: Run) -> None:
@@ -97,6 +105,8 @@ class Experiment:
             raise ExperimentError(f"{where} has share {run.share!r}; a fraction such as 1/2 is needed") from None
         if not 0 < share <= 1:
             raise ExperimentError(f"{where} has share {run.share}; it is above 0 and at most 1")
+        if run.arithmetic not in ARITHMETICS:
+            raise ExperimentError(f"{where} has arithmetic {run.arithmetic!r}; there are {', '.join(ARITHMETICS)}")
         if bool(run.joules_of) != bool(run.like):
             raise ExperimentError(f"{where} has joules_of {run.joules_of!r} and like {run.like!r}; both are needed, or none")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from joulegrad.experiment import Experiment
+from joulegrad.experiment import PRICED, Experiment
 from joulegrad.experiment_run import gross_j
 from joulegrad.screen import Screen
 from measurements.paired import mean, paired
@@ -20,23 +20,24 @@ def table(experiment: Experiment, results: Mapping[str, list[dict]]) -> list[dic
     rows = []
     for run in experiment.runs:
         good = [result for result in results[run.name] if "error" not in result]
-        row = {"name": run.name, "method": run.method, "seeds": len(good)}
+        row = {"name": run.name, "method": run.method, "arithmetic": run.arithmetic, "seeds": len(good)}
         if good:
             row |= {
                 "data": good[0]["data"], "test_images": good[0]["test_images"],
                 "iterations_drawn": mean([one["iterations_drawn"] for one in good]).value,
                 "iterations_executed": mean([one["iterations_executed"] for one in good]).value,
-                "accuracy": mean([one["accuracy"] for one in good]).to_json(),
-                "simulated_gross_j": mean([gross_j(one) for one in good]).to_json(),
-                "time_s": mean([one["time_s"] for one in good]).value, "host_s": sum(one["host_s"] for one in good),
+                "accuracy": mean([one["accuracy"] for one in good]).to_json(), "host_s": sum(one["host_s"] for one in good),
             }  # fmt: skip
+            if run.arithmetic == PRICED:
+                row["simulated_gross_j"] = mean([gross_j(one) for one in good]).to_json()
+                row["time_s"] = mean([one["time_s"] for one in good]).value
         rows.append(row)
     return rows
 
 
 def compared(experiment: Experiment, results: Mapping[str, list[dict]]) -> dict:
     """Return the baseline, and every comparison: accuracies and joules, ours less the other's, seed by seed."""
-    comparisons = []
+    comparisons, priced = [], {run.name for run in experiment.runs if run.arithmetic == PRICED}
     for ours, other in experiment.comparisons:
         pairs = [
             pair for pair in zip(results[ours], results[other], strict=True) if not any("error" in one for one in pair)
@@ -44,11 +45,10 @@ def compared(experiment: Experiment, results: Mapping[str, list[dict]]) -> dict:
         if not pairs:
             continue
         gain = paired([one["accuracy"] for one, _ in pairs], [one["accuracy"] for _, one in pairs])
-        joules = mean([gross_j(one) / gross_j(two) - 1 for one, two in pairs])
-        comparisons.append({
-            "ours": ours, "other": other, "accuracy_gain": gain.to_json(), "verdict": gain.verdict,
-            "relative_joules": joules.to_json(),
-        })  # fmt: skip
+        comparison = {"ours": ours, "other": other, "accuracy_gain": gain.to_json(), "verdict": gain.verdict}
+        if priced.issuperset((ours, other)):
+            comparison["relative_joules"] = mean([gross_j(one) / gross_j(two) - 1 for one, two in pairs]).to_json()
+        comparisons.append(comparison)
     return {"baseline": _baseline(experiment, results), "comparisons": comparisons}
 
 
@@ -69,7 +69,7 @@ def page(found: Mapping) -> str:
     experiment, baseline_j = found["experiment"], _baseline_j(found)
     lines = [
         f"# {experiment['name']} on {experiment['recipe']}", "", experiment["says"] + ".", "",
-        f"Trained in PyTorch ({found['device']}), the integers of a board, bit for bit; {experiment['seeds']} seeds; joules are "
+        f"Trained in PyTorch ({found['device']}), int8 a board's integers, bit by bit; {experiment['seeds']} seeds; joules are "
         f"*simulated*, those that configuration {experiment['config']} would take, from predicted counters and cycles. "
         f"Commit {found['commit']}; {found['host_s']:.0f} s.", "",
         "| run | method | drawn | executed | accuracy, % | gross J, simulated | of the baseline's |",
@@ -86,7 +86,9 @@ def page(found: Mapping) -> str:
     if found["comparisons"]:
         lines += ["", "| ours | other | gain, points (95 %, paired) | joules, ours over other | |", "|---|---|---|---|---|"]
     for one in found["comparisons"]:
-        gain, joules = said(one["accuracy_gain"], 100), f"{100 * one['relative_joules']['mean']:+.1f} %"
+        gain, joules = said(one["accuracy_gain"], 100), ""
+        if "relative_joules" in one:
+            joules = f"{100 * one['relative_joules']['mean']:+.1f} %"
         lines.append(f"| {one['ours']} | {one['other']} | {gain} | {joules} | {one['verdict']} |")
     lines += [f"\nFailed: {sentence}" for sentence in found["errors"]]
     return "\n".join([*lines, ""])
@@ -103,7 +105,7 @@ def draw(found: Mapping, path: Path, screen: Screen) -> None:
     """Draw energy against accuracy; without matplotlib the table stands and the message says what is missing."""
     points = [
         Point(row["name"], row["simulated_gross_j"]["mean"], row["accuracy"]["mean"], row["accuracy"]["half_width95"] or 0.0)
-        for row in found["rows"] if row["seeds"]
+        for row in found["rows"] if "simulated_gross_j" in row
     ]  # fmt: skip
     try:
         draw_energy_accuracy(f"{found['experiment']['name']} on {found['experiment']['recipe']}", points, path)
@@ -118,11 +120,17 @@ def _baseline_j(found: Mapping) -> float | None:
 
 def _row(row: Mapping, baseline_j: float | None) -> str:
     if not row["seeds"]:
-        return f"| {row['name']} | {row['method']} | | | failed | | |"
-    joules = row["simulated_gross_j"]["mean"]
-    share = "" if baseline_j is None else f"{100 * joules / baseline_j:.1f} %"
+        return f"| {row['name']} | {_trained(row)} | | | failed | | |"
+    joules, share, said_j = row.get("simulated_gross_j"), "", "none"
+    if joules:
+        said_j = f"{joules['mean']:.4g}"
+        share = "" if baseline_j is None else f"{100 * joules['mean'] / baseline_j:.1f} %"
     cells = (
-        row["name"], row["method"], f"{row['iterations_drawn']:.0f}", f"{row['iterations_executed']:.0f}",
-        said(row["accuracy"], 100), f"{joules:.4g}", share,
+        row["name"], _trained(row), f"{row['iterations_drawn']:.0f}", f"{row['iterations_executed']:.0f}",
+        said(row["accuracy"], 100), said_j, share,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
+
+
+def _trained(row: Mapping) -> str:
+    return row["method"] if row["arithmetic"] == PRICED else f"{row['method']}, {row['arithmetic']}"

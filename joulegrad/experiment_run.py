@@ -11,7 +11,7 @@ from algo.checkpoint import CheckpointError, read_checkpoint
 from algo.recipe import load_recipe
 from host.run_folder import RECORD, RunFolderError, read_record
 from joulegrad import errors
-from joulegrad.experiment import Experiment, Run
+from joulegrad.experiment import PRICED, Experiment, Run
 from joulegrad.screen import Screen
 from joulegrad.settings import TrainSettings
 from joulegrad.train import CHECKPOINT, run_train
@@ -57,7 +57,7 @@ def execute(task: Task, needed: Mapping[str, dict]) -> dict:
 
 
 def gross_j(result: Mapping) -> float:
-    """Return the simulated gross joules of a run's result."""
+    """Return the simulated gross joules of the result of a run that is priced."""
     return result["run_energy_j"]["simulated"]["gross"]["value"]
 
 
@@ -90,7 +90,7 @@ def _trained(task: Task, steps: int) -> dict:
     place.parent.mkdir(parents=True, exist_ok=True)
     settings = TrainSettings(
         task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
-        price=task.experiment.config,
+        arithmetic=task.run.arithmetic, price=task.experiment.config if task.run.arithmetic == PRICED else None,
     )  # fmt: skip
     return run_train(settings, _Quiet())
 

@@ -22,10 +22,10 @@ EXPERIMENT = {
     "schema": 1, "name": "small", "says": "Two methods at equal joules", "config": "tiny", "seeds": 2,
     "runs": [
         {"name": "half", "share": "1/2"}, {"name": "whole"}, {"name": "smd", "method": "smd"},
-        {"name": "cut", "joules_of": "smd", "like": "whole"},
+        {"name": "cut", "joules_of": "smd", "like": "whole"}, {"name": "floats", "arithmetic": "float32"},
     ],
     "baseline": ["half", "whole"],
-    "comparisons": [{"ours": "smd", "other": "cut"}],
+    "comparisons": [{"ours": "smd", "other": "cut"}, {"ours": "whole", "other": "floats"}],
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def _results(path):
 
 def test_runs_are_compared_at_equal_joules_and_done_once(asked, monkeypatch):
     found = run_experiments(asked, Screen(True))
-    assert [row["seeds"] for row in found["rows"]] == [2, 2, 2, 2]
+    assert [row["seeds"] for row in found["rows"]] == [2, 2, 2, 2, 2]
     assert _row(found, "half")["iterations_drawn"] == 4 and _row(found, "whole")["iterations_drawn"] == 8
     for seed in range(2):
         smd, cut = (json.loads((asked.out / "runs" / name / f"seed-{seed}" / "run.json").read_text()) for name in ("smd", "cut"))
@@ -56,10 +56,12 @@ def test_runs_are_compared_at_equal_joules_and_done_once(asked, monkeypatch):
         # Iterations are whole: half of one in as few as there are here.
         within = 0.5 / smd["result"]["iterations_executed"] + 0.1
         assert gross_j(cut["result"]) == pytest.approx(gross_j(smd["result"]), rel=within)
-    (comparison,) = found["comparisons"]
+    comparison, floats = found["comparisons"]
     assert (comparison["ours"], comparison["other"]) == ("smd", "cut")
     report = (asked.out / "report.md").read_text()
     assert "| smd | cut |" in report and comparison["verdict"] in report and "simulated" in report
+    assert "simulated_gross_j" not in _row(found, "floats") and "relative_joules" not in floats
+    assert "| floats | plain, float32 | 8 | 8 |" in report and "| none |  |" in report
     assert (asked.out / "energy-accuracy.png").stat().st_size > 10_000
     monkeypatch.setattr(experiment_run, "run_train", None)
     again = run_experiments(asked, Screen(True))
@@ -95,7 +97,7 @@ def test_a_failed_run_is_told_and_the_others_are_done(asked, monkeypatch):
     monkeypatch.setattr(experiment_run, "run_train", failing)
     found = run_experiments(asked, Screen(True))
     assert found["errors"] == ["smd, seed 1: it cannot be", "cut, seed 1: it needs run 'smd', which failed"]
-    assert [row["seeds"] for row in found["rows"]] == [2, 2, 1, 1]
+    assert [row["seeds"] for row in found["rows"]] == [2, 2, 1, 1, 2]
     assert "Failed: smd, seed 1: it cannot be" in (asked.out / "report.md").read_text()
 
 
@@ -125,6 +127,8 @@ def test_a_folder_of_another_experiment_is_refused(asked):
         ({"runs": [{"name": "a", "joules_of": "a", "like": "a"}]}, "a need each other"),
         ({"runs": [{"name": "a"}], "baseline": ["b"]}, "refers to a run 'b'; there are a"),
         ({"runs": [{"name": "a", "methods": "smd"}]}, "has no 'methods'; it may have name, method"),
+        ({"runs": [{"name": "a", "arithmetic": "int4"}]}, "has arithmetic 'int4'; there are int8, float32"),
+        ({"runs": [{"name": "a", "arithmetic": "float32"}], "baseline": ["a"]}, "asks what run 'a' costs; only runs in int8"),
         ({"seeds": 0}, "has 0 seeds"),
         ({"schema": 2}, "no object with schema 1"),
         ({"name": None, "config": ...}, "lacks something"),
