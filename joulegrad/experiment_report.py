@@ -69,8 +69,8 @@ def page(found: Mapping) -> str:
     experiment, baseline_j = found["experiment"], _baseline_j(found)
     lines = [
         f"# {experiment['name']} on {experiment['recipe']}", "", experiment["says"] + ".", "",
-        f"Trained in PyTorch ({found['device']}), int8 a board's integers, bit by bit; {experiment['seeds']} seeds; joules are "
-        f"*simulated*, those that configuration {experiment['config']} would take, from predicted counters and cycles. "
+        f"Trained in PyTorch ({found['device']}); int8 is a board's arithmetic, bit for bit; {experiment['seeds']} seeds; joules "
+        f"are *simulated*, those that configuration {experiment['config']} would take, from predicted counters and cycles. "
         f"Commit {found['commit']}; {found['host_s']:.0f} s.", "",
         "| run | method | drawn | executed | accuracy, % | gross J, simulated | of the baseline's |",
         "|---|---|---|---|---|---|---|",
