@@ -60,7 +60,10 @@ def compile_kernel(
     product = _product(kind, n, c, k, h, w, r, stride, pad)
     _, oh, ow = product.out_shape
     if not n < config.list_words:
-        raise CompileError(f"a batch of {n} images and its count do not fit the image list of {config.list_words} words")
+        raise CompileError(
+            f"a batch of {n} images and its count do not fit the image list of {config.list_words} words: at most "
+            f"{config.list_words - 1} images do"
+        )
     shapes = {"x": (n, c, h, w), "weight": (k, c, r, r), "g": (n, k, oh, ow)}
     result_shape = {"forward": shapes["g"], "grad_input": shapes["x"], "grad_weight": shapes["weight"]}[kind]
     memory = MemoryMap(config.g)

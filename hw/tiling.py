@@ -20,6 +20,9 @@ CHANNELWISE = ("sum_forward", "sum_backward", "max_forward", "max_backward")
 SLOTS_WORTHWHILE = 4096
 """A tile takes further output groups until its array time reaches this, which hides draining and table reads."""
 
+LONGEST_SUM = ((1 << 31) - 1) // (127 * 127)
+"""Products of int8 values, all of them 127 x 127, that an accumulator holds."""
+
 SPLIT_SLOTS = 512
 """A reduction group with at least this many slots gets an array instruction of its own when its operands are fresh."""
 
@@ -211,8 +214,10 @@ def plan_grad_weight(product: Product, images: int, config: Config, what: str) -
     kh, kw = product.kernel
     _, in_h, in_w = product.in_shape
     _, out_h, out_w = product.out_shape
-    if images * out_h * out_w * 127 * 127 >= 1 << 31:
-        raise CompileError(f"{what}: a sum over {images} images of {out_h} x {out_w} could pass 2^31 - 1; a smaller batch fits")
+    if images * out_h * out_w > LONGEST_SUM:
+        most = LONGEST_SUM // (out_h * out_w)
+        fits = f"at most {most} images fit" if most else f"at most {LONGEST_SUM} pixels fit"
+        raise CompileError(f"{what}: a sum over {images} images of {out_h} x {out_w} pixels could pass 2^31 - 1; {fits}")
     if kw * g > config.acc_rows:
         raise CompileError(f"{what}: {kw} kernel columns take {kw * g} accumulator rows, but a bank has {config.acc_rows}")
     n_ky = min(kh, config.acc_rows // (kw * g))
@@ -268,5 +273,7 @@ def check_limits(product: Product, config: Config, what: str) -> None:
     if product.kind in ("forward", "grad_input", "sum_forward", "sum_backward"):
         channels = product.out_shape[0] if product.kind == "grad_input" else product.in_shape[0]
         terms = kh * kw * (1 if product.depthwise else channels)
-        if terms * 127 * 127 >= 1 << 31:
-            raise CompileError(f"{what}: a sum of {terms} products could pass 2^31 - 1; fewer channels or taps would fit")
+        if terms > LONGEST_SUM:
+            raise CompileError(
+                f"{what}: a sum of {terms} products could pass 2^31 - 1; at most {LONGEST_SUM} fit, channels times taps"
+            )
