@@ -37,12 +37,14 @@ class Trainer:
     Attributes:
         emulator, course: what runs, and what decides.
         decision, gates: of the last executed iteration.
+        began: state that it began with.
     """
 
     def __init__(self, emulator: Emulator, course: Course):
         self.emulator, self.course = emulator, course
         self.decision: Decision | None = None
         self.gates: Gates | None = None
+        self.began: State | None = None
 
     @property
     def state(self) -> State:
@@ -63,7 +65,7 @@ class Trainer:
         self.emulator.skip_to(self.state.iteration, self.decision.bits)
         if self.decision.replace:
             self.emulator.replace_weights(self.course.average.mean())
-        self.gates = self.course.gates(self.decision)
+        self.gates, self.began = self.course.gates(self.decision), self.state
         loss = self.emulator.train_step(images, labels, self.gates)
         self.course.executed(self.decision, loss.loss)
         if self.decision.average:

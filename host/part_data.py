@@ -35,7 +35,7 @@ class PartData:
 
     def __init__(self, board: Board, program: Program):
         self._board, self._program = board, program
-        self._scalars = {part: _CountScalars(program, part) for part in program.step.parts if part.block >= 0}
+        self._scalars = {part: CountScalars(program, part) for part in program.step.parts if part.block >= 0}
 
     def enter(self, route: Route, number: int, words: np.ndarray, state: State, work: ProcessorWork) -> None:
         """Write the image list of a part, and what its scalars are for that many images.
@@ -83,7 +83,7 @@ class PartData:
         return layout.activations_from_ddr(data, (images, *region.shape[1:]), self._program.memory.g)
 
 
-class _CountScalars:
+class CountScalars:
     """The scalars of a part that depend on the number of its images; they depend on nothing else, so each is worked out once."""
 
     def __init__(self, program: Program, part: Part):

@@ -15,6 +15,7 @@ from algo.scaling import State
 from host.board import Board, Identity
 from host.core_driver import DONE, CoreDriver
 from host.host_table import HostTable
+from host.part_data import CountScalars
 from host.predictions import Predictions
 from host.runtime import ProcessorWork, Runtime
 from hw import isa
@@ -50,37 +51,44 @@ class Pricing:
         self._program, self._config = program, config
         self._predictions = Predictions(program, config)
         self._table = HostTable(program.step, program.table)
+        self._scalars = {part.block: CountScalars(program, part) for part in program.step.parts if part.block >= 0}
         self._known: dict[tuple, Priced] = {}
 
     def iteration(
-        self, state: State, images: int, decisions: np.ndarray | None = None, gate_work: tuple[int, int] = (0, 0)
+        self, state: State, decision: Decision, images: int, decisions: np.ndarray, gate_work: tuple[int, int] = (0, 0)
     ) -> Priced:
         """Return what an iteration takes.
 
         Args:
-            state: before the iteration; which words the processor works out follows from what changed since the last call.
+            state: that it begins with; which words the processor works out follows from what changed since the last call.
+            decision: what the method decided on it.
             images: of the mini-batch.
-            decisions: who ran which gated block, bool (blocks, images); None where the step has no such blocks.
+            decisions: who ran which gated block, bool (blocks, images).
             gate_work: numpy calls and elements that the gates took, see algo.gates.Gates.
         """
-        gated = decisions is not None and len(decisions) > 0
-        key = images, tuple(decisions.sum(1).tolist()) if gated else ()
+        counts = decisions.sum(1).tolist()
+        key = images, *counts, decision.average, decision.replace
         if key not in self._known:
-            self._known[key] = self._walked(images, decisions if gated else None)
-        self._table.words(state, images)
+            self._known[key] = self._walked(images, decision, decisions)
+        words = self._table.words(state, images)
+        records = self._table.worked_out
+        for block, count in enumerate(counts):
+            if 0 < count < images:
+                records += self._scalars[block].words(words, state, count)[2]
         priced, (calls, elements) = self._known[key], gate_work
         work = priced.processor
-        work = replace(
-            work, records=self._table.worked_out, array_calls=work.array_calls + calls, elements=work.elements + elements
-        )
+        work = replace(work, records=records, array_calls=work.array_calls + calls, elements=work.elements + elements)
         return replace(priced, processor=work)
 
-    def _walked(self, images: int, decisions: np.ndarray | None) -> Priced:
+    def _walked(self, images: int, decision: Decision, decisions: np.ndarray) -> Priced:
         """Walk an iteration that stands between two others, so that the next mini-batch is streamed in it."""
-        program, course = self._program, None if decisions is None else _Recorded(decisions)
+        program = self._program
         batch = np.zeros((images, *program.step.image_shape), np.int8), np.zeros(images, np.int64)
         with _EmptyBoard(self._config, program.ddr_bytes) as board:
-            _, done, _ = Runtime(board, program, program.state).train([batch] * 3, course)
+            runtime = Runtime(board, program, program.state)
+            plain = Decision(0, average=decision.average, replace=decision.replace)
+            course = _Recorded(plain, decisions, runtime.parameters(ProcessorWork()) if decision.replace else {})
+            _, done, _ = runtime.train([batch] * 3, course)
         ran = [(name, done.images_of(name)) for name in done.counters]
         counters = {
             name: {counter: count for counter, count in self._predictions.counters(name, count_of).items() if count}
@@ -133,18 +141,23 @@ class _EmptyBoard(Board):
 
 
 class _Recorded:
-    """A course, and its gates, that decide as was recorded and learn nothing."""
+    """A course, its gates and its average, that decide as was recorded and learn nothing.
 
-    def __init__(self, decisions: np.ndarray):
-        self._decisions = decisions
+    Attributes:
+        average: itself.
+    """
+
+    def __init__(self, decision: Decision, decisions: np.ndarray, mean: dict[str, np.ndarray]):
+        self._decision, self._decisions, self._mean = decision, decisions, mean
+        self.average = self
 
     def decide(self, *of) -> Decision | np.ndarray:
         """Return the decision for an iteration, or who runs a gated block."""
-        return Decision(of[0]) if len(of) == 1 else self._decisions[of[0]]
+        return replace(self._decision, iteration=of[0]) if len(of) == 1 else self._decisions[of[0]]
 
-    def gates(self, decision: Decision) -> _Recorded:
-        """Return the gates."""
-        return self
+    def gates(self, decision: Decision) -> _Recorded | None:
+        """Return the gates, where there are blocks."""
+        return self if len(self._decisions) else None
 
     def learn(self, gradients, exponents) -> None:
         """Learn nothing."""
@@ -155,3 +168,10 @@ class _Recorded:
 
     def executed(self, decision: Decision, loss: float) -> None:
         """Take note of nothing."""
+
+    def add(self, values: dict[str, np.ndarray]) -> None:
+        """Add nothing to the average."""
+
+    def mean(self) -> dict[str, np.ndarray]:
+        """Return numbers that weights may be replaced by."""
+        return self._mean

@@ -29,6 +29,9 @@ LOSS_ARRAY_CALLS = 108
 READ_ARRAY_CALLS = 4
 """numpy calls that bring one region out of its layout and add it to a sum."""
 
+REPLACE_ARRAY_CALLS = 20
+"""numpy calls that take the mean of one parameter, round it to a master and an int8 weight, and lay both out."""
+
 TRANSFER_ARRAY_CALLS = 16
 """numpy calls that bring five regions (tables both ways, image list, logits, their gradient) into or out of their layout."""
 
@@ -169,15 +172,16 @@ class Runtime:
                 decision = course.decide(self.state.iteration) if course else None
                 if course:
                     self.state = self._scaling.at(self.state, self.state.iteration, decision.bits)
+                work = ProcessorWork()
                 if course and decision.replace:
-                    self.replace_weights(course.average.mean())
+                    self.replace_weights(course.average.mean(), work)
                 gates = course.gates(decision) if course else None
-                iteration = self._iterate(images, labels, following[0] if following else None, gates)
+                iteration = self._iterate(images, labels, following[0] if following else None, gates, work)
                 if course:
                     iteration.bits = decision.bits
                     course.executed(decision, iteration.loss)
                     if decision.average:
-                        course.average.add(self.parameters(iteration.processor))
+                        course.average.add(self.parameters(work))
             except BaseException:
                 self.board.stop()
                 raise
@@ -252,19 +256,19 @@ class Runtime:
         columns = {(table, entry): step.tables[table].entries.index(entry) for table, entry in entries}
         return found | {f"{table}.{entry}": regions[table][:, at].copy() for (table, entry), at in columns.items()}
 
-    def replace_weights(self, mean: dict[str, np.ndarray]) -> None:
-        """Put an average of `parameters` in their place; the learning rate is 0 from here on."""
+    def replace_weights(self, mean: dict[str, np.ndarray], work: ProcessorWork) -> None:
+        """Put an average of `parameters` in their place; the learning rate is 0 from here on; writing it is added to the work."""
         step = self.program.step
         tensors, self.state = replaced(step, self.state, mean)
+        tables = {table: self.read(table) for table, _ in averaged_names(step)[1]}
+        for table, entry in averaged_names(step)[1]:
+            tables[table][:, step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
         for name in step.weights:
             for each in (name, f"{name}.master"):
-                self._write(each, tensors[each].reshape(self.program.memory[each].shape))
-        tables: dict[str, np.ndarray] = {}
-        for table, entry in averaged_names(step)[1]:
-            words = tables.setdefault(table, self.read(table))
-            words[:, step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
+                work.copied_bytes += self._write(each, tensors[each].reshape(self.program.memory[each].shape))
         for table, words in tables.items():
-            self._write(table, words)
+            work.copied_bytes += self.program.memory[table].size + self._write(table, words)
+        work.array_calls += REPLACE_ARRAY_CALLS * (len(step.weights) + len(tables))
 
     def _fresh_input(self) -> InputBuffer:
         return InputBuffer(self.board, self.program.memory, self.program.step.input, IMAGE_LIST, self.program.step.fold)
@@ -278,9 +282,9 @@ class Runtime:
         self.board.wait(self._timeout_s)
 
     def _iterate(
-        self, images: np.ndarray, labels: np.ndarray, following: np.ndarray | None, gates: Gates | None
+        self, images: np.ndarray, labels: np.ndarray, following: np.ndarray | None, gates: Gates | None, work: ProcessorWork
     ) -> Iteration:
-        step, state, work = self.program.step, self.state, ProcessorWork()
+        step, state = self.program.step, self.state
         accesses = self.board.register_accesses
         self._prepare(images, work)
         counters, activity, self._stamps = {}, {}, {}

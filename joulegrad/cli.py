@@ -18,6 +18,7 @@ from joulegrad.cli_experiments import experiments
 from joulegrad.cli_export import export
 from joulegrad.cli_ledger import ledger
 from joulegrad.cli_measure import measure
+from joulegrad.cli_methods import bench_methods
 from joulegrad.cli_package import deploy, package
 from joulegrad.cli_recompute import recompute
 from joulegrad.cli_report import report
@@ -115,6 +116,7 @@ app.command("measure")(measure)
 app.command("recompute")(recompute)
 app.command("report")(report)
 app.command("compare")(compare)
+bench_app.command("methods")(bench_methods)
 bench_app.command("sweep")(bench_sweep)
 
 

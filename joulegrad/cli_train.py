@@ -35,6 +35,8 @@ def train(
         "--sensor", help="Power sensor of this machine by its URL, e.g. 'nvml' or 'rapl': measures what training here costs, "
         "which is the energy of the emulator, not of an accelerator.")] = None,
     idle: Annotated[float, typer.Option("--idle", help="Seconds of rest before and after, for the idle power.")] = 10.0,
+    energy_table: Annotated[Path | None, typer.Option(
+        "--energy-table", help="Energy table for --price, e.g. one that 'joulegrad compare' fitted.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a recipe in PyTorch, as a board computes it, bit for bit, or in float32.
@@ -49,7 +51,7 @@ def train(
 
         settings = TrainSettings(
             recipe, method, device, arithmetic, steps, batch_size, seed, out, resume, checkpoint_every, evaluate_every,
-            price, tuple(sensor or ()), idle,
+            price, tuple(sensor or ()), idle, energy_table,
         )  # fmt: skip
         result = run_train(settings, screen)
         if not as_json:

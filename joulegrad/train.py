@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from algo import scaling
 from algo.arithmetic import OutOfRange
 from algo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from algo.delayed_scaling import FULL_BITS
@@ -32,9 +31,12 @@ from joulegrad.settings import TrainSettings
 from measurements.energy_model import TABLE, load_table
 from measurements.processor_time import ProcessorModel
 from measurements.recompute import ENERGY_TABLE, recompute
+from measurements.table_validity import check_valid
 
 CHECKPOINT, WEIGHTS, PROGRAM, ENERGY = "checkpoint.npz", "weights.npz", "program.zip", "energy"
 WINDOW = "training"
+PRICED_AS = "sim"
+"""The board whose cycles are predicted: a fitted energy table must be of it."""
 
 
 class TrainError(RuntimeError):
@@ -58,7 +60,7 @@ def run_train(settings: TrainSettings, screen: Screen) -> dict:
     with RunFolder(path, run.record() | {"resumed_from": str(settings.resume) if settings.resume else None}) as folder:
         screen.facts["run_dir"] = str(folder.path)
         if settings.price:
-            shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
+            shutil.copyfile(settings.energy_table or TABLE, folder.path / ENERGY_TABLE)
         run.start(folder.path)
         folder.update(steps=run.iterations)
         if settings.resume:
@@ -114,12 +116,13 @@ class _Run:
         """What run.json says of the core that the run is priced on, for joulegrad recompute."""
         if not self.settings.price:
             return {}
-        table, config = load_table(TABLE), self.wanted.config
+        table, config, model = load_table(self.settings.energy_table or TABLE), self.wanted.config, ProcessorModel()
+        check_valid(table, PRICED_AS, config, dataclasses.asdict(model))
         return {
             "config": dataclasses.asdict(config), "program": PROGRAM, "config_hash": f"{config.config_hash:08x}",
             "energy_assumptions": {
                 "simulated": {"table": table.name, "validity": table.validity},
-                "processor_time": dataclasses.asdict(ProcessorModel()),
+                "processor_time": dataclasses.asdict(model),
             },
         }  # fmt: skip
 
@@ -168,10 +171,8 @@ class _Run:
         draw = recipe.batches(self.images, self.wanted.seed).draw
         window = measurement.window(WINDOW) if measurement else contextlib.nullcontext()
         with window as opened, screen.progress("iteration", self.iterations - self.trainer.state.iteration) as step:
-            before = self.trainer.state
             for trained in self._guarded(self.trainer.train(draw)):
-                line = self._line(trained, before)
-                before = self.trainer.state
+                line = self._line(trained)
                 if every and (trained.decision.iteration + 1) % every == 0:
                     line["accuracy"] = self.trainer.evaluate(self.images.test, self.images.test_labels)
                 folder.append(line)
@@ -201,12 +202,8 @@ class _Run:
             if line["iteration"] < self.trainer.state.iteration:
                 folder.append(line)
 
-    def _line(self, trained: Trained, before: State) -> dict:
-        """Return an iteration's line for the run folder.
-
-        Args:
-            before: state that the iteration before it left.
-        """
+    def _line(self, trained: Trained) -> dict:
+        """Return an iteration's line for the run folder."""
         decided = dataclasses.asdict(trained.decision)
         line = {
             "iteration": trained.decision.iteration, "loss": trained.loss.loss, "correct": trained.loss.correct,
@@ -220,10 +217,9 @@ class _Run:
         if len(decisions):
             line["gates"] = ["".join("01"[one] for one in block) for block in decisions.astype(int)]
         if self.settings.price:
-            at = scaling.at(self._step, before, trained.decision.iteration)
             gates = self.trainer.gates
             gate_work = gates.processor_work() if gates else (0, 0)
-            priced = self._pricing.iteration(at, trained.images, decisions, gate_work)
+            priced = self._pricing.iteration(self.trainer.began, trained.decision, trained.images, decisions, gate_work)
             line |= {
                 "counters": priced.counters, "activity": {}, "predicted_cycles": priced.cycles,
                 "processor": dataclasses.asdict(priced.processor),

@@ -13,6 +13,7 @@ from algo_networks import build
 from gated_networks import CLASSES, GATED, SHAPE, Fixed, Gated, drawn
 from torch import nn
 
+from algo import emulator as emulator_module
 from algo.data import random_images
 from algo.emulator import Emulator
 from algo.export import build_step, export, lower
@@ -137,6 +138,33 @@ def test_exponents_of_a_block_that_ran_follow_its_maxima(data):
     assert len(followers) == 2 * 6 and all(before[name] != before[step.followers[name]] for name in followers)
     for name in followers:
         assert after[name] == before[name if name.startswith("blocks.1.") else step.followers[name]], name
+
+
+def test_what_pytorch_launches_falls_with_the_samples_that_run(data, monkeypatch):
+    """Operands of products and elements of vector passes are in proportion to the samples in gated blocks; none runs, none is."""
+    found, done = exported(data, gated=WHOLE), []
+
+    def count(module, name):
+        true = getattr(module, name)
+
+        def counted(*of, **options):
+            done.append((name, of[1].numel()))
+            return true(*of, **options)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(emulator_module.products, "compute")
+    count(emulator_module, "vector_pass")
+    taken = []
+    for samples in (0, 2, 6):
+        done.clear()
+        train(found, data, Fixed(np.tile(np.arange(BATCH) < samples, (len(GATED), 1))))
+        taken.append({kind: sum(size for one, size in done if one == kind) for kind in ("compute", "vector_pass")})
+        taken[-1]["launches"] = len(done)
+    none, some, every = taken
+    assert none["launches"] < some["launches"] == every["launches"]
+    for kind in ("compute", "vector_pass"):
+        assert (some[kind] - none[kind]) * 6 == (every[kind] - none[kind]) * 2 > 0
 
 
 def test_skipped_samples_do_not_reach_sums_and_gradients(data):

@@ -57,6 +57,29 @@ def test_identity_cpts_saving_is_its_schedule(lowest, highest, backward, publish
     assert 100 * (1 - spent / (RUN * schedule_cost(highest, backward))) == pytest.approx(published, abs=0.05)
 
 
+def test_e2_trains_ledger_is_a_product_where_all_three_parts_act():
+    """Weight gradients of gated blocks: mini-batches executed, samples that run, bits of the predictor over those of int8."""
+    method, drawn, images, run = Method.from_settings("e2train"), 40, 8, 6
+    steps = [
+        build_step(cifar_resnet(0, 14, width=4), (3, 8, 8), images, update, gating)
+        for update, gating in (("gradient", None), (method.update_rule, Gating(True, True)))
+    ]
+    executed = sum(method.begin(3, drawn, None, steps[1].gated_blocks).executes(i) for i in range(drawn))
+    ran = segments_of(steps[1], images) | {
+        name: run for part in steps[1].sequence if part.block >= 0 for name in (part.forward, part.backward)
+    }
+    ours = run_ledgers(steps[1], [{"images": images, "images_by_segment": ran}] * executed, method)
+    plain = run_ledgers(steps[0], [{"images": images}] * drawn)
+    usage, predictor, share = Fraction(run, images), Fraction(4 * 4, 8 * 8), Fraction(executed, drawn)
+    gated = {name.rpartition(".")[0] for name, _ in steps[1].gated_blocks}
+    assert len(gated) == 3 and 0 < executed < drawn
+    for layer in (f"{block}.{conv}" for block in gated for conv in ("conv1", "conv2")):
+        for ledger, factor in ((0, 1), (1, predictor)):
+            left = Fraction(ours[ledger].amounts[layer, "grad_weight"]) / plain[ledger].amounts[layer, "grad_weight"]
+            assert 1 - left == combined_saving(share, usage, factor)
+        assert Fraction(ours[1].amounts[layer, "forward"]) / plain[1].amounts[layer, "forward"] == share * usage
+
+
 def test_macs_of_a_step_by_layer_and_product():
     ledger = mac_ledger(digits(), 32)
     assert ledger.amounts["conv", "forward"] == ledger.amounts["conv", "grad_weight"] == 32 * 16 * 9 * 64

@@ -1,0 +1,109 @@
+"""`joulegrad bench methods`: methods on the simulated board, checked bit for bit, and what each saved beside its prediction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from algo.policies.method import PLAIN
+from host.check import Mismatch
+from host.run_folder import RECORD, RunFolderError, new_run_dir, read_iterations, read_record, write_atomically
+from joulegrad.bench import run_bench
+from joulegrad.screen import Screen
+from joulegrad.settings import BenchSettings, MemoryStalls, MethodsSettings, TrainSettings
+from joulegrad.train import run_train
+from measurements.saved import saved
+
+BOARD = "sim"
+SUMMARY = "methods.json"
+DECIDED = ("iteration", "images", "gates", "bits")
+"""Entries of an iteration's line that a method decides, or that follow from its seed."""
+
+
+def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
+    """Train plainly and by every method, on the board and priced in PyTorch, and return the JSON data of what was saved.
+
+    Runs that the folder holds already are not done again.
+
+    Raises:
+        RunFolderError: the folder holds other runs, or ones that were stopped.
+        Mismatch: board and PyTorch differ in a bit, a counter or a decision.
+        as run_bench, run_train.
+    """
+    path = settings.out or new_run_dir(f"methods-{Path(settings.recipe).stem}")
+    results = {}
+    for method in (PLAIN, *settings.methods):
+        screen.say(f"{method}: in PyTorch, then on the board")
+        results[method] = _both(method, settings, path, screen)
+    screen.facts["run_dir"] = str(path)
+    baseline = results.pop(PLAIN)
+    found = {
+        "schema": 1, "benchmark": "methods", "recipe": settings.recipe, "board": BOARD, "config": baseline["counted"]["config"],
+        "seed": baseline["counted"]["seed"], "run_dir": str(path),
+        "baseline": {key: baseline["counted"][key] for key in ("accuracy", "time_s", "iterations_executed", "run_energy_j")},
+        "methods": {method: saved(both, baseline) for method, both in results.items()},
+    }  # fmt: skip
+    write_atomically(path / SUMMARY, json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def wrong(found: dict) -> Iterator[str]:
+    """Yield a sentence for everything that is not as predicted."""
+    for method, one in found["methods"].items():
+        for part, seconds in one["seconds"].items():
+            if not seconds["match"]:
+                yield (
+                    f"method {method} saved {seconds['saved_counted']:.5g} s ({part}) on the board, predicted were "
+                    f"{seconds['saved_predicted']:.5g} s"
+                )
+        joules = one["joules"]
+        if joules["match"] is False:
+            yield (
+                f"method {method} saved {joules['sensed']['value']:.5g} J ({joules['sensed']['label']}), predicted were "
+                f"{joules['predicted']['value']:.5g} J: more apart than U, {joules['u95']:.2g} J"
+            )
+
+
+def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) -> dict:
+    """Return a method's results, {"predicted", "counted"}. Raises Mismatch where their decisions differ."""
+    name = "".join(c if c.isalnum() else "_" for c in method)
+    places = {side: path / side / name for side in ("predicted", "counted")}
+    common = dict(method=method, steps=settings.steps, batch_size=settings.batch_size, seed=settings.seed)
+
+    def predict(out: Path) -> dict:
+        return run_train(
+            TrainSettings(settings.recipe, out=out, price=settings.config, energy_table=settings.energy_table, **common), screen
+        )
+
+    def count(out: Path) -> dict:
+        return run_bench(
+            BenchSettings(
+                settings.recipe, BOARD, settings.config, out=out, check=True, stalls=MemoryStalls(),
+                energy_table=settings.energy_table, **common,
+            ), screen,
+        )  # fmt: skip
+
+    found = {"predicted": _once(places["predicted"], predict, common), "counted": _once(places["counted"], count, common)}
+    decided = [
+        [[line.get(key) for key in DECIDED] for line in read_iterations(places[side])] for side in ("predicted", "counted")
+    ]
+    if decided[0] != decided[1]:
+        raise Mismatch(f"method {method}: the decisions in {places['predicted']} are not those in {places['counted']}")
+    return found
+
+
+def _once(place: Path, run: Callable[[Path], dict], common: dict) -> dict:
+    """Return the result of a run, from its folder where it is there. Raises RunFolderError where another run is there."""
+    if not (place / RECORD).exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return run(place)
+    record = read_record(place)
+    result = record.get("result")
+    if result is None:
+        raise RunFolderError(f"the run in {place} is {record['status']}, not finished: remove it, or choose another --out")
+    there = {"method": result["method"], "steps": record["steps"], "batch_size": result["batch_size"], "seed": result["seed"]}
+    other = next((key for key, value in common.items() if value is not None and there[key] != value), None)
+    if other:
+        raise RunFolderError(f"the run in {place} has {other} {there[other]}, not {common[other]}: choose another --out")
+    return result

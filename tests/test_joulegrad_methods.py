@@ -1,0 +1,74 @@
+"""`joulegrad bench methods` on the simulated board: decisions, seconds and joules of checked runs beside their predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from algo.recipe import load_recipe
+from host.run_folder import read_iterations
+from joulegrad import methods
+from joulegrad.cli import app
+from joulegrad.packing import Asked
+
+STEPS, SEED = 8, 3
+
+
+@pytest.fixture(autouse=True)
+def two_held_out_images(monkeypatch):
+    true = Asked.export
+
+    def smaller(self):
+        exported, images = true(self)
+        return exported, dataclasses.replace(images, test=images.test[:2], test_labels=images.test_labels[:2])
+
+    monkeypatch.setattr(Asked, "export", smaller)
+
+
+def invoke(*arguments: str):
+    done = CliRunner().invoke(app, ["bench", "methods", *arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_what_methods_save_is_what_was_predicted(tmp_path, monkeypatch):
+    """Dropped mini-batches, gated blocks, predicted signs, averaged weights: seconds within 2 % of what is saved."""
+    recipe = tmp_path / "thin.json"
+    thin = load_recipe("digits-resnet14").to_json()
+    recipe.write_text(json.dumps(thin | {"model": thin["model"] | {"width": 4}}))
+    options = [str(recipe), "--config", "tiny", "--batch-size", "2", "--steps", str(STEPS), "--out", str(tmp_path / "all")]
+    options += ["--method", "e2train", "--seed"]
+    code, out, err = invoke(*options, str(SEED), "--json")
+    assert code == 0, err
+    one = json.loads(out)["methods"]["e2train"]
+    assert 0 < one["iterations_executed"] < STEPS
+    for seconds in one["seconds"].values():
+        assert seconds["match"] and seconds["saved_counted"] > 0.2 * seconds["baseline"]
+        assert seconds["difference"] == pytest.approx(0, abs=0.02)
+    joules = one["joules"]
+    assert joules["match"] is None, "the project's table is fitted to no board, so U is not known"
+    assert joules["predicted"]["value"] == pytest.approx(joules["simulated"]["value"], rel=0.02)
+    assert joules["sensed"]["label"] == "emulated" and joules["sensed"]["u95"] < 0.02 * joules["sensed"]["baseline"]
+
+    code, out, _ = invoke(*options, str(SEED))
+    assert code == 0 and "e2train" in out and "unknown" in out, "what is there is not done again"
+    code, _, err = invoke(*options, "4")
+    assert code == 1 and "has seed 3, not 4" in err
+
+    lines = list(read_iterations(tmp_path / "all" / "counted" / "e2train"))
+    monkeypatch.setattr(methods, "read_iterations", lambda place: lines[:-1] if place.parent.name == "counted" else lines)
+    code, _, err = invoke(*options, str(SEED))
+    assert code == 1 and "are not those in" in err
+
+
+def test_what_is_not_as_predicted_fails_in_a_sentence():
+    seconds = {"match": False, "saved_counted": 0.5, "saved_predicted": 0.4}
+    joules = {"match": False, "sensed": {"value": 1.0, "label": "emulated"}, "predicted": {"value": 0.9}, "u95": 0.01}
+    found = {"methods": {"smd": {"seconds": {"core": seconds, "all": {"match": True}}, "joules": joules}}}
+    first, second = methods.wrong(found)
+    assert first == "method smd saved 0.5 s (core) on the board, predicted were 0.4 s"
+    assert "1 J (emulated), predicted were 0.9 J: more apart than U, 0.01 J" in second
