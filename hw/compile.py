@@ -85,7 +85,10 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
 def check_step(step: Step, config: Config) -> None:
     """Raise CompileError for what no tiling can mend."""
     if not 1 <= step.batch < config.list_words:
-        raise CompileError(f"a batch of {step.batch} images and its count do not fit the image list of {config.list_words} words")
+        raise CompileError(
+            f"a batch of {step.batch} images and its count do not fit the image list of {config.list_words} words: at most "
+            f"{config.list_words - 1} images do"
+        )
     for name, tensor in step.tensors.items():
         if tensor.versions > 1 and tensor.versions * step.batch > IMAGE_NUMBERS:
             found = f"{tensor.versions} versions of {step.batch} images"
@@ -239,8 +242,14 @@ def encode(instructions: list[isa.Instruction], config: Config) -> bytes:
 
 
 def encoded(ordered: list[isa.Instruction]) -> bytes:
-    """Return the bytes of instructions as they stand."""
-    return b"".join(isa.encode(i) for i in ordered)
+    """Return the bytes of instructions as they stand. Raises CompileError when a value does not fit its field."""
+    code = []
+    for instruction in ordered:
+        try:
+            code.append(isa.encode(instruction))
+        except ValueError as error:
+            raise CompileError(f"an instruction of the {instruction.op} engine cannot hold this step: {error}") from None
+    return b"".join(code)
 
 
 def assemble(

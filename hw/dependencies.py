@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable
 
 from hw.footprint import Region
 
+BLOCK = 1 << 16
+"""Words, or bytes of DDR, of a space that are looked after together: few enough intervals to find and cut one quickly."""
 
-class _Space:
-    """The last writer and the later readers of every word of one space, as a map of disjoint intervals."""
+
+class _Block:
+    """The last writer and the later readers of every word of a block, as a map of disjoint intervals."""
 
     def __init__(self):
-        self.starts = [0]
+        self.starts = [-1]
         self.states: list[tuple[int, set[int]]] = [(-1, set())]
 
-    def _cut(self, at: int) -> int:
-        i = bisect_right(self.starts, at) - 1
-        if self.starts[i] == at:
-            return i
-        writer, readers = self.states[i]
-        self.starts.insert(i + 1, at)
-        self.states.insert(i + 1, (writer, set(readers)))
-        return i + 1
+    def _cut(self, at: int, least: int) -> int:
+        """Return the number, at least `least`, of the interval that starts at a word; one that goes on there is cut for it."""
+        i = bisect_left(self.starts, at, least)
+        if i == len(self.starts) or self.starts[i] != at:
+            writer, readers = self.states[i - 1]
+            self.starts.insert(i, at)
+            self.states.insert(i, (writer, set(readers)))
+        return i
 
     def read(self, start: int, end: int, number: int, found: set[int]) -> None:
-        first, last = self._cut(start), self._cut(end)
-        for writer, readers in self.states[first:last]:
+        first = self._cut(start, 0)
+        for writer, readers in self.states[first : self._cut(end, first)]:
             found.add(writer)
             readers.add(number)
 
     def write(self, start: int, end: int, number: int, found: set[int]) -> None:
-        first, last = self._cut(start), self._cut(end)
+        first = self._cut(start, 0)
+        last = self._cut(end, first)
         for writer, readers in self.states[first:last]:
             found.add(writer)
             found |= readers
@@ -39,20 +44,25 @@ class _Space:
         self.states[first:last] = [(number, set())]
 
 
-def predecessors(footprints: Iterable[tuple[list[Region], list[Region]]]) -> list[set[int]]:
-    """Return for every instruction the earlier ones it conflicts with; those that others imply may be left out.
+def predecessors(footprints: Iterable[tuple[list[Region], list[Region]]]) -> list[tuple[int, ...]]:
+    """Return for every instruction the earlier ones it conflicts with, but for those behind a later write of the same words.
+
+    Any order that keeps these conflicts has the same ones.
 
     Args:
         footprints: (reads, writes) of the instructions in program order.
     """
-    spaces: dict[str, _Space] = {}
+    blocks: defaultdict[tuple[str, int], _Block] = defaultdict(_Block)
     result = []
     for number, (reads, writes) in enumerate(footprints):
         found: set[int] = set()
         for space, start, end in reads:
-            spaces.setdefault(space, _Space()).read(start, end, number, found)
+            for block in range(start // BLOCK, -(-end // BLOCK)):
+                blocks[space, block].read(max(start, block * BLOCK), min(end, (block + 1) * BLOCK), number, found)
         for space, start, end in writes:
-            spaces.setdefault(space, _Space()).write(start, end, number, found)
-        found -= {-1, number}
-        result.append(found)
+            for block in range(start // BLOCK, -(-end // BLOCK)):
+                blocks[space, block].write(max(start, block * BLOCK), min(end, (block + 1) * BLOCK), number, found)
+        found.discard(-1)
+        found.discard(number)
+        result.append(tuple(found))
     return result

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from algo import scalar_ops
 
@@ -256,7 +257,7 @@ COUNTER_NAMES = tuple(name for name, _ in COUNTERS)
 TIMING_COUNTERS = frozenset(n for n in COUNTER_NAMES if n == "cycles" or n.startswith("stall_"))
 
 
-@dataclass
+@dataclass(slots=True)
 class Instruction:
     """One decoded instruction: `op` names the engine, `fields` holds every field but the opcode.
 
@@ -275,43 +276,65 @@ class MalformedInstruction(ValueError):
     """The 64 bytes are not an instruction of this set; the message says which field is at fault."""
 
 
+class _Place(NamedTuple):
+    """First bit of a field in an instruction, and the least and the largest value that it holds."""
+
+    at: int
+    low: int
+    high: int
+
+
+def _places(fields: tuple[Field, ...]) -> dict[str, _Place]:
+    places, at = {}, 0
+    for f in fields:
+        low = -(1 << f.bits - 1) if f.signed else 0
+        places[f.name] = _Place(at, low, low + (1 << f.bits) - 1)
+        at += f.bits
+    return places
+
+
+_PLACES = {op: _places(fields) for op, fields in FIELDS.items()}
+_WIDTH = {op: sum(f.bits for f in fields) for op, fields in FIELDS.items()}
+_POSITIVE = {op: tuple(f.name for f in fields if f.positive) for op, fields in FIELDS.items()}
+_REACHED = {op: {number for number, m in enumerate(MEMORIES) if getattr(m, op)} for op in ("load", "store")}
+_RULES = {op: tuple(rule for rule in RULES if rule.op == op) for op in ENGINES}
+
+
 def pack(fields: tuple[Field, ...], values: dict[str, int]) -> int:
     """Return the integer with `values` packed from bit 0 upwards; absent fields are zero.
 
     Raises:
         ValueError: a value does not fit its field, or a name is unknown.
     """
-    unknown = set(values) - {f.name for f in fields}
-    if unknown:
-        raise ValueError(f"unknown fields {sorted(unknown)}: known are {[f.name for f in fields]}")
-    word, at = 0, 0
-    for f in fields:
-        value = int(values.get(f.name, 0))
-        low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.signed else (0, (1 << f.bits) - 1)
+    return _pack(_places(fields), values)
+
+
+def _pack(places: dict[str, _Place], values: dict[str, int]) -> int:
+    if not values.keys() <= places.keys():
+        raise ValueError(f"unknown fields {sorted(values.keys() - places.keys())}: known are {list(places)}")
+    word = 0
+    for name, value in values.items():
+        at, low, high = places[name]
         if not low <= value <= high:
-            raise ValueError(f"field {f.name} is {value}, but {f.bits} bits hold {low} to {high}")
-        word |= (value & ((1 << f.bits) - 1)) << at
-        at += f.bits
+            raise ValueError(f"field {name} is {value}, but {(high - low).bit_length()} bits hold {low} to {high}")
+        word |= (int(value) & high - low) << at
     return word
 
 
-def unpack(fields: tuple[Field, ...], word: int) -> dict[str, int]:
-    """Return the fields of `word`; the inverse of `pack`."""
+def _unpack(places: dict[str, _Place], word: int) -> dict[str, int]:
+    """Return the fields of `word`; the inverse of `_pack`."""
     values = {}
-    for f in fields:
-        value = word & ((1 << f.bits) - 1)
-        values[f.name] = value - (1 << f.bits) if f.signed and value >> (f.bits - 1) else value
-        word >>= f.bits
-    if word:
-        raise MalformedInstruction("bits above the last field are set")
+    for name, (at, low, high) in places.items():
+        value = word >> at & high - low
+        values[name] = value if value <= high else value - (high - low + 1)
     return values
 
 
 def encode(instruction: Instruction) -> bytes:
     """Return the 64 bytes of an instruction. Raises ValueError when a field does not fit."""
-    values = {**instruction.fields, "opcode": ENGINES.index(instruction.op) + 1}
-    check(Instruction(instruction.op, values))
-    return pack(FIELDS[instruction.op], values).to_bytes(INSTRUCTION_BYTES, "little")
+    check(instruction)
+    op = instruction.op
+    return (_pack(_PLACES[op], instruction.fields) | ENGINES.index(op) + 1).to_bytes(INSTRUCTION_BYTES, "little")
 
 
 def decode(data: bytes) -> Instruction:
@@ -321,44 +344,42 @@ def decode(data: bytes) -> Instruction:
     if not 1 <= opcode <= len(ENGINES):
         raise MalformedInstruction(f"opcode {opcode} is none of 1 to {len(ENGINES)}")
     op = ENGINES[opcode - 1]
-    instruction = Instruction(op, unpack(FIELDS[op], word))
-    check(instruction)
+    if word >> _WIDTH[op]:
+        raise MalformedInstruction("bits above the last field are set")
+    instruction = Instruction(op, _unpack(_PLACES[op], word))
     del instruction.fields["opcode"]
+    check(instruction)
     return instruction
 
 
 def check(instruction: Instruction) -> None:
     """Raise MalformedInstruction for what the fetch unit refuses."""
-    op = instruction.op
-    own = 1 << ENGINES.index(op)
-    if (instruction["wait"] | instruction["signal"]) & own:
+    op, value = instruction.op, instruction.fields.get
+    if (value("wait", 0) | value("signal", 0)) >> ENGINES.index(op) & 1:
         raise MalformedInstruction(f"{op} waits for or signals itself")
-    for f in FIELDS[op]:
-        if f.positive and instruction[f.name] <= 0:
-            raise MalformedInstruction(f"{op} has {f.name} = {instruction[f.name]}, but it must be positive")
-    if instruction["spare"]:
+    for name in _POSITIVE[op]:
+        if value(name, 0) <= 0:
+            raise MalformedInstruction(f"{op} has {name} = {value(name, 0)}, but it must be positive")
+    if value("spare", 0):
         raise MalformedInstruction("spare bits are set")
-    if op in ("load", "store"):
-        number = instruction["mem"]
-        if number >= len(MEMORIES) or not getattr(MEMORIES[number], op):
-            raise MalformedInstruction(f"{op} does not reach memory {number}")
-    _check_modes(instruction)
+    if op in _REACHED and value("mem", 0) not in _REACHED[op]:
+        raise MalformedInstruction(f"{op} does not reach memory {value('mem', 0)}")
+    for rule in _RULES[op]:
+        if value(rule.mode, 0):
+            _check_rule(rule, instruction)
+    taps = value("n_ky", 0) * value("n_kx", 0)
+    if taps > MAX_INDEXED_TAPS and any(value(name, 0) for name in INDEXED):
+        raise MalformedInstruction(f"{op} has an index over {taps} taps, but 8 bits tell {MAX_INDEXED_TAPS} apart")
 
 
-def _check_modes(instruction: Instruction) -> None:
+def _check_rule(rule: Rule, instruction: Instruction) -> None:
     """Raise MalformedInstruction for mode bits that have no meaning together."""
-    for rule in RULES:
-        if instruction.op != rule.op or not instruction[rule.mode]:
-            continue
-        wrong = [name for name in rule.without if instruction[name]]
-        if wrong:
-            raise MalformedInstruction(f"{rule.op} has {rule.mode} with {', '.join(wrong)}, which exclude each other")
-        missing = [name for name in rule.needs if not instruction[name]]
-        if missing:
-            raise MalformedInstruction(f"{rule.op} has {rule.mode} without {', '.join(missing)}, which it needs")
-    taps = instruction["n_ky"] * instruction["n_kx"]
-    if any(instruction[name] for name in INDEXED) and taps > MAX_INDEXED_TAPS:
-        raise MalformedInstruction(f"{instruction.op} has an index over {taps} taps, but 8 bits tell {MAX_INDEXED_TAPS} apart")
+    wrong = [name for name in rule.without if instruction[name]]
+    if wrong:
+        raise MalformedInstruction(f"{rule.op} has {rule.mode} with {', '.join(wrong)}, which exclude each other")
+    missing = [name for name in rule.needs if not instruction[name]]
+    if missing:
+        raise MalformedInstruction(f"{rule.op} has {rule.mode} without {', '.join(missing)}, which it needs")
 
 
 def _struct(name: str, fields: tuple[Field, ...]) -> str:

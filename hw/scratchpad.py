@@ -38,25 +38,35 @@ class Ring:
         self.words = words
         self._next = 0
         self._entries: list[Buffer] = []
+        self._of: dict[Hashable, dict[Hashable, Buffer]] = {}  # tensor to its entries by key
 
-    def find(self, key: Hashable) -> Buffer | None:
+    def find(self, key: tuple) -> Buffer | None:
         """Return the buffer that still holds `key`, pinned, or None."""
-        for entry in self._entries:
-            if entry.key == key and key is not None:
-                entry.pinned = True
-                return entry
-        return None
+        entry = self._of.get(key[0], {}).get(key)
+        if entry is not None:
+            entry.pinned = True
+        return entry
 
-    def allocate(self, words: int, key: Hashable = None) -> Buffer:
+    def allocate(self, words: int, key: tuple | None = None) -> Buffer:
         """Return a pinned buffer of `words` words, forgetting what it covers.
+
+        Args:
+            key: what it will hold, of which there is no buffer yet: (tensor, ...).
 
         Raises:
             CompileError: what is pinned leaves no room.
         """
         base = self._place(words)
-        self._entries = [e for e in self._entries if e.base >= base + words or base >= e.base + e.words]
+        kept = []
+        for entry in self._entries:
+            if entry.base >= base + words or base >= entry.base + entry.words:
+                kept.append(entry)
+            elif entry.key is not None:
+                del self._of[entry.key[0]][entry.key]
         buffer = Buffer(self.memory, base, words, key)
-        self._entries.append(buffer)
+        self._entries = [*kept, buffer]
+        if key is not None:
+            self._of.setdefault(key[0], {})[key] = buffer
         self._next = base + words
         return buffer
 
@@ -73,7 +83,6 @@ class Ring:
         raise CompileError(f"memory {self.memory} of {self.words} words cannot hold {words} more beside {used} in use")
 
     def forget(self, tensor: str) -> None:
-        """Drop what was loaded from `tensor`, which is about to change in DDR; keys are (tensor, ...)."""
-        for entry in self._entries:
-            if isinstance(entry.key, tuple) and entry.key[0] == tensor:
-                entry.key = None
+        """Drop what was loaded from `tensor`, which is about to change in DDR."""
+        for entry in self._of.pop(tensor, {}).values():
+            entry.key = None

@@ -8,11 +8,10 @@ are taken in the order in which they are given: sources and takers of a pair bot
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hw import isa
-from hw.footprint import Region
 
 ENGINE_COUNT = len(isa.ENGINES)
 SEMAPHORE_MAX = 1023
@@ -26,42 +25,6 @@ class _Pair:
     takers: list[int] = field(default_factory=list)
 
 
-class _Accesses:
-    """The last writer and the later readers of every word of one space, as a map of disjoint intervals."""
-
-    def __init__(self):
-        self.starts = [0]
-        self.states: list[tuple[tuple[int, int] | None, dict[int, int]]] = [(None, {})]
-
-    def _cut(self, at: int) -> int:
-        i = bisect_right(self.starts, at) - 1
-        if self.starts[i] == at:
-            return i
-        writer, readers = self.states[i]
-        self.starts.insert(i + 1, at)
-        self.states.insert(i + 1, (writer, dict(readers)))
-        return i + 1
-
-    def read(self, start: int, end: int, engine: int, ordinal: int, needs: list[int]) -> None:
-        first, last = self._cut(start), self._cut(end)
-        for i in range(first, last):
-            writer, readers = self.states[i]
-            if writer:
-                needs[writer[0]] = max(needs[writer[0]], writer[1])
-            readers[engine] = ordinal
-
-    def write(self, start: int, end: int, engine: int, ordinal: int, needs: list[int]) -> None:
-        first, last = self._cut(start), self._cut(end)
-        for i in range(first, last):
-            writer, readers = self.states[i]
-            if writer:
-                needs[writer[0]] = max(needs[writer[0]], writer[1])
-            for reader, at in readers.items():
-                needs[reader] = max(needs[reader], at)
-        self.starts[first:last] = [start]
-        self.states[first:last] = [((engine, ordinal), {})]
-
-
 class TokenPlan:
     """Collects instructions in program order and decides who waits for whom.
 
@@ -73,29 +36,33 @@ class TokenPlan:
         if limit < 4:
             raise ValueError(f"a semaphore limit of {limit} is below 4")
         self._limit = limit
-        self._spaces: dict[str, _Accesses] = {}
-        self._clocks: list[list[list[int]]] = [[] for _ in range(ENGINE_COUNT)]
+        self._clocks: list[list[tuple[int, ...]]] = [[] for _ in range(ENGINE_COUNT)]
         self._pairs = {(s, d): _Pair() for s in range(ENGINE_COUNT) for d in range(ENGINE_COUNT) if s != d}
-        self._order: list[tuple[int, int]] = []
+        self._places: dict[int, tuple[int, int]] = {}
 
-    def add(self, engine: int, reads: list[Region], writes: list[Region]) -> list[tuple[int, int]]:
-        """Append an instruction and return the (engine, ordinal) pairs whose tokens it takes."""
+    def add(self, number: int, engine: int, conflicts: Iterable[int]) -> list[tuple[int, int]]:
+        """Append an instruction and return the (engine, ordinal) pairs whose tokens it takes.
+
+        Args:
+            number: by which later instructions name it.
+            conflicts: numbers of those before it that must be done.
+        """
         ordinal = len(self._clocks[engine])
-        self._order.append((engine, ordinal))
+        self._places[number] = engine, ordinal
         needs = [-1] * ENGINE_COUNT
-        for space, start, end in reads:
-            self._spaces.setdefault(space, _Accesses()).read(start, end, engine, ordinal, needs)
-        for space, start, end in writes:
-            self._spaces.setdefault(space, _Accesses()).write(start, end, engine, ordinal, needs)
+        for other in conflicts:
+            source, at = self._places[other]
+            if at > needs[source]:
+                needs[source] = at
         clock = list(self._clocks[engine][-1]) if ordinal else [-1] * ENGINE_COUNT
         clock[engine] = ordinal - 1
         taken = self._take(engine, ordinal, needs, clock)
-        self._clocks[engine].append(clock)
+        self._clocks[engine].append(tuple(clock))
         return taken
 
     def _take(self, engine: int, ordinal: int, needs: list[int], clock: list[int]) -> list[tuple[int, int]]:
         for source in range(ENGINE_COUNT):
-            if source != engine and self._unconfirmed(engine, source, clock) > self._limit // 2:
+            if source != engine and self._outstanding(engine, source, clock, self._limit // 2):
                 needs[source] = max(needs[source], len(self._clocks[source]) - 1)
         needed = [(s, needs[s]) for s in range(ENGINE_COUNT) if s != engine and needs[s] > clock[s]]
         # A source whose own clock covers another needed source makes the other token superfluous.
@@ -106,25 +73,20 @@ class TokenPlan:
         taken = []
         for source, at in direct:
             pair = self._pairs[source, engine]
-            if self._outstanding(source, engine, at) > self._limit * 7 // 8:
+            if self._outstanding(source, engine, self._clocks[source][at], self._limit * 7 // 8 - 1):
                 at = len(self._clocks[source]) - 1
             pair.sources.append(at)
             pair.takers.append(ordinal)
             taken.append((source, at))
         for source, at in taken:
+            clock[:] = map(max, clock, self._clocks[source][at])
             clock[source] = max(clock[source], at)
-            for e, done in enumerate(self._clocks[source][at]):
-                if e != engine:
-                    clock[e] = max(clock[e], done)
         return taken
 
-    def _unconfirmed(self, source: int, taker: int, clock: list[int]) -> int:
-        """Tokens source -> taker that an instruction of `source` with this clock cannot know to be taken."""
-        pair = self._pairs[source, taker]
-        return len(pair.takers) - bisect_right(pair.takers, clock[taker])
-
-    def _outstanding(self, source: int, taker: int, at: int) -> int:
-        return self._unconfirmed(source, taker, self._clocks[source][at]) + 1
+    def _outstanding(self, source: int, taker: int, clock: Sequence[int], count: int) -> bool:
+        """Whether an instruction with this clock cannot know all but `count` tokens source -> taker to be taken."""
+        takers = self._pairs[source, taker].takers
+        return len(takers) > count and takers[-count - 1] > clock[taker]
 
     def masks(self) -> list[tuple[int, int]]:
         """Return (wait, signal) for every instruction in the order in which they were added."""
@@ -135,4 +97,4 @@ class TokenPlan:
                 signals[source][at] |= 1 << taker
             for at in pair.takers:
                 waits[taker][at] |= 1 << source
-        return [(waits[e][i], signals[e][i]) for e, i in self._order]
+        return [(waits[e][i], signals[e][i]) for e, i in self._places.values()]
