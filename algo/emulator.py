@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from algo import products, scaling
-from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, saturate, to_operand
+from algo import compiled, products, scaling, vector_pass
+from algo.arithmetic import INT8_MAX, WIDE_MAX
 from algo.averaging import averaged_names, replaced
 from algo.coefficient_programs import run_program
 from algo.gates import Gates, Route
 from algo.input_fold import fold_images
 from algo.loss import Loss, cross_entropy
+from algo.record_numbers import RecordNumbers
 from algo.scaling import State
+from algo.shared_batch import ALONE, Share
 from algo.step import Coefficient, Compute, GateSum, Part, Pass, Step, Update
-from algo.vector_pass import Numbers, vector_pass
+from algo.vector_pass import Numbers, operand, rounded
 
 _WORD_MAX = (1 << 31) - 1
 
@@ -29,17 +31,18 @@ class Emulator:
     Attributes:
         step: what is computed.
         state: exponents and iteration; `train_step` replaces it.
-        values: tensor name to torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last. Activations, gradients
-            and indices are int8, masks bool, weights in all their forms int64. The input is held folded where the step says
-            so; weights always have the module's shape. A stream holds the images of its versions, (versions * batch, c, h, w).
-        tables: channel table name to int64 numpy array (channels, entries).
-        maxima: name to max |result| before saturation, of this iteration.
+        share: of every mini-batch that this process computes; methods take and return whole mini-batches.
+        values: tensor name to torch tensor, (n, c, h, w) or (k, c, kh, kw): everything computed last, of this process's share
+            of the mini-batch. Activations, gradients and indices are int8, masks bool, weights in all their forms int64. The
+            input is held folded where the step says so; weights always have the module's shape. A stream holds the images of
+            its versions, (versions * batch, c, h, w).
+        maxima: name to max |result| before saturation, of this iteration, as far as `forward` and `backward` have returned.
         route: which samples ran which part of the step, in this iteration or the last evaluation of a mini-batch.
     """
 
     def __init__(
         self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu", stochastic: bool = True,
-        threads: int | None = 1,
+        threads: int | None = 1, share: Share = ALONE,
     ):
         """Copy the tensors.
 
@@ -50,13 +53,17 @@ class Emulator:
                 size lose more to waiting for each other than they win.
 
         Raises:
-            EmulatorError: a tensor is missing or has the wrong shape.
+            EmulatorError: a tensor is missing or has the wrong shape, or blocks are gated in a shared mini-batch.
         """
-        self.step, self.state, self.device, self.stochastic = step, state, torch.device(device), stochastic
+        if share.processes > 1 and step.parts:
+            found = f"a step with gated blocks in {share.processes} processes"
+            raise EmulatorError(f"{found}: which images skip a block is decided in one; use one process, or no gated blocks")
+        self.step, self.state, self.share = step, state, share
+        self.device, self.stochastic = torch.device(device), stochastic
         if threads is not None:
             torch.set_num_threads(threads)
         self.values: dict[str, torch.Tensor] = {}
-        self.tables: dict[str, np.ndarray] = {}
+        self._tables: dict[str, torch.Tensor] = {}
         self.maxima: dict[str, int] = {}
         for weight in step.weights.values():
             for name in (weight.name, f"{weight.name}.master", f"{weight.name}.momentum"):
@@ -64,12 +71,20 @@ class Emulator:
                 self.values[name] = torch.tensor(value.astype(np.int64), device=self.device)
         for table in step.tables.values():
             shape = (table.channels, len(table.entries))
-            self.tables[table.name] = np.array(_taken(tensors, table.name, shape), np.int64)
+            self._tables[table.name] = torch.tensor(_taken(tensors, table.name, shape).astype(np.int64), device=self.device)
         self.route = Route(step, step.batch)
         self._gathered: dict[str, torch.Tensor] = {}
         self._counts: dict[tuple[str, int], int] = {}
-        self._records: dict[str, tuple[int, int, int, int]] = {}
         self._scalars: dict[str, tuple[int, ...]] = {}
+        self._numbers = RecordNumbers(step, stochastic, self.device)
+        self._raised = {name: at for at, name in enumerate(dict.fromkeys((*step.maxima, *step.levels)))}
+        self._largest = torch.zeros(len(self._raised), dtype=torch.float64, device=self.device)
+        self._vector_pass = compiled.vector_pass if compiled.runs_on(self.device) else vector_pass.vector_pass
+
+    @property
+    def tables(self) -> dict[str, np.ndarray]:
+        """Channel table name to int64 numpy array (channels, entries)."""
+        return {name: table.cpu().numpy() for name, table in self._tables.items()}
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return weights, masters, momenta and channel tables: what `__init__` takes."""
@@ -81,16 +96,18 @@ class Emulator:
         masters, entries = averaged_names(self.step)
         found = {name: self.values[name].cpu().numpy() for name in masters}
         columns = {(table, entry): self.step.tables[table].entries.index(entry) for table, entry in entries}
-        return found | {f"{table}.{entry}": self.tables[table][:, at].copy() for (table, entry), at in columns.items()}
+        tables = self.tables
+        return found | {f"{table}.{entry}": tables[table][:, at].copy() for (table, entry), at in columns.items()}
 
     def replace_weights(self, mean: dict[str, np.ndarray]) -> None:
         """Put an average of `parameters` in their place; the learning rate is 0 from here on."""
         tensors, self.state = replaced(self.step, self.state, mean)
         for name in self.step.weights:
             for each in (name, f"{name}.master"):
-                self.values[each] = torch.tensor(tensors[each].astype(np.int64), device=self.device)
+                self.values[each].copy_(torch.tensor(tensors[each].astype(np.int64)))
         for table, entry in averaged_names(self.step)[1]:
-            self.tables[table][:, self.step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
+            column = torch.tensor(tensors[f"{table}.{entry}"])
+            self._tables[table][:, self.step.tables[table].entries.index(entry)] = column.to(self.device)
 
     def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
         """Go to a drawn iteration: those before it are dropped; `bits` as of State, None to leave them."""
@@ -102,8 +119,8 @@ class Emulator:
         int8 for activations, gradients, indices and weights; int32 for masters and momenta; bool for masks; int64 for
         channel tables.
         """
-        if name in self.tables:
-            return self.tables[name].copy()
+        if name in self._tables:
+            return self._tables[name].cpu().numpy().copy()
         value = self._read(name).cpu().numpy()
         if name in self.step.tensors and self.step.tensors[name].role == "mask":
             return value.astype(bool)
@@ -116,18 +133,19 @@ class Emulator:
             gates: decides who runs the gated blocks of a step that has some; without it every sample does.
         """
         self._begin(images)
-        self.maxima = dict.fromkeys((*self.step.maxima, *self.step.levels), 0)
-        return self._through("forward", gates)
+        self._largest.zero_()
+        logits = self._through("forward", gates)
+        self.maxima = {}
+        self._collect()
+        return logits
 
     def loss(self, labels: np.ndarray) -> Loss:
         """Compute loss and logits' gradient from the logits of `forward`; keep the gradient for `backward`."""
         step, exponents = self.step, self.state.exponents
-        logits = self.value(step.logits)
         key = scaling.noise_key(self.state.seed, self.state.iteration, step.logits_grad) if self.stochastic else None
-        result = cross_entropy(
-            logits.reshape(len(logits), -1), labels, exponents[step.logits], exponents[step.logits_grad], key
-        )
-        self.values[step.logits_grad] = torch.tensor(result.gradient.astype(np.int8), device=self.device).view(logits.shape)
+        result = cross_entropy(self._logits(), labels, exponents[step.logits], exponents[step.logits_grad], key)
+        gradient = torch.tensor(result.gradient[self._part].astype(np.int8), device=self.device)
+        self.values[step.logits_grad] = gradient.view(self.values[step.logits].shape)
         self.maxima[step.logits_grad] = result.maximum
         return result
 
@@ -136,6 +154,7 @@ class Emulator:
         for number in reversed(range(len(self.step.sequence))):
             if len(self.route.samples[number]):
                 self._run(number, "backward")
+        self._collect()
 
     def gate_gradients(self) -> tuple[dict[int, np.ndarray], dict[int, int]]:
         """Return the gradients of the decisions after `backward`, as algo.gates.Gates.learn takes them."""
@@ -173,9 +192,11 @@ class Emulator:
         if images.dtype != np.int8 or images.shape[1:] != shape or not 1 <= len(images) <= self.step.batch:
             needed = f"int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch}"
             raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
-        self.values[self.step.input] = torch.tensor(fold_images(images, self.step.fold), device=self.device)
+        self._part = self.share.part(len(images))
+        taken = torch.from_numpy(np.ascontiguousarray(fold_images(images[self._part], self.step.fold)))
+        self.values[self.step.input] = taken.to(self.device).contiguous(memory_format=torch.channels_last)
         self.route = Route(self.step, len(images))
-        self._records = scaling.records(self.step, self.state)
+        self._numbers.take(scaling.records(self.step, self.state))
         self._scalars = scaling.scalars(self.step, self.state, len(images))
 
     def _through(self, phase: str, gates: Gates | None) -> np.ndarray:
@@ -185,8 +206,17 @@ class Emulator:
                 self._run(number, phase)
                 if part.pooled:
                     self.route.keep_pooled(number, self.values[part.pooled].cpu().numpy())
-        logits = self.value(self.step.logits)
-        return logits.reshape(len(logits), -1)
+        return self._logits()
+
+    def _logits(self) -> np.ndarray:
+        """Return the logits of the whole mini-batch, int8 (n, classes)."""
+        return self.share.gathered(self._read(self.step.logits).flatten(1), self.route.images).cpu().numpy()
+
+    def _collect(self) -> None:
+        """Bring the maxima so far, of all processes, to the host."""
+        self.share.largest(self._largest)
+        found = self._largest.cpu().tolist()
+        self.maxima |= {name: min(int(found[at]), _WORD_MAX) for name, at in self._raised.items()}
 
     def enter(self, number: int) -> Part:
         """Make tensors be read and written as a part of the step does, for its samples; return the part."""
@@ -208,7 +238,9 @@ class Emulator:
         for node in nodes:
             if isinstance(node, Coefficient):
                 scalars = np.array(self._scalars[node.scalars], np.int64)
-                self.tables[node.table] = run_program(self.step.programs[node.program], self.tables[node.table], scalars)
+                table = self._tables[node.table]
+                found = run_program(self.step.programs[node.program], table.cpu().numpy(), scalars)
+                table.copy_(torch.from_numpy(found))
             elif isinstance(node, Update):
                 self._update(node)
             elif isinstance(node, GateSum):
@@ -258,64 +290,54 @@ class Emulator:
 
     def _pass(self, one: Pass, acc: torch.Tensor | None) -> None:
         u, v = (acc if name.startswith("acc") else self._read(name) if name else None for name in (one.u, one.v))
-        _, _, shift_key, threshold = self._records[one.record]
-        stochastic = self.stochastic and bool(self.step.records[one.record].noise)
-        key = shift_key & 0xFFFFFFFF if stochastic else None
-        numbers = Numbers(*self._coefficients(one), shift_key >> 32, key, threshold)
-        result = vector_pass(one, u, v, numbers, self.values[one.mask_in] if one.mask_in else None)
+        mask = self.values[one.mask_in] if one.mask_in else None
+        result = self._vector_pass(one, u, v, self._coefficients(one), mask, self._part.start)
         if one.mask_out:
             self.values[one.mask_out] = result.positive
         if one.maximum:
             self._raise(one.maximum, result.maximum)
         if one.sums:
-            entries, table = self.step.tables[one.sums_table].entries, self.tables[one.sums_table]
-            sums = result.sums.cpu().numpy()
-            table[:, entries.index("S1")], table[:, entries.index("S2")] = sums
+            entries, table = self.step.tables[one.sums_table].entries, self._tables[one.sums_table]
+            table[:, entries.index("S1")], table[:, entries.index("S2")] = self.share.total(result.sums)
         if one.out:
             self._write(one.out, result.out)
 
-    def _coefficients(self, one: Pass) -> tuple:
-        """A, B, D: integers of the record, or per channel (1, c, 1, 1)."""
+    def _coefficients(self, one: Pass) -> Numbers:
+        """The numbers of the record, or of a table's channels."""
         if not one.table:
-            word, d, _, _ = self._records[one.record]
-            return *scaling.unpack_coefficients(word), d
-        entries, table = self.step.tables[one.table].entries, self.tables[one.table]
-        word = torch.tensor(table[:, entries.index("AB")], device=self.device).view(1, -1, 1, 1)
-        d = torch.tensor(table[:, entries.index("D")], device=self.device).view(1, -1, 1, 1)
-        return (word << 46) >> 46, (word << 14) >> 46, (d << 16) >> 16
+            return self._numbers[one.record]
+        entries, table = self.step.tables[one.table].entries, self._tables[one.table]
+        return self._numbers.of_channels(one.record, table[:, entries.index("AB")], table[:, entries.index("D")])
 
-    def _raise(self, name: str, largest: int) -> None:
-        self.maxima[name] = max(self.maxima[name], min(largest, _WORD_MAX))
+    def _raise(self, name: str, largest: torch.Tensor) -> None:
+        slot = self._largest[self._raised[name]]
+        torch.maximum(slot, largest, out=slot)
 
     def _update(self, node: Update) -> None:
-        product, weight, values = node.product, node.weight, self.values
-        acc = products.compute(product, self._read(product.a), self._read(product.b)).view(self.step.weights[weight].shape)
-        w, m = values[f"{weight}.master"], values[f"{weight}.momentum"]
-        t = saturate(self._wide(node.record_t, m, w), WIDE_MAX)
-        u = to_operand(acc, node.su)
+        """The weight update in float64, which holds its sums exactly; tensors that outlive the iteration keep their place."""
+        product, weight, values, numbers = node.product, node.weight, self.values, self._numbers
+        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b)))
+        stored = [values[f"{weight}{suffix}"] for suffix in (".master", ".momentum", "")]
+        w, m = (one.double() for one in stored[:2])
+        t = rounded(numbers[node.record_t], m, w).clamp_(-WIDE_MAX, WIDE_MAX)
+        u = operand(acc.reshape(w.shape).double(), node.su)
         if node.record_s:
-            u = self._signs(node, self._wide(node.record_s, u, 0))
-        m = self._wide(node.record_m, u, t)
-        self._raise(node.maximum, int(m.abs().amax()))
-        m = saturate(m, WIDE_MAX)
-        w = saturate(self._wide(node.record_w, w, m), WIDE_MAX)
-        w8 = self._wide(node.record_w8, w, 0)
+            u = self._signs(node, rounded(numbers[node.record_s], u))
+        m = rounded(numbers[node.record_m], u, t)
+        self._raise(node.maximum, m.abs().amax())
+        m.clamp_(-WIDE_MAX, WIDE_MAX)
+        w = rounded(numbers[node.record_w], w, m).clamp_(-WIDE_MAX, WIDE_MAX)
+        w8 = rounded(numbers[node.record_w8], w)
         if node.maximum_w8:
-            self._raise(node.maximum_w8, int(w8.abs().amax()))
-        values[f"{weight}.master"], values[f"{weight}.momentum"] = w, m
-        values[weight] = saturate(w8, INT8_MAX)
+            self._raise(node.maximum_w8, w8.abs().amax())
+        for one, value in zip(stored, (w, m, w8.clamp_(-INT8_MAX, INT8_MAX)), strict=True):
+            one.copy_(value)
 
     def _signs(self, node: Update, y: torch.Tensor) -> torch.Tensor:
         if not node.level:
             return y.sign()
-        self._raise(node.level, int(y.abs().amax()))
-        return y.sign() * (y.abs() > self._records[node.record_s][3])
-
-    def _wide(self, record: str, u: torch.Tensor, v: torch.Tensor | int) -> torch.Tensor:
-        """One pass of the update, nearest rounding, before saturation."""
-        word, d, shift_key, _ = self._records[record]
-        a, b = scaling.unpack_coefficients(word)
-        return affine(u, v, a, b, d, shift_key >> 32)
+        self._raise(node.level, y.abs().amax())
+        return y.sign() * (y.abs() > self._numbers[node.record_s].threshold)
 
 
 def _taken(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

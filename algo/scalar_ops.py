@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +61,7 @@ def encode(op: str, rd: int = 0, ra: int = 0, rb: int = 0, imm: int = 0) -> int:
     return SCALAR_OPS.index(op) | rd << 5 | ra << 9 | rb << 13 | (imm & 0x7FFF) << 17
 
 
+@cache
 def decode(word: int) -> tuple[str, int, int, int, int]:
     """Return (op, rd, ra, rb, imm); the inverse of `encode`.
 
@@ -127,7 +129,7 @@ ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
     "min": lambda a, b, imm: np.minimum(a, b),
     "max": lambda a, b, imm: np.maximum(a, b),
     "addi": lambda a, b, imm: a + np.int64(imm),
-    "shi": lambda a, b, imm: shift(a, np.full_like(a, imm)),
+    "shi": lambda a, b, imm: shift_left(a, np.int64(imm)) if imm >= 0 else shift_right(a, np.int64(-imm)),
     "shr": lambda a, b, imm: shift(a, (b << 57) >> 57),
     "mul": lambda a, b, imm: low32(a) * low32(b),
     "div": lambda a, b, imm: divide(a, b),

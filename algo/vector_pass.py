@@ -1,4 +1,10 @@
-"""One pass of the vector unit in PyTorch, on a CPU or a GPU: algo.step.Pass on whole tensors, the same integers as the core's."""
+"""One pass of the vector unit in PyTorch, on a CPU or a GPU: algo.step.Pass on whole tensors, the same integers as the core's.
+
+The sum A u + B v + D, an integer below 2^47, is computed over 2^shift in float64: scaling by a power of two is exact, so every
+intermediate result is a multiple of the smallest unit that 53 bits hold, and rounding is `floor`. (With a shift below 10 and
+noise, results above 2^36 may lose their last bits; they are saturated, and maxima are cut off at 2^31 - 1.) The noise is hashed
+in int32, whose overflow is the hash's modulus.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +12,31 @@ from dataclasses import dataclass
 
 import torch
 
-from algo.arithmetic import INT8_MAX, MASK32, to_operand
+from algo.arithmetic import INT8_MAX
 from algo.step import Pass
+from algo.windows import images_of, rows_of
 
 _PART = 1 << 15
 """Elements that a CPU takes through all stages at a time: a few intermediate results of so many stay in its cache."""
 
+_OPERAND_MIN, _OPERAND_MAX = -(1 << 24), (1 << 24) - 1
+
 
 @dataclass(frozen=True)
 class Numbers:
-    """Run-time numbers of a pass, see algo.arithmetic.affine.
+    """Run-time numbers of a pass, see algo.arithmetic.affine; all on the device of the operands.
 
     Attributes:
-        a, b, d: integers, or int64 (1, c, 1, 1).
-        key: of the noise; None rounds to nearest.
-        threshold: of the soft threshold.
+        a, b, d: A, B and D over 2^shift, float64: scalars, or (c,).
+        key: of the noise, a scalar, int32; None rounds to nearest.
+        threshold: of the soft threshold, a scalar, float64.
     """
 
-    a: int | torch.Tensor
-    b: int | torch.Tensor
-    d: int | torch.Tensor
-    shift: int
-    key: int | None = None
-    threshold: int = 0
+    a: torch.Tensor
+    b: torch.Tensor
+    d: torch.Tensor
+    key: torch.Tensor | None
+    threshold: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -36,111 +44,149 @@ class Result:
     """What a pass leaves.
 
     Attributes:
-        out: int8 (n, c, h, w).
+        out: int8 (n, c, h, w), the channels of a pixel together.
         positive: bool of the same shape, whether the result is above 0; None where the pass writes no mask.
-        maximum: largest |result| before saturation; 0 where the pass collects none.
+        maximum: largest |result| before saturation, a scalar, float64; None where the pass collects none.
         sums: int64 (2, c): the sums of out and of out * out or out * v; None where the pass has none.
     """
 
     out: torch.Tensor
     positive: torch.Tensor | None
-    maximum: int
+    maximum: torch.Tensor | None
     sums: torch.Tensor | None
 
 
 def vector_pass(
-    one: Pass, u: torch.Tensor | None, v: torch.Tensor | None, numbers: Numbers, mask: torch.Tensor | None = None
+    one: Pass, u: torch.Tensor | None, v: torch.Tensor | None, numbers: Numbers, mask: torch.Tensor | None = None, first: int = 0
 ) -> Result:
     """Compute a pass.
 
     Args:
         u, v: integers (n, c, h, w): the accumulator where the pass names it, or a tensor; None is 0.
         mask: bool, zero where it is False.
+        first: number of the first image in the mini-batch, which the noise depends on.
     """
     whole = u if u is not None else v
-    n, c = whole.shape[:2]
-    out = torch.empty(whole.shape, dtype=torch.int8, device=whole.device)
-    positive = torch.empty(whole.shape, dtype=torch.bool, device=whole.device) if one.mask_out else None
-    maximum, sums = 0, torch.zeros((2, c), dtype=torch.int64, device=whole.device) if one.sums else None
-    images = n if whole.is_cuda else max(1, _PART // max(1, whole[0].numel()))
-    for first in range(0, n, images):
-        part = slice(first, first + images)
-        v_part = None if v is None else _selected(one.v, v[part])
-        y = _affine(one, None if u is None else _selected(one.u, u[part]), v_part, numbers, first)
+    n, c, h, w = whole.shape
+    rows, device = n * h * w, whole.device
+    part = rows if whole.is_cuda else min(rows, max(1, _PART // c))
+    out = torch.empty((rows, c), dtype=torch.int8, device=device)
+    positive = torch.empty((rows, c), dtype=torch.bool, device=device) if one.mask_out else None
+    maximum = torch.zeros((), dtype=torch.float64, device=device) if one.maximum else None
+    sums = torch.zeros((2, c), dtype=torch.float64, device=device) if one.sums else None
+    affine = _Affine(one, numbers, (part, c), device)
+    taken = [None if x is None else rows_of(x) for x in (u, v, mask)]
+    for at in range(0, rows, part or 1):
+        here = slice(at, at + part)
+        u_part, v_part, mask_part = (None if x is None else x[here] for x in taken)
+        y, v_taken = affine(u_part, v_part, first * h * w + at)
         y = _post(one.post, y, numbers.threshold)
-        if mask is not None:
-            y *= mask[part]
-        if positive is not None:
-            torch.gt(y, 0, out=positive[part])
-        if one.maximum:
-            maximum = max(maximum, int(y.abs().amax()))
+        if mask_part is not None:
+            y *= mask_part
+        if maximum is not None:
+            torch.maximum(maximum, _largest(y, one.post), out=maximum)
         y.clamp_(-INT8_MAX, INT8_MAX)
-        out[part] = y
+        out[here] = y
+        if positive is not None:
+            torch.gt(out[here], 0, out=positive[here])
         if sums is not None:
-            sums[0] += y.sum((0, 2, 3))
-            sums[1] += y.mul_(v_part if one.sums == "v" else y).sum((0, 2, 3))
-    return Result(out, positive, maximum, sums)
+            sums[0] += y.sum(0)
+            sums[1] += y.mul_(v_taken if one.sums == "v" else y).sum(0)
+    out, positive = (None if x is None else images_of(x, n, h, w) for x in (out, positive))
+    return Result(out, positive, maximum, None if sums is None else sums.long())
+
+
+def rounded(numbers: Numbers, u: torch.Tensor, v: torch.Tensor | None = None) -> torch.Tensor:
+    """Return A u + B v + D over 2^shift, rounded to nearest, ties up, float64; u and v hold integers of at most 25 bits."""
+    y = numbers.a * u + (numbers.d + 0.5)
+    return (y if v is None else y + numbers.b * v).floor_()
+
+
+def operand(x: torch.Tensor, shift: int) -> torch.Tensor:
+    """algo.arithmetic.to_operand of float64."""
+    if shift:
+        x = (x * 2.0**-shift).floor_()
+    return x.clamp(_OPERAND_MIN, _OPERAND_MAX)
+
+
+class _Affine:
+    """algo.arithmetic.affine of a part of the elements after the other; numbers per channel are spread over a part once."""
+
+    def __init__(self, one: Pass, numbers: Numbers, part: tuple[int, int], device: torch.device):
+        self.one, self.key = one, numbers.key
+        half = 0.5 if numbers.key is None else 0.0
+        self.a, self.b, self.d = (
+            x.expand(part).contiguous() if x.dim() and device.type == "cpu" else x
+            for x in (numbers.a, numbers.b, numbers.d + half)
+        )
+        self.channels = torch.arange(part[1], device=device).mul_((1 << 16) + 1).int() if self.key is not None else None
+
+    def __call__(
+        self, u: torch.Tensor | None, v: torch.Tensor | None, position: int
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the rounded sums, float64 (rows, c), and v before its shift.
+
+        Args:
+            position: of the first row, in the mini-batch.
+        """
+        v_taken = None if v is None else _selected(self.one.v, v)
+        terms = []
+        for number, x, shift in ((self.a, u, self.one.su), (self.b, v_taken, self.one.sv)):
+            if x is not None:
+                terms.append((number, operand(_selected(self.one.u, x) if x is u else x, shift)))
+        (number, x), *others = terms
+        length = len(x)
+        y = torch.addcmul(_cut(self.d, length), _cut(number, length), x)
+        for number, x in others:
+            y.addcmul_(_cut(number, length), x)
+        if self.key is not None:
+            y.add_(_noise(self.key, position, length, self.channels), alpha=2.0**-16)
+        return y.floor_(), v_taken
+
+
+def _cut(number: torch.Tensor, rows: int) -> torch.Tensor:
+    return number[:rows] if number.dim() == 2 else number
 
 
 def _selected(source: str, x: torch.Tensor) -> torch.Tensor:
-    """An operand as int64, before its shift."""
-    x = x.long()
+    """An operand as float64, before its shift."""
     if source == "acc_max_value":
-        return (x >> 8) - 128
+        x = (x >> 8) - 128
     if source == "acc_max_index":
-        return 255 - (x & 255)
-    return x
+        x = 255 - (x & 255)
+    return x.double()
 
 
-def _affine(one: Pass, u: torch.Tensor | None, v: torch.Tensor | None, numbers: Numbers, first: int) -> torch.Tensor:
-    """algo.arithmetic.affine with fewer intermediate tensors: half a unit is part of D, and the noise meets 16 fraction bits.
-
-    Args:
-        first: number of the first image in the mini-batch, which the noise depends on.
-    """
-    half = (1 << numbers.shift) >> 1 if numbers.key is None else 0
-    if u is None:
-        y = numbers.b * to_operand(v, one.sv)
-    else:
-        y = numbers.a * to_operand(u, one.su)
-        if v is not None:
-            y += numbers.b * to_operand(v, one.sv)
-    y += numbers.d + half
-    if numbers.key is None:
-        y >>= numbers.shift
-        return y
-    y = y >> numbers.shift - 16 if numbers.shift >= 16 else y << 16 - numbers.shift
-    y += _noise(numbers.key, y.shape, first, y.device)
-    y >>= 16
-    return y
+def _noise(key: torch.Tensor, position: int, rows: int, channels: torch.Tensor) -> torch.Tensor:
+    """algo.arithmetic.noise16 of every element of (rows, c), the first row being at `position`."""
+    x = torch.arange(position, position + rows, dtype=torch.int32, device=key.device).bitwise_xor_(key)
+    x = _mixed(x)
+    x.bitwise_xor_(_logical_shift(x, 16))
+    return _logical_shift(_mixed(x.unsqueeze(1) ^ channels), 16)
 
 
-def _noise(key: int, shape: torch.Size, first: int, device: torch.device) -> torch.Tensor:
-    """algo.arithmetic.noise16 of every element of (n, c, h, w), the first image being number `first`."""
-    n, c, h, w = shape
-    position = torch.arange(first * h * w, (first + n) * h * w, device=device).view(n, 1, h, w)
-    channel = torch.arange(c, device=device).view(1, c, 1, 1)
-    x = _mix32(position.bitwise_xor_(key).bitwise_and_(MASK32))
-    return _mix32(x ^ (channel << 16 | channel)).bitwise_right_shift_(16)
+def _mixed(x: torch.Tensor) -> torch.Tensor:
+    """algo.arithmetic.mix32 of int32 in place, all but its last step: ~x + (x << 15) is 32767 x - 1."""
+    x.mul_(32767).sub_(1)
+    x.bitwise_xor_(_logical_shift(x, 12))
+    x.mul_(5)
+    x.bitwise_xor_(_logical_shift(x, 4))
+    return x.mul_(2057)
 
 
-def _mix32(x: torch.Tensor) -> torch.Tensor:
-    """algo.arithmetic.mix32 in place."""
-    shifted = x << 15
-    x.bitwise_xor_(MASK32).add_(shifted).bitwise_and_(MASK32)
-    x ^= x >> 12
-    x += x << 2
-    x &= MASK32
-    x ^= x >> 4
-    shifted = x << 3
-    shifted += x << 11
-    x += shifted
-    x &= MASK32
-    x ^= x >> 16
-    return x
+def _logical_shift(x: torch.Tensor, places: int) -> torch.Tensor:
+    return (x >> places).bitwise_and_((1 << 32 - places) - 1)
 
 
-def _post(post: str, y: torch.Tensor, threshold: int) -> torch.Tensor:
+def _largest(y: torch.Tensor, post: str) -> torch.Tensor:
+    """max |y|."""
+    if post == "relu":
+        return y.amax()
+    low, high = torch.aminmax(y)
+    return torch.maximum(-low, high)
+
+
+def _post(post: str, y: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
     if post == "relu":
         return y.clamp_(min=0)
     if post == "sign":

@@ -154,7 +154,7 @@ def test_what_pytorch_launches_falls_with_the_samples_that_run(data, monkeypatch
         monkeypatch.setattr(module, name, counted)
 
     count(emulator_module.products, "compute")
-    count(emulator_module, "vector_pass")
+    count(emulator_module.compiled, "vector_pass")
     taken = []
     for samples in (0, 2, 6):
         done.clear()

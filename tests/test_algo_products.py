@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from algo import products
+from algo import compiled, products
+from algo.int8_matmul import has_exact, matmul
 from algo.step import Product
+from algo.windows import Windows, window_rows
 
 CASES = [
     ((3, 3), 1, (1, 1)), ((3, 3), 2, (1, 1)), ((5, 5), 1, (2, 2)), ((1, 1), 2, (0, 0)), ((2, 3), 2, (1, 0)), ((3, 3), 3, (2, 2)),
@@ -100,3 +102,60 @@ def test_sums_past_what_float32_holds_stay_exact(channels, values):
     assert (products.compute(product["grad_input"], g, w) == torch.nn.functional.fold(spread, (10, 10), 3, padding=1)).all()
     gradient = torch.einsum("nkp,nqp->kq", g.flatten(2), columns)
     assert (products.compute(product["grad_weight"], x, g) == gradient.view(w.shape)).all()
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (16, 27, 10), (17, 8, 8), (33, 144, 17), (64, 16, 16), (5, 400, 3)], ids=str)
+@pytest.mark.parametrize("pad", [False, True])
+def test_matrices_of_any_size_and_layout_with_and_without_padding(sizes, pad):
+    """`pad` is what CUDA needs; zeros change no sum."""
+    m, k, n = sizes
+    rng = torch.Generator().manual_seed(m)
+    for turned in itertools.product((False, True), repeat=2):
+        a, b = (torch.randint(-127, 128, shape[::-1] if turn else shape, dtype=torch.int8, generator=rng)
+                for shape, turn in zip(((m, k), (k, n)), turned, strict=True))  # fmt: skip
+        a, b = (x.t() if turn else x for x, turn in zip((a, b), turned, strict=True))
+        found = matmul(a, b, pad)
+        assert found.dtype == torch.int32 and torch.equal(found.long(), a.long() @ b.long())
+
+
+def test_the_longest_sum_is_exact():
+    a, b = torch.full((2, 133144), -127, dtype=torch.int8), torch.full((133144, 3), 127, dtype=torch.int8)
+    assert (matmul(a, b).long() == -133144 * 127 * 127).all() and (matmul(a, -b, True).long() == 133144 * 127 * 127).all()
+
+
+def test_where_the_processor_is_not_exact_float64_is(monkeypatch):
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.randint(-127, 128, shape, dtype=torch.int8, generator=rng) for shape in ((4, 300), (300, 5)))
+    saturating = lambda x, y: (x.long() @ y.long()).clamp(-32768, 32767).int()  # noqa: E731
+    monkeypatch.setattr(torch, "_int_mm", saturating)
+    has_exact.cache_clear()
+    try:
+        assert not has_exact("cpu") and torch.equal(matmul(a, b).long(), a.long() @ b.long())
+    finally:
+        has_exact.cache_clear()
+
+
+WINDOWS = [
+    Windows((3, 3), 1, (1, 1), (6, 5)), Windows((3, 3), 2, (1, 1), (3, 3)), Windows((1, 1), 1, (0, 0), (6, 5)),
+    Windows((2, 3), 1, (1, 0), (14, 9), 2), Windows((3, 3), 1, (0, 0), (11, 9), 2), Windows((1, 1), 1, (-1, -1), (4, 3)),
+    Windows((3, 3), 1, (-2, -1), (9, 8), 3), Windows((1, 1), 2, (0, 0), (3, 3)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("windows", WINDOWS, ids=str)
+@pytest.mark.parametrize("run", [window_rows, compiled.window_rows], ids=["torch", "compiled"])
+def test_windows_are_laid_out(run, windows):
+    x = torch.randint(-128, 128, (N, C, H, W), dtype=torch.int8, generator=torch.Generator().manual_seed(0))
+    rows = run(x, windows).view(N, *windows.out, *windows.kernel, C)
+    for y, column, ky, kx in itertools.product(*map(range, (*windows.out, *windows.kernel))):
+        at = y * windows.stride + ky - windows.pad[0], column * windows.stride + kx - windows.pad[1]
+        place = [divmod(one, windows.spread) for one in at]
+        there = all(rest == 0 and 0 <= one < size for (one, rest), size in zip(place, (H, W), strict=True))
+        wanted = x[:, :, place[0][0], place[1][0]] if there else torch.zeros((N, C), dtype=torch.int8)
+        assert torch.equal(rows[:, y, column, ky, kx], wanted)
+
+
+def test_without_the_compiled_loops_the_products_are_the_same(monkeypatch):
+    monkeypatch.setattr(compiled, "library", lambda: None)
+    for kernel, stride, pad in CASES:
+        test_convolution(kernel, stride, pad)

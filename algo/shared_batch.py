@@ -1,0 +1,50 @@
+"""A mini-batch shared by several processes, bit for bit: each computes its images, and what is summed or sought over the
+mini-batch is reduced in integers, whose order does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process's share of every mini-batch.
+
+    Attributes:
+        rank, processes: number of this process, from 0, and of all.
+    """
+
+    rank: int = 0
+    processes: int = 1
+
+    def part(self, images: int) -> slice:
+        """Return which images of a mini-batch this process computes; none where there are fewer images than processes."""
+        return slice(*(images * end // self.processes for end in (self.rank, self.rank + 1)))
+
+    def total(self, sums: torch.Tensor) -> torch.Tensor:
+        """Return sums over the mini-batch, int64, from those over the shares."""
+        if self.processes > 1:
+            sums = sums.long()
+            dist.all_reduce(sums, dist.ReduceOp.SUM)
+        return sums
+
+    def largest(self, maxima: torch.Tensor) -> None:
+        """Replace maxima over the share by those over the mini-batch."""
+        if self.processes > 1:
+            dist.all_reduce(maxima, dist.ReduceOp.MAX)
+
+    def gathered(self, rows: torch.Tensor, images: int) -> torch.Tensor:
+        """Return the rows of the whole mini-batch, in order, from those of the share."""
+        if self.processes == 1:
+            return rows
+        whole = rows.new_zeros((images, rows.shape[1]), dtype=torch.int32)
+        whole[self.part(images)] = rows.int()
+        dist.all_reduce(whole, dist.ReduceOp.SUM)
+        return whole.to(rows.dtype)
+
+
+ALONE = Share()
