@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from joulegrad.screen import Screen
+from joulegrad.screen import Screen, table
 
 UNITS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 
 
 def show_boards(result: dict, screen: Screen) -> None:
     """Print everything that `joulegrad boards` knows."""
-    table = Table(title="drivers", title_justify="left", header_style="bold")
-    for column in ("driver", "here", "what it is, or what is missing"):
-        table.add_column(column, overflow="fold")
+    made = table("drivers", ["driver", "here", "what it is, or what is missing"])
     for board in result["boards"]:
         here = board["available"]
-        table.add_row(board["board"], "yes" if here else "no", board["what"] if here else board["why"])
-    screen.out.print(table)
+        made.add_row(board["board"], "yes" if here else "no", board["what"] if here else board["why"])
+    screen.out.print(made)
     show_attached(result["attached"], screen)
     nothing = "nothing: joulegrad bitstream CONFIG --board BOARD makes a bitstream"
     _block("built here", [_bitstream(entry) for entry in result["bitstreams"]] or [nothing], screen)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from typing import TYPE_CHECKING
 
-from joulegrad.screen import Screen
+from joulegrad.screen import Screen, table
 from measurements.ledger import Ledger
 from measurements.ledger_run import RunLedgers
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def show_ledgers(runs: list[RunLedgers], saved: list[dict] | None, layers: bool, screen: Screen) -> None:
@@ -21,24 +24,18 @@ def show_ledgers(runs: list[RunLedgers], saved: list[dict] | None, layers: bool,
 
 
 def _table(ledger: Ledger, layers: bool) -> Table:
-    table = Table(title=ledger.kind, title_justify="left", header_style="bold")
-    for column in (("layer", "work") if layers else ("work",)):
-        table.add_column(column, overflow="fold")
-    table.add_column("amount", justify="right")
-    table.add_column("%", justify="right")
+    made = table(ledger.kind, ["layer", "work"] if layers else ["work"], ["amount", "%"])
     rows = ledger.amounts if layers else {(work,): amount for work, amount in ledger.by_work().items()}
     for key, amount in rows.items():
-        table.add_row(*key, f"{float(amount):.5g}", f"{100 * float(amount / ledger.total):.2f}" if ledger.total else "")
-    table.add_row("together", *[""] * layers, f"{float(ledger.total):.5g}", "")
-    return table
+        made.add_row(*key, f"{float(amount):.5g}", f"{100 * float(amount / ledger.total):.2f}" if ledger.total else "")
+    made.add_row("together", *[""] * layers, f"{float(ledger.total):.5g}", "")
+    return made
 
 
 def _saved(saved: dict) -> Table:
-    table = Table(title="saved against the baseline, each ledger by itself", title_justify="left", header_style="bold")
-    table.add_column("ledger")
-    table.add_column("%", justify="right")
+    made = table("saved against the baseline, each ledger by itself", ["ledger"], ["%"])
     flat = {"MAC": saved["macs"], "bit-scaled MAC": saved["bit_scaled_macs"]}
     flat |= {f"{label} J": share for label, share in saved["joules"].items()}
     for name, share in flat.items():
-        table.add_row(name, f"{100 * share:.2f}")
-    return table
+        made.add_row(name, f"{100 * share:.2f}")
+    return made

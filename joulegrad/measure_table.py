@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from joulegrad.screen import Screen
+from joulegrad.screen import Screen, table
 
 
 def show_measured(result: dict, screen: Screen) -> None:
     """Print the windows' energies with uncertainty and verdict, warnings once each, and where the raw data are."""
-    table = Table(title="energy by window (U at 95 %)", title_justify="left", header_style="bold")
-    for column in ("window", "sensor", "label"):
-        table.add_column(column, overflow="fold")
-    for column in ("s", "gross J", "above idle J", "per iteration J", "mean W"):
-        table.add_column(column, justify="right", overflow="fold")
+    made = table("energy by window (U at 95 %)", ["window, sensor, label"],
+                 ["s", "gross J", "above idle J", "per iteration J", "mean W"])  # fmt: skip
     for one in result["windows"]:
         window, each = one["window"], one["per_iteration"]
         per = each["net"] or each["gross"]
         number = f" {window['number']}" if window["number"] else ""
-        table.add_row(
-            f"{window['name']}{number}", one["sensor"]["url"].partition("?")[0], one["label"], f"{window['time_s']:.3f}",
+        made.add_row(
+            f"{window['name']}{number}, {one['sensor']['url'].partition('?')[0]}, {one['label']}", f"{window['time_s']:.3f}",
             _joules(one["gross"]), _joules(one["net"]), _joules(per), f"{one['gross']['value'] / window['time_s']:.4f}",
         )  # fmt: skip
-    screen.out.print(table)
+    screen.out.print(made)
     for sentence in dict.fromkeys(_sentences(result)):
         screen.out.print(f"  {sentence}", markup=False)
     screen.out.print(f"raw trace and record: {result['run_dir']}", markup=False)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from joulegrad.screen import Screen
+from joulegrad.screen import Screen, table
 
 PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
@@ -12,25 +10,13 @@ PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 def show_sensors(sensors: list[dict], screen: Screen) -> None:
     """Print the sensors that can be used, then why others cannot."""
     here = [sensor for sensor in sensors if sensor["available"]]
-    table = Table(title="sensors", title_justify="left", header_style="bold")
-    for column, side in (
-        ("sensor", "left"),
-        ("channel", "left"),
-        ("new value", "right"),
-        ("step", "right"),
-        ("accuracy", "right"),
-    ):
-        table.add_column(column, justify=side, overflow="fold")
+    made = table("sensors", ["sensor", "channel", "new value", "accuracy"], ["step"])
     for sensor in here:
         for i, channel in enumerate(sensor["channels"] or [None]):
             name = sensor["url"] if i == 0 else ""
-            if channel is None:
-                table.add_row(name, sensor["note"] or sensor["what"], "", "", "")
-            else:
-                row = (channel["channel"], refresh(channel), step(channel), accuracy(channel))
-                table.add_row(name, *row)
+            made.add_row(name, *((channel["channel"], refresh(channel), accuracy(channel), step(channel)) if channel else ()))
     if here:
-        screen.out.print(table)
+        screen.out.print(made)
         for sensor in here:
             for text in (sensor["note"], sensor["what"]):
                 if text:

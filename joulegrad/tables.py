@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from rich.table import Table
+from typing import TYPE_CHECKING
 
-from joulegrad.screen import Screen
+from joulegrad.screen import Screen, table
 
-
-def _table(title: str, *columns: str) -> Table:
-    """Return a table whose first column is text and whose others are numbers."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", overflow="fold")
-    return table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def show_kernel(result: dict, screen: Screen) -> None:
@@ -32,7 +27,7 @@ def show_kernel(result: dict, screen: Screen) -> None:
 
 def _losses(title: str, counters: dict[str, int]) -> Table:
     """Return what the array did in each cycle, from slots and stall counters, in per cent."""
-    table = _table(title, "the array", "cycles", "%")
+    made = table(title, ["the array"], ["cycles", "%"])
     cycles = counters["cycles"]
     rows = {
         "works (slots)": sum(counters[f"slots_{kind}"] for kind in ("forward", "grad_input", "grad_weight", "pool")),
@@ -44,8 +39,8 @@ def _losses(title: str, counters: dict[str, int]) -> Table:
     }
     rows["not named"] = cycles - sum(rows.values())
     for name, value in rows.items():
-        table.add_row(name, f"{value:,}", f"{100 * value / cycles:.1f}")
-    return table
+        made.add_row(name, f"{value:,}", f"{100 * value / cycles:.1f}")
+    return made
 
 
 def show_bench(result: dict, screen: Screen) -> None:
@@ -82,11 +77,11 @@ def _drawn(result: dict) -> str:
 
 def show_energy(result: dict, screen: Screen) -> None:
     """Print the energies per executed iteration, with their verdicts and scopes."""
-    table = _table("energy per executed iteration", "label", "gross mJ", "above idle mJ")
+    made = table("energy per executed iteration", ["label"], ["gross mJ", "above idle mJ"])
     each = result["energy_per_executed_iteration_j"]
     for label, both in each.items():
-        table.add_row(label, *(_millijoules(both[kind]) for kind in ("gross", "net")))
-    screen.out.print(table)
+        made.add_row(label, *(_millijoules(both[kind]) for kind in ("gross", "net")))
+    screen.out.print(made)
     for label, both in each.items():
         said = {kind: quantity["verdict"] for kind, quantity in both.items() if quantity}
         alike = len(set(said.values())) == 1
@@ -104,15 +99,15 @@ def _millijoules(quantity: dict | None) -> str:
 
 
 def _shares(shares: dict, screen: Screen) -> None:
-    table = _table("where it went, whole run", "share", "simulated mJ", "% of gross", "time ms", "% of time")
+    made = table("where it went, whole run", ["share"], ["simulated mJ", "% of gross", "time ms", "% of time"])
     joules, seconds = shares["simulated_j"], shares["time_s"]
     all_j, all_s = sum(joules.values()), sum(seconds.values())
     for name in joules:
-        table.add_row(
+        made.add_row(
             name, f"{1e3 * joules[name]:.3f}", f"{100 * joules[name] / all_j:.1f}", f"{1e3 * seconds[name]:.2f}",
             f"{100 * seconds[name] / all_s:.1f}",
         )  # fmt: skip
-    screen.out.print(table)
+    screen.out.print(made)
 
 
 def show_speed(result: dict, screen: Screen) -> None:

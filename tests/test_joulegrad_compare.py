@@ -76,6 +76,17 @@ def test_truth_is_named_and_what_it_says(result, sweep):
     assert code == 0 and "emulated" in out and "nothing about a board" in " ".join(out.split())
 
 
+def test_tables_are_read_in_80_columns(sweep, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = invoke(sweep)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if len(line) <= 80]
+    for words, count in {"calibrated": 8, "uncalibrated table": 8, "multiply-accumulates": 8, "ddr_read pJ per byte": 3}.items():
+        first = words.split()
+        found = [row for row in rows if row[: len(first)] == first and len(row) == len(first) + count]
+        assert found, f"no row of the tables holds '{words}' and its {count} numbers"
+
+
 def test_measured_truth_is_called_measured(tmp_path):
     found = run_compare([write_sweep(tmp_path / "runs", truth="measured", repeats=1)], None, None, None)
     assert found["truth"] == "measured" and "same authors" not in found["said"] and "measured" in found["each_run"][0]
