@@ -10,7 +10,6 @@ import numpy as np
 from algo import scaling
 from algo.arithmetic import name_hash, noise_keys
 from algo.scaling import Inputs, State
-from algo.sgd import Sgd
 from algo.step import Step
 from hw.compile_table import TableLayout
 
@@ -66,7 +65,7 @@ class HostTable:
         self._hashes = np.array([name_hash(record.noise) for _, record in noisy], np.int64)
         self._key_places = np.array([layout.records[name] + 2 for name, _ in noisy], np.int64)
         self._maxima = np.array(list(layout.maxima.values()), np.int64)
-        self._seen: tuple[Sgd, object, int] | None = None
+        self._seen: tuple[tuple, object, int] | None = None
         self._last = np.zeros(len(self._starts), np.int64)
         self.worked_out = 0
 
@@ -79,7 +78,8 @@ class HostTable:
             OutOfRange: a coefficient or a gradient does not fit.
         """
         sums, rate = self._sums_of(state), state.sgd.rate(state.iteration)
-        changed = self._changed(sums, state.sgd, rate, images)
+        fixed = state.sgd.momentum, state.sgd.weight_decay
+        changed = self._changed(sums, fixed, rate, images)
         self._seen = None  # until all words are new: an exception must not leave old ones that pass for them
         for entry in changed:
             found = entry.work_out(state, images)
@@ -88,7 +88,7 @@ class HostTable:
                     self._words[at], self._words[at + 2] = found[0], found[1] << _SHIFT_BIT
                 else:
                     self._words[at] = found
-        self._seen, self._last, self.worked_out = (state.sgd, rate, images), sums, len(changed)
+        self._seen, self._last, self.worked_out = (fixed, rate, images), sums, len(changed)
         shifts = self._words[self._key_places] >> _SHIFT_BIT << _SHIFT_BIT
         self._words[self._key_places] = shifts | noise_keys(state.seed, state.iteration, self._hashes)
         for record in self._thresholds:
@@ -105,8 +105,8 @@ class HostTable:
         exponents = np.array([state.exponents[name] for name in self._names], np.int64)
         return np.add.reduceat(exponents[self._index] * self._sign, self._starts)
 
-    def _changed(self, sums: np.ndarray, sgd: Sgd, rate: object, images: int) -> list[_Entry]:
-        if self._seen is None or self._seen[0] is not sgd:
+    def _changed(self, sums: np.ndarray, fixed: tuple, rate: object, images: int) -> list[_Entry]:
+        if self._seen is None or self._seen[0] != fixed:
             return self._entries
         changed = {*self._owner[sums != self._last].tolist(), *self._by_iteration}
         if rate != self._seen[1]:

@@ -29,8 +29,9 @@ LOSS_ARRAY_CALLS = 108
 READ_ARRAY_CALLS = 4
 """numpy calls that bring one region out of its layout and add it to a sum."""
 
-REPLACE_ARRAY_CALLS = 20
-"""numpy calls that take the mean of one parameter, round it to a master and an int8 weight, and lay both out."""
+REPLACE_ARRAY_CALLS = 22
+"""numpy calls in whose time the mean of one parameter is taken, rounded to a master and an int8 weight, and both are laid out:
+timed on a desktop processor, as the model of the processor's time is."""
 
 TRANSFER_ARRAY_CALLS = 16
 """numpy calls that bring five regions (tables both ways, image list, logits, their gradient) into or out of their layout."""

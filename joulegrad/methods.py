@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +10,16 @@ from pathlib import Path
 from algo.policies.method import PLAIN
 from host.check import Mismatch
 from host.run_folder import RECORD, RunFolderError, new_run_dir, read_iterations, read_record, write_atomically
+from hw.config import load_config
 from joulegrad.bench import run_bench
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, MethodsSettings, TrainSettings
 from joulegrad.train import run_train
+from measurements.energy_model import TABLE, load_table
+from measurements.processor_time import ProcessorModel
+from measurements.recompute import recompute
 from measurements.saved import saved
+from measurements.table_validity import check_valid
 
 BOARD = "sim"
 SUMMARY = "methods.json"
@@ -24,7 +30,7 @@ DECIDED = ("iteration", "images", "gates", "bits")
 def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
     """Train plainly and by every method, on the board and priced in PyTorch, and return the JSON data of what was saved.
 
-    Runs that the folder holds already are not done again.
+    Runs that the folder holds already are not done again; their simulated joules are, with the energy table that is asked for.
 
     Raises:
         RunFolderError: the folder holds other runs, or ones that were stopped.
@@ -32,6 +38,8 @@ def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
         as run_bench, run_train.
     """
     path = settings.out or new_run_dir(f"methods-{Path(settings.recipe).stem}")
+    table = load_table(settings.energy_table or TABLE)
+    check_valid(table, BOARD, load_config(settings.config), dataclasses.asdict(ProcessorModel()))
     results = {}
     for method in (PLAIN, *settings.methods):
         screen.say(f"{method}: in PyTorch, then on the board")
@@ -72,17 +80,12 @@ def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) ->
     common = dict(method=method, steps=settings.steps, batch_size=settings.batch_size, seed=settings.seed)
 
     def predict(out: Path) -> dict:
-        return run_train(
-            TrainSettings(settings.recipe, out=out, price=settings.config, energy_table=settings.energy_table, **common), screen
-        )
+        return run_train(TrainSettings(settings.recipe, out=out, price=settings.config, **common), screen)
 
     def count(out: Path) -> dict:
         return run_bench(
-            BenchSettings(
-                settings.recipe, BOARD, settings.config, out=out, check=True, stalls=MemoryStalls(),
-                energy_table=settings.energy_table, **common,
-            ), screen,
-        )  # fmt: skip
+            BenchSettings(settings.recipe, BOARD, settings.config, out=out, check=True, stalls=MemoryStalls(), **common), screen
+        )
 
     found = {"predicted": _once(places["predicted"], predict, common), "counted": _once(places["counted"], count, common)}
     decided = [
@@ -90,7 +93,8 @@ def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) ->
     ]
     if decided[0] != decided[1]:
         raise Mismatch(f"method {method}: the decisions in {places['predicted']} are not those in {places['counted']}")
-    return found
+    table = settings.energy_table or TABLE
+    return {side: one | recompute(places[side], need_trace=False, energy_table=table) for side, one in found.items()}
 
 
 def _once(place: Path, run: Callable[[Path], dict], common: dict) -> dict:

@@ -39,12 +39,13 @@ class RecomputeError(RuntimeError):
     """The run's numbers cannot be had again, or are not those that the run reported; the message says why."""
 
 
-def recompute(path: Path | str, need_trace: bool = True) -> dict:
+def recompute(path: Path | str, need_trace: bool = True, energy_table: Path | None = None) -> dict:
     """Return the JSON data of a run's energies (the keys of KEYS).
 
     Args:
         path: run folder.
         need_trace: refuse a run that no sensor watched; without, it has the labels that it has.
+        energy_table: for the simulated joules, None for the one that the run had.
 
     Raises:
         RunFolderError: no run folder, or a damaged one.
@@ -59,7 +60,7 @@ def recompute(path: Path | str, need_trace: bool = True) -> dict:
         raise RecomputeError(f"run {path} has no trace: no sensor watched it (board {record.get('board')!r})")
     if record.get("benchmark") == MEASURE:
         return _measured(path / name, record)
-    meter, totals = _replayed(path, record)
+    meter, totals = _replayed(path, record, energy_table or path / ENERGY_TABLE)
     executed = len(totals["images"])
     if not executed:
         raise RecomputeError(f"run {path} has executed no iteration: it has no energy")
@@ -153,12 +154,12 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _replayed(path: Path, record: dict) -> tuple[EnergyMeter, dict]:
+def _replayed(path: Path, record: dict, energy_table: Path) -> tuple[EnergyMeter, dict]:
     """Return the meter fed with all iterations, and their sums."""
     try:
         config = Config(**record["config"])
         model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
-        meter = EnergyMeter(config, load_table(path / ENERGY_TABLE), model)
+        meter = EnergyMeter(config, load_table(energy_table), model)
         totals = {"images": [], "counters": {}, "activity": {}, "processor_s": 0.0}
         names, real_time = {field.name for field in fields(ProcessorWork)}, record.get("clock") == HOST_CLOCK
         for line in read_iterations(path):

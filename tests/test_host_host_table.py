@@ -50,7 +50,9 @@ def test_words_equal_a_fresh_computation_whatever_changed(exported):
         assert np.array_equal(table.words(state, images), fresh(step, layout, state, images)), f"iteration {i}"
         worked_out.append(table.worked_out)
         moved = drift(state, rng) if i % 3 else replace(state, iteration=state.iteration + 1)
-        state = scaling.settle(step, replace(moved, seed=i // 20, sgd=Sgd(lr="1/7", steps=90) if i == 30 else moved.sgd))
+        changes = {30: Sgd(lr="1/7", steps=90), 45: Sgd(lr="1/7", momentum="1/2", steps=90), 50: moved.sgd.stopped()}
+        sgd = changes.get(i, moved.sgd)
+        state = scaling.settle(step, replace(moved, seed=i // 20, sgd=sgd))
     assert worked_out[0] == len(step.records) + len({word for block in step.scalars.values() for word in block})
     assert min(worked_out) < worked_out[0] / 4
 
@@ -61,6 +63,9 @@ def test_nothing_is_worked_out_twice(exported):
     for images, expected in ((8, True), (8, False), (5, True), (5, False)):
         table.words(state, images)
         assert bool(table.worked_out) == expected
+    every = len(step.records) + len({word for block in step.scalars.values() for word in block})
+    table.words(replace(state, iteration=1, sgd=state.sgd.stopped()), 5)
+    assert 0 < table.worked_out < every / 2, "only what the learning rate reaches"
 
 
 def test_a_refused_state_leaves_no_old_words(exported):
