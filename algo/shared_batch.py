@@ -1,9 +1,14 @@
 """A mini-batch shared by several processes, bit for bit: each computes its images, and what is summed or sought over the
 mini-batch is reduced in integers, whose order does not matter.
+
+    torchrun --nproc-per-node 2 -m joulegrad.cli train cifar10-resnet20
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -48,3 +53,22 @@ class Share:
 
 
 ALONE = Share()
+
+
+@contextmanager
+def shared(device: str) -> Iterator[Share]:
+    """Give this process's share: of those that torchrun started, over NCCL on GPUs, one each, else over Gloo; or all of it.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    try:
+        yield Share(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()

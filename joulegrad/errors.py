@@ -20,6 +20,7 @@ KNOWN = {
     "algo.augmentation.AugmentationError": USAGE,
     "algo.checkpoint.CheckpointError": FAILED,
     "algo.data.DataError": FAILED,
+    "algo.emulator.EmulatorError": USAGE,
     "algo.gates.GateError": USAGE,
     "algo.graph.ExportError": USAGE,
     "algo.loss.LossError": FAILED,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,12 +33,12 @@ from joulegrad.settings import TrainSettings
 from measurements.energy_model import TABLE, load_table
 from measurements.processor_time import ProcessorModel
 from measurements.recompute import ENERGY_TABLE, recompute
-from measurements.table_validity import check_valid
+
+if TYPE_CHECKING:
+    from algo.shared_batch import Share
 
 CHECKPOINT, WEIGHTS, PROGRAM, ENERGY = "checkpoint.npz", "weights.npz", "program.zip", "energy"
 WINDOW = "training"
-PRICED_AS = "sim"
-"""The board whose cycles are predicted: a fitted energy table must be of it."""
 
 
 class TrainError(RuntimeError):
@@ -46,21 +48,39 @@ class TrainError(RuntimeError):
 def run_train(settings: TrainSettings, screen: Screen) -> dict:
     """Train a recipe in PyTorch and return the run's JSON data; the run folder holds the same and more.
 
+    Of several processes that torchrun started, which share every mini-batch, the first one leaves the run folder and speaks; the
+    others keep the same one for themselves, while they run.
+
     Raises:
         RecipeError, DataError, ExportError, MethodError: what is asked for cannot be.
         TrainError: no such device, or training diverged; the last good checkpoint is named.
+        EmulatorError: several processes, and a method that gates blocks.
         CheckpointError, RunFolderError, SensorError, SamplerError: each with one sentence.
     """
+    from algo.shared_batch import shared
+
     _check_device(settings.device)
+    with shared(settings.device) as share:
+        if share.rank:
+            screen.err.quiet, screen.out.quiet, screen.json = True, True, False
+        if share.processes > 1 and settings.arithmetic == "float32":
+            raise TrainError(f"--arithmetic float32 in {share.processes} processes: only int8 is shared, bit for bit; start one")
+        if not share.rank:
+            return _train(settings, screen, share)
+        with tempfile.TemporaryDirectory() as kept:
+            return _train(dataclasses.replace(settings, out=Path(kept), sensors=()), screen, share)
+
+
+def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
     wanted = asked(settings.recipe, settings.price, settings.steps, settings.batch_size, settings.seed, settings.method)
     if wanted.packed is not None:
         raise TrainError(f"train {settings.recipe}: a PROGRAM.jg is compiled for boards; give the recipe it was made from")
-    run = _Run(wanted, settings)
+    run = _Run(wanted, settings, share)
     path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.device}")
     with RunFolder(path, run.record() | {"resumed_from": str(settings.resume) if settings.resume else None}) as folder:
         screen.facts["run_dir"] = str(folder.path)
         if settings.price:
-            shutil.copyfile(settings.energy_table or TABLE, folder.path / ENERGY_TABLE)
+            shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
         run.start(folder.path)
         folder.update(steps=run.iterations)
         if settings.resume:
@@ -85,12 +105,13 @@ class _Run:
 
     Attributes:
         wanted, settings, method: what is asked for.
+        share: this process's, of every mini-batch.
         images, trainer, iterations: the data, what trains, and its length in drawn iterations.
         executed, images_seen: what this process has done of it.
     """
 
-    def __init__(self, wanted: Asked, settings: TrainSettings):
-        self.wanted, self.settings = wanted, settings
+    def __init__(self, wanted: Asked, settings: TrainSettings, share: Share):
+        self.wanted, self.settings, self.share = wanted, settings, share
         self.method = Method.from_settings(wanted.method, wanted.recipe.methods)
         self.executed = self.images_seen = 0
         self._checkpoint = read_checkpoint(_checkpoint_file(settings.resume)) if settings.resume else None
@@ -98,7 +119,7 @@ class _Run:
             self._checkpoint.check(self.about())
 
     def about(self) -> dict:
-        """What a checkpoint must agree on. The device is not in it: CPU and GPU compute the same integers."""
+        """What a checkpoint must agree on. Device and processes are not in it: CPU and GPU, one or several, compute the same."""
         return {
             "recipe": self.wanted.recipe.to_json(), "seed": self.wanted.seed, "method": self.method.to_json(),
             "arithmetic": self.settings.arithmetic,
@@ -108,21 +129,20 @@ class _Run:
         """What run.json says from the start."""
         return {
             "benchmark": "train", "commit": provenance.commit(), "versions": provenance.versions(), **self.about(),
-            "device": self.settings.device, "sensors": list(self.settings.sensors), "steps": self.wanted.recipe.steps,
-            **self._priced_on(),
+            "device": self.settings.device, "processes": self.share.processes, "sensors": list(self.settings.sensors),
+            "steps": self.wanted.recipe.steps, **self._priced_on(),
         }  # fmt: skip
 
     def _priced_on(self) -> dict:
         """What run.json says of the core that the run is priced on, for joulegrad recompute."""
         if not self.settings.price:
             return {}
-        table, config, model = load_table(self.settings.energy_table or TABLE), self.wanted.config, ProcessorModel()
-        check_valid(table, PRICED_AS, config, dataclasses.asdict(model))
+        table, config = load_table(TABLE), self.wanted.config
         return {
             "config": dataclasses.asdict(config), "program": PROGRAM, "config_hash": f"{config.config_hash:08x}",
             "energy_assumptions": {
                 "simulated": {"table": table.name, "validity": table.validity},
-                "processor_time": dataclasses.asdict(model),
+                "processor_time": dataclasses.asdict(ProcessorModel()),
             },
         }  # fmt: skip
 
@@ -150,7 +170,7 @@ class _Run:
             program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
             self._pricing = Pricing(program, self.wanted.config)
             write_program(program, self._path.with_name(PROGRAM))
-        return Emulator(exported.step, tensors, state, self.settings.device), exported.step.gated_blocks
+        return Emulator(exported.step, tensors, state, self.settings.device, share=self.share), exported.step.gated_blocks
 
     def _float_learner(self):
         if self.method.update != "sgd" or self.method.gated:
