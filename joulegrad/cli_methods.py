@@ -9,7 +9,7 @@ import typer
 
 from joulegrad import errors
 from joulegrad.command import ConfigOption, JsonOption, command
-from joulegrad.screen import Screen
+from joulegrad.screen import Screen, table
 from joulegrad.settings import MethodsSettings
 
 
@@ -27,10 +27,11 @@ def bench_methods(
     out: Annotated[Path | None, typer.Option("--out", help="Folder; given again, only what is missing is done.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train plainly and by methods on the simulated board, bit for bit checked, and compare what they save with predictions.
+    """Compare what methods save with what was predicted.
 
-    Predicted is the same run in PyTorch, priced from its decisions and the program's instructions: seconds have to agree within
-    2 % of what is saved, joules within U. Leaves methods.json and two run folders for every method.
+    Plain training and every method run on the simulated board, checked bit for bit. Predicted is the same run in PyTorch,
+    priced from its decisions and the program's instructions: seconds have to agree within 2 % of what is saved, joules within
+    U. Leaves methods.json and two run folders for every method.
 
     Example: joulegrad bench methods digits --method smd --method e2train --steps 40
     """
@@ -53,24 +54,18 @@ def _show(found: dict, screen: Screen) -> None:
         (method, f"{one['iterations_executed']} of {one['iterations_drawn']}", part, *_seconds(one["seconds"][part]))
         for method, one in methods.items() for part in one["seconds"]
     ]  # fmt: skip
-    said = f"seconds saved of {plain['time_s']:.4g} s of plain training"
-    _table(said, ("method", "executed", "of", "counted", "predicted", "off by %"), seconds, screen)
     joules = [(method, *_joules(one["joules"])) for method, one in methods.items()]
-    _table("joules saved, gross, +- U (95 %)", ("method", "sensed", "predicted", "of it idle", "left %"), joules, screen)
+    said = f"seconds saved of {plain['time_s']:.4g} s of plain training"
+    for made, rows in (
+        (table(said, ["method", "executed", "of"], ["counted", "predicted", "off by %"]), seconds),
+        (table("joules saved, gross, +- U (95 %)", ["method"], ["sensed", "predicted", "of it idle", "left %"]), joules),
+    ):
+        for row in rows:
+            made.add_row(*row)
+        screen.out.print(made)
     labels = sorted({one["joules"]["sensed"]["label"] for one in methods.values() if one["joules"]["sensed"]})
     screen.out.print(f"sensed joules are {', '.join(labels) or 'not there'}, predicted ones simulated", markup=False)
     screen.out.print(f"runs: {found['run_dir']}", markup=False)
-
-
-def _table(said: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], screen: Screen) -> None:
-    from rich.table import Table
-
-    table = Table(title=said, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("method", "of") else "right")
-    for row in rows:
-        table.add_row(*row)
-    screen.out.print(table)
 
 
 def _seconds(one: dict) -> tuple[str, ...]:

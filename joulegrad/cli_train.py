@@ -35,24 +35,24 @@ def train(
         "--sensor", help="Power sensor of this machine by its URL, e.g. 'nvml' or 'rapl': measures what training here costs, "
         "which is the energy of the emulator, not of an accelerator.")] = None,
     idle: Annotated[float, typer.Option("--idle", help="Seconds of rest before and after, for the idle power.")] = 10.0,
-    energy_table: Annotated[Path | None, typer.Option(
-        "--energy-table", help="Energy table for --price, e.g. one that 'joulegrad compare' fitted.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a recipe in PyTorch, as a board computes it, bit for bit, or in float32.
+    """Train a recipe in PyTorch, as a board computes it.
 
-    Leaves a run folder with run.json, iterations.jsonl, checkpoint.npz, and weights.npz for a recipe that starts from them.
+    The same integers, bit for bit; or float32, to compare with. Leaves a run folder with run.json, iterations.jsonl,
+    checkpoint.npz, and weights.npz for a recipe that starts from them.
 
     Example: joulegrad train cifar10-resnet20 --method smd --device cuda
     """
     with command(as_json) as screen:
         from joulegrad.settings import TrainSettings
-        from joulegrad.train import run_train
 
         settings = TrainSettings(
             recipe, method, device, arithmetic, steps, batch_size, seed, out, resume, checkpoint_every, evaluate_every,
-            price, tuple(sensor or ()), idle, energy_table,
+            price, tuple(sensor or ()), idle,
         )  # fmt: skip
+        from joulegrad.train import run_train
+
         result = run_train(settings, screen)
         if not as_json:
             _show(result, screen)

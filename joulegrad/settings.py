@@ -118,7 +118,6 @@ class TrainSettings:
         price: configuration of the core whose cycles and simulated joules are worked out beside; None for none.
         sensors: URLs of this machine's power sensors.
         idle_s: rest before and after, for its idle power.
-        energy_table: of `price`, None for the project's own.
     """
 
     recipe: str
@@ -135,12 +134,9 @@ class TrainSettings:
     price: str | None = None
     sensors: tuple[str, ...] = ()
     idle_s: float = 10.0
-    energy_table: Path | None = None
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
-        if self.energy_table and not self.price:
-            raise SettingError(f"--energy-table {self.energy_table} without --price: there are no simulated joules to work out")
         if self.price and self.arithmetic != "int8":
             raise SettingError(f"--price {self.price} with --arithmetic {self.arithmetic}: a core computes int8 only")
         _at_least("checkpoint_every", self.checkpoint_every, 1)
@@ -161,7 +157,7 @@ class MethodsSettings:
         config: name of the configuration.
         methods: names; none for the parts of e2train and itself.
         steps, batch_size, seed: in place of the recipe's own.
-        energy_table: file for predicted joules, None for the project's own, whose U is not known.
+        energy_table: file for simulated joules, None for the project's own, whose U is not known.
         out: folder, None for a new one in runs/.
     """
 
