@@ -31,7 +31,7 @@ from joulegrad.screen import Screen
 from joulegrad.settings import KernelSettings, MemoryStalls
 
 app = typer.Typer(
-    name="joulegrad", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="joulegrad", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Train convolutional networks on an FPGA, simulated here cycle by cycle, and know what every iteration costs in joules.",
 )
 app.add_typer(bench_app, name="bench")
@@ -52,9 +52,10 @@ def bench_speed(
     config: ConfigOption = "z7020",
     as_json: JsonOption = False,
 ) -> None:
-    """Time the simulator, and show which share of the array's peak whole training iterations reach, and what is lost to what.
+    """Time the simulator, and show shares of the array's peak.
 
-    Networks: the digits network at batch 32 and ResNet-8 on 32 x 32 images at batch 8.
+    Which share do whole training iterations reach, and what is lost to what? Networks: the digits network at batch 32 and
+    ResNet-8 on 32 x 32 images at batch 8.
     """
     with command(as_json) as screen:
         from joulegrad.speed import run_speed
@@ -83,7 +84,9 @@ def kernel(
     stalls: StallsOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one product on random operands: is it exact, how many cycles, which share of the array's peak.
+    """Run one product on random operands, and check it.
+
+    Is it exact, how many cycles does it take, and which share of the array's peak is that?
 
     Example: joulegrad kernel grad_weight --n 4 --c 64 --k 64 --h 16 --w 16 --r 3 --pad 1
     """

@@ -25,8 +25,8 @@ class BenchGroup(TyperGroup):
 
 bench_app = typer.Typer(
     cls=BenchGroup, no_args_is_help=True,
-    help="Train a network on the accelerator and report accuracy, cycles and joules: 'joulegrad bench digits', or "
-    "'joulegrad bench PROGRAM.jg' with a file from 'joulegrad export'; or time the simulator.",
+    help="Train on the accelerator: accuracy, cycles, joules.\n\n'joulegrad bench digits' trains a recipe, 'joulegrad bench "
+    "PROGRAM.jg' a file from 'joulegrad export'; the other commands look at the accelerator itself.",
 )  # fmt: skip
 
 
@@ -36,8 +36,8 @@ def bench_run(
         help="Recipe, by its name or the path of its .json file, or a PROGRAM.jg, which needs no PyTorch.", show_default=False)],
     board: BoardOption = "sim",
     config: Annotated[str | None, typer.Option(
-        "--config", help="Size of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2; the default), 'tiny' (4 x 4), or a path to a "
-        ".json file. A PROGRAM.jg has its own.")] = None,
+        "--config", help="Configuration of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2; the default), 'tiny' (4 x 4), 'ecp5', "
+        "..., or the path of a .json file. A PROGRAM.jg has its own.")] = None,
     steps: Annotated[int | None, typer.Option(
         "--steps", help="Training iterations; by default as many as the recipe needs.")] = None,
     batch_size: Annotated[int | None, typer.Option(
@@ -65,7 +65,7 @@ def bench_run(
         "--energy-table", help="Energy table for the simulated joules, e.g. one that 'joulegrad compare' fitted.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train on the accelerator what a recipe or a PROGRAM.jg holds; 'run' may be left out.
+    """Train a recipe or a PROGRAM.jg; 'run' may be left out.
 
     Prints loss, test accuracy, cycles and joules per iteration and leaves a run folder with run.json, trace.sqlite and pictures.
     Joules come with a label: 'simulated' from the core's counters, 'emulated' from a sensor on the simulated board's rails,
@@ -74,15 +74,16 @@ def bench_run(
     Example: joulegrad bench digits --steps 30 --check
     """
     with command(as_json) as screen:
-        from joulegrad.bench import run_bench
         from joulegrad.settings import BenchSettings, MemoryStalls
-        from joulegrad.tables import show_bench
 
         stalled = MemoryStalls(stalls, (seed or 0) + 1)
         settings = BenchSettings(
             what, board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, relative_u,
             energy_table, idle, measuring, method,
         )  # fmt: skip
+        from joulegrad.bench import run_bench
+        from joulegrad.tables import show_bench
+
         result = run_bench(settings, screen)
         if not as_json:
             show_bench(result, screen)

@@ -42,9 +42,10 @@ def bitstream(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of all builds; by default build in the checkout.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a board's bitstream: scripts written, the tool run, timing checked, everything recorded in manifest.json.
+    """Make a board's bitstream, or report its resources.
 
-    The result is in build/<board>-<configuration>/. What has not changed is not built again. Timing not met is an error.
+    Scripts are written, the tool is run, timing is checked, and everything is recorded in manifest.json. The result is in
+    build/<board>-<configuration>/. What has not changed is not built again. Timing not met is an error.
 
     Example: joulegrad bitstream z7020 --board pynq-z2
     """

@@ -23,8 +23,9 @@ def boards(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of all builds; by default build in the checkout.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what is attached and usable, why what is missing is missing, what was built here, and what can watch a board.
+    """List boards, bitstreams, and what can watch them.
 
+    What is attached and usable, why what is missing is missing, what was built here, and which sensors can watch a board.
     Listing opens no port. A board that is named, or asked with --probe, says its configuration, clock and memory.
 
     Example: joulegrad boards serial:/dev/ttyUSB0

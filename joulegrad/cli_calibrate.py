@@ -66,7 +66,9 @@ def calibrate(
     accept: Annotated[bool, typer.Option("--accept", help="Keep it even where the readings look like a wrong shunt.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Calibrate a power sensor with known loads, and keep what was found with date, sensor and scope.
+    """Calibrate a power sensor with known loads.
+
+    What was found is kept with date, sensor and scope.
 
     Joules of that sensor then have the calibration's uncertainty instead of the shunt's tolerance.
 

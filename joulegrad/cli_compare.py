@@ -31,9 +31,10 @@ def compare(
     seed: Annotated[int, typer.Option("--seed", help="Of the bootstrap and of the shuffled control.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit an energy model to runs and say how well it predicts workloads that it has not seen.
+    """Fit an energy model to runs, and judge it on others.
 
-    Energies that stand for truth are emulated or measured, never both in one comparison. Needs scipy.
+    Every workload is predicted by a model that has not seen it. Energies that stand for truth are emulated or measured, never
+    both in one comparison. Needs scipy.
 
     Example: joulegrad bench sweep --out sweep && joulegrad compare sweep --out calibrated.json
     """

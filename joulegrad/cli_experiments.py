@@ -16,8 +16,8 @@ def experiments(
     experiment: Annotated[str, typer.Argument(
         help="Experiment: 'e2train', or the path of a .json file.", show_default=False)],
     recipe: Annotated[str | None, typer.Option("--recipe", help="Recipe in place of the experiment's own.")] = None,
-    config: Annotated[str | None, typer.Option("--config", help="Configuration that runs are priced on.")] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", help="How many, from 0.")] = None,
+    config: Annotated[str | None, typer.Option("--config", help="Core that prices runs, in place of the experiment's.")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", help="Seeds, from 0, in place of the experiment's.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Drawn iterations of a run, in place of the recipe's.")] = None,
     run: Annotated[list[str] | None, typer.Option("--run", help="Only this run, and those it needs; may be given often.")] = None,
     device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda'.")] = "cpu",
@@ -28,20 +28,22 @@ def experiments(
     out: Annotated[Path | None, typer.Option("--out", help="Folder; given again, only what is missing is done.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train every method of an experiment with every seed, price the runs on a core, and compare.
+    """Train an experiment's methods and seeds, and compare.
 
-    Leaves report.md, energy-accuracy.png, experiment.json and a run folder for each run. A run that was stopped goes on from its
-    checkpoint when the command is given again with the same --out.
+    Runs are priced on a core, and methods compared at equal simulated joules. Leaves report.md, energy-accuracy.png,
+    experiment.json and a run folder for each run. A run that was stopped goes on from its checkpoint when the command is given
+    again with the same --out.
 
     Example: joulegrad experiments e2train --out e2train --workers 2
     """
     with command(as_json) as screen:
-        from joulegrad.experiments import run_experiments
         from joulegrad.settings import ExperimentSettings
 
         settings = ExperimentSettings(
             experiment, recipe, config, seeds, steps, tuple(run or ()), device, workers, scheduler, out
         )
+        from joulegrad.experiments import run_experiments
+
         found = run_experiments(settings, screen)
         if not as_json:
             _show(found, screen)

@@ -20,7 +20,9 @@ def export(
     method: MethodOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the file that a board trains from: program, images and settings of a recipe. Needs PyTorch; the board does not.
+    """Make PROGRAM.jg, all that a board needs to train.
+
+    It holds the program, the images and the settings of a recipe. Making it needs PyTorch; the board does not.
 
     Example: joulegrad export digits -o digits.jg && joulegrad bench digits.jg --board golden
     """

@@ -17,7 +17,9 @@ def ledger(
     layers: Annotated[bool, typer.Option("--layers", help="Also every layer by itself.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give the three ledgers of runs, by product; none is ever turned into another.
+    """Give MACs, bit-scaled MACs and joules of runs.
+
+    Three ledgers, by product; none is ever turned into another.
 
     Example: joulegrad ledger runs/digits-smd --against runs/digits-plain
     """

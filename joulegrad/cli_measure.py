@@ -24,10 +24,10 @@ def measure(
         "--calibration", help="File of 'joulegrad sensors calibrate', beside those in your own folder.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a command and report its energy: gross, and above the idle power before and after it, with uncertainty and verdict.
+    """Run a command under power sensors; give its joules.
 
-    The command's own output goes to standard error where --json is given. It fails where the command fails; the raw trace
-    is kept in the run folder in any case.
+    Gross, and above the idle power before and after it, with uncertainty and verdict. The command's own output goes to standard
+    error where --json is given. It fails where the command fails; the raw trace is kept in the run folder in any case.
 
     Example: joulegrad measure --sensor rapl --iterations 500 -- python train.py
     """

@@ -18,7 +18,9 @@ def package(
         "--wheels", help="Folder with the wheels that the archive carries; what is missing there is downloaded.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the archive that installs joulegrad on a board: Python 3.10 or newer and numpy are there, a network is not needed.
+    """Make the archive that installs joulegrad on a board.
+
+    The board has Python 3.10 or newer and numpy; it needs no network.
 
     Example: joulegrad package && scp joulegrad-board.zip xilinx@pynq: && ssh xilinx@pynq python3 joulegrad-board.zip
     """
@@ -43,7 +45,9 @@ def deploy(
         "--package", help="Archive of 'joulegrad package'; by default one is made.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy joulegrad, a program and a bitstream to a board over ssh and install them there.
+    """Copy joulegrad, a program and a bitstream to a board.
+
+    They are copied over ssh, and installed.
 
     Example: joulegrad deploy xilinx@pynq digits.jg --bitstream build/pynq-z2-z7020
     """

@@ -14,9 +14,10 @@ def recompute(
     run: Annotated[Path, typer.Argument(help="Run folder, as 'joulegrad bench' leaves it.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Give a run's joules again, from its raw trace and its iterations, and compare them with what the run reported.
+    """Give a run's joules again, from its raw trace.
 
-    Fails where they differ by more than a billionth, where the trace is damaged, and where there is none.
+    Trace and iterations are worked out anew and compared with what the run reported. Fails where they differ by more than a
+    billionth, where the trace is damaged, and where there is none.
 
     Example: joulegrad recompute runs/digits-sim-20260101-120000
     """

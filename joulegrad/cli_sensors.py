@@ -30,7 +30,7 @@ def sensors(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the power sensors that can be used here, and why what is missing is missing.
+    """List power sensors, and why others are missing.
 
     Each sensor is looked at: how often its values really change, their smallest step, and its stated accuracy.
 

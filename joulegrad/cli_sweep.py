@@ -31,7 +31,9 @@ def bench_sweep(
         "such runs must be wrong.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run 29 workloads in 7 families, with random, quiet, sparse and small data, each under a power sensor.
+    """Run workloads of all kinds under a power sensor.
+
+    29 workloads in 7 families, with random, quiet, sparse and small data.
 
     Array-bound by product (forward, grad_input, grad_weight), memory-bound, bound by the vector unit, whole training steps, and
     idle. Leaves one folder that holds a run folder for each repeat of each workload.

@@ -9,7 +9,7 @@ import typer
 
 from joulegrad.command import JsonOption, command
 
-trace_app = typer.Typer(no_args_is_help=True, help="A run's raw samples: export them to CSV or Parquet.")
+trace_app = typer.Typer(no_args_is_help=True, help="Export a run's raw samples.")
 
 
 @trace_app.command("export")
@@ -21,19 +21,20 @@ def export(
         "--parquet", help="File to make; marks, gaps and provenance are its metadata.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the samples of a run to CSV or Parquet: every row with its stamp, clock and label, every column with its unit.
+    """Write the samples of a run to CSV or Parquet.
 
-    Stamps are as they were taken: nothing is resampled, and what was not measured is empty. No file is overwritten.
+    Every row has its stamp, clock and label, every column its unit. Stamps are as they were taken: nothing is resampled, and
+    what was not measured is empty. No file is overwritten.
 
     Example: joulegrad trace export runs/digits-sim-20260101-120000 --csv power.csv
     """
     with command(as_json) as screen:
-        from host.trace import TraceError
         from host.trace_export import export_csv, export_parquet
         from host.trace_file import trace_path
+        from joulegrad.settings import SettingError
 
         if csv is None and parquet is None:
-            raise TraceError("nothing to export to: name a file with --csv or --parquet")
+            raise SettingError("nothing to export to: name a file with --csv or --parquet")
         path, made = trace_path(run), []
         for out, write in ((csv, export_csv), (parquet, export_parquet)):
             if out is not None:

@@ -12,15 +12,17 @@ from joulegrad import errors
 from joulegrad.screen import Screen
 
 BoardOption = Annotated[str, typer.Option(
-    "--board", help="'sim' simulates the hardware cycle by cycle; 'golden' computes the same numbers without time.")]
+    "--board", help="'sim' simulates the hardware cycle by cycle; 'golden' computes the same numbers without time; 'pynq' and "
+    "'serial:<port>' are real ones: 'joulegrad boards' lists what is here.")]
 ConfigOption = Annotated[str, typer.Option(
-    "--config", help="Size of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2), 'tiny' (4 x 4), or a path to a .json file.")]
+    "--config", help="Configuration of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2), 'tiny' (4 x 4), 'ecp5', ..., or the "
+    "path of a .json file.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same run, bit for bit.")]
 JsonOption = Annotated[bool, typer.Option(
     "--json", help="Write the result as one JSON object to standard output, all else to standard error.")]
 MethodOption = Annotated[str | None, typer.Option(
-    "--method", help="Training method: plain (the default), smd, sd, signsgd, cpt, fractrain, swa, ..., or several joined by +, "
-    "such as smd+swa. The recipe has its settings.")]
+    "--method", help="Training method: plain (the default), smd, slu, sd, signsgd, psg_abstain, static, cpt, fractrain, swa, or "
+    "several joined by +, such as smd+swa; e2train is smd+slu+psg_abstain+swa. The recipe has its settings.")]
 StallsOption = Annotated[float, typer.Option(
     "--stalls", help="Probability that the simulated memory stalls a handshake in a cycle, 0 to 0.95; slower, same results.")]
 

@@ -62,6 +62,23 @@ def test_help_names_every_option_of_the_contract():
         assert f"{option} " in one
 
 
+def test_the_list_of_commands_ends_no_sentence_in_the_middle(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ([], ["bench"], ["sensors"], ["trace"]):
+        _, commands = invoke(*command, "--help")[1].split("Commands:")
+        assert commands.strip() and "..." not in commands, commands
+
+
+def test_settings_are_looked_at_before_anything_heavy_is_loaded():
+    asked = ["train digits --device tpu", "bench digits --steps 0", "experiments e2train --workers 0"]
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom joulegrad.cli import app\n"
+        f"codes = [CliRunner().invoke(app, words.split()).exit_code for words in {asked}]\n"
+        "sys.exit(codes != [2, 2, 2] or sorted({'torch', 'numpy'} & set(sys.modules)) != [])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 def test_help_is_light():
     code = (
         "import sys\nfrom joulegrad.cli import app\n"
