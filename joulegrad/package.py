@@ -122,7 +122,7 @@ def _download(folder: Path) -> None:
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
         "--only-binary=:all:", "--python-version", ".".join(map(str, PYTHON)), "--implementation", "py", "--abi", "none",
-        "--platform", "any", "--dest", str(folder), "--requirement", str(PACKAGES),
+        "--platform", "any", "--dest", str(folder.resolve()), "--requirement", str(PACKAGES),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as elsewhere:
         done = subprocess.run(command, capture_output=True, text=True, cwd=elsewhere)

@@ -9,6 +9,7 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packed_programs import program_file
@@ -138,6 +139,15 @@ def test_missing_wheels_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(package, "_download", lambda folder: None)
     done = CliRunner().invoke(app, ["package", "-o", str(tmp_path / "x.zip"), "--wheels", str(tmp_path / "none"), "--json"])
     assert done.exit_code == 1 and "no wheel of" in json.loads(done.stdout)["error"] and not (tmp_path / "x.zip").exists()
+
+
+def test_pip_is_given_a_folder_that_holds_wherever_it_runs(tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.chdir(tmp_path)
+    done = SimpleNamespace(returncode=0)
+    monkeypatch.setattr(package.subprocess, "run", lambda command, **how: commands.append(command) or done)
+    package._download(Path("wheels"))
+    assert commands[0][commands[0].index("--dest") + 1] == str(tmp_path / "wheels")
 
 
 def test_pip_that_fails_is_one_sentence(tmp_path, monkeypatch):
