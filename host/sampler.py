@@ -152,7 +152,7 @@ class Sampler:
             ModuleNotFoundError: a sensor needs an optional package that is not installed.
         """
         if not self.urls or len(set(self.urls)) != len(self.urls):
-            raise SamplerError(f"the sensors to sample are {self.urls}: at least one, and none twice")
+            raise SamplerError(f"{', '.join(self.urls) or 'no sensor'} to be sampled: at least one is, and none twice")
         self._errors = tempfile.TemporaryFile()
         paths = [str(ROOT), *(os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)]
         self._process = subprocess.Popen(

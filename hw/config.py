@@ -116,6 +116,7 @@ def load_config(name: str) -> Config:
         raise ConfigError(f"{path} holds a {type(entries).__name__}, not an object of sizes")
     wanted = {f.name for f in dataclasses.fields(Config)} - {"name"}
     if set(entries) != wanted:
-        missing, unknown = sorted(wanted - set(entries)), sorted(set(entries) - wanted)
-        raise ConfigError(f"{path}: missing entries {missing}, unknown entries {unknown}")
+        wrong = {"lacks": sorted(wanted - set(entries)), "has no use for": sorted(set(entries) - wanted)}
+        said = " and ".join(f"{verb} {', '.join(names)}" for verb, names in wrong.items() if names)
+        raise ConfigError(f"configuration {path} {said}: it holds {', '.join(sorted(wanted))}")
     return Config(name=path.stem, **entries)

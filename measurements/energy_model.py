@@ -142,10 +142,12 @@ def load_table(path: Path = TABLE) -> EnergyTable:
         return _checked(data)
     except OSError as error:
         raise EnergyTableError(f"{path} is no energy table that can be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
+        raise EnergyTableError(f"{path} is no energy table: it has no entry {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
         if isinstance(error, EnergyTableError):
             raise
-        raise EnergyTableError(f"{path} is no energy table: {type(error).__name__} {error}") from None
+        raise EnergyTableError(f"{path} is no energy table: {error}") from None
 
 
 def _checked(data: dict) -> EnergyTable:

@@ -136,7 +136,7 @@ def load_run(path: Path | str) -> Observation:
 def _truth(path: Path | str, energies: dict) -> str:
     labels = [label for label in TRUTHS if label in energies]
     if len(labels) != 1:
-        found = " and ".join(labels) or f"only {sorted(energies)}" if energies else "no energies at all"
+        found = " and ".join(labels) or f"only {' and '.join(sorted(energies))} energy" if energies else "no energies at all"
         raise ComparisonError(f"run {path} has {found}: a comparison needs runs with either an emulated or a measured energy")
     return labels[0]
 

@@ -209,6 +209,8 @@ def test_methods_compose_and_come_back_from_json():
         ("cpt", {"cpt": {"lowest": 8, "highest": 3}}, "lowest is at most highest"),
         ("cpt", {"cpt": {"backward": 16}}, "2 to 8"),
         ("static", {"static": {"forward": 1}}, "2 to 8"),
+        ("smd+swa+smd", {}, "joins policies that differ; plain is none"),
+        ("plain+smd", {}, "joins policies that differ; plain is none"),
         ("cpt+fractrain", {}, "which decide the same"),
         ("static+cpt", {}, "which decide the same"),
         ("signsgd+psg", {}, "which decide the same"),

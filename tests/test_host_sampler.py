@@ -616,7 +616,7 @@ def test_a_sensor_that_cannot_be_had_is_one_sentence(tmp_path, url, said):
 
 def test_a_sampler_is_used_as_it_is_meant(tree, tmp_path):
     for urls in ([], [tree.url(), tree.url()]):
-        with pytest.raises(SamplerError, match="at least one, and none twice"):
+        with pytest.raises(SamplerError, match="at least one is, and none twice"):
             Sampler(tmp_path / "a.trace", urls).start()
     with Sampler(tmp_path / "a.trace", [tree.url()]) as recorder:
         with pytest.raises(SamplerError, match="not simulated"):

@@ -53,8 +53,8 @@ def test_sizes_that_cannot_be(tmp_path, entry, value, words):
         (b"\xff\xfe", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "holds a list, not an object of sizes"),
-        (json.dumps({k: v for k, v in TINY.items() if k != "g"}), "missing entries .'g'."),
-        (json.dumps({**TINY, "h": 1}), "unknown entries .'h'."),
+        (json.dumps({k: v for k, v in TINY.items() if k != "g"}), "lacks g: it holds a_words"),
+        (json.dumps({**TINY, "h": 1}), "has no use for h: it holds a_words"),
     ],
 )
 def test_files_that_are_none(tmp_path, text, words):

@@ -148,7 +148,7 @@ def test_runs_that_do_not_belong_together_are_refused(tmp_path, sweep, change, s
     ({"energies": {"emulated": {"net": None, "gross": None}}}, "no energy above idle"),
     ({"energies": {"emulated": {"net": {"value": 1.0}, "gross": None}}}, "lacks or garbles"),
     ({"config": {**dataclasses.asdict(Z7020), "g": 5}}, "lacks or garbles configuration z7020"),
-    ({"energies": {"simulated": {}}}, "only ['simulated']"),
+    ({"energies": {"simulated": {}}}, "only simulated energy"),
     ({"energies": {"emulated": {}, "measured": {}}}, "emulated and measured"),
     ({"energies": {"emulated": dict.fromkeys(("net", "gross"), {"value": 1.0, "u95": None, "verdict": "invalid: too short",
                                                                 "scope": "all"})}}, "invalid: too short"),

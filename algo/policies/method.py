@@ -62,8 +62,10 @@ class Method:
             MethodError: a name or a setting is unknown, a value cannot be, or two policies contradict each other.
         """
         made = _made(settings or {})
-        names: list[str] = []
-        for part in name.split("+"):
+        parts, names = name.split("+"), []
+        if len(parts) > 1 and (PLAIN in parts or len(set(parts)) < len(parts)):
+            raise MethodError(f"method {name!r} joins policies that differ; plain is none, and each stands once")
+        for part in parts:
             if part not in METHODS:
                 raise MethodError(f"method {part!r} is not known; there are {', '.join(METHODS)}, and several joined by +")
             names += [one for one in METHODS[part] if one not in names]
