@@ -8,7 +8,7 @@ import torch
 from algo import compiled, products, scaling, vector_pass
 from algo.arithmetic import INT8_MAX, WIDE_MAX
 from algo.averaging import averaged_names, replaced
-from algo.coefficient_programs import run_program
+from algo.device_programs import Scalars, run_program
 from algo.gates import Gates, Route
 from algo.input_fold import fold_images
 from algo.loss import Loss, cross_entropy
@@ -75,7 +75,7 @@ class Emulator:
         self.route = Route(step, step.batch)
         self._gathered: dict[str, torch.Tensor] = {}
         self._counts: dict[tuple[str, int], int] = {}
-        self._scalars: dict[str, tuple[int, ...]] = {}
+        self._scalars = Scalars(step, self.device)
         self._numbers = RecordNumbers(step, stochastic, self.device)
         self._raised = {name: at for at, name in enumerate(dict.fromkeys((*step.maxima, *step.levels)))}
         self._largest = torch.zeros(len(self._raised), dtype=torch.float64, device=self.device)
@@ -197,7 +197,7 @@ class Emulator:
         self.values[self.step.input] = taken.to(self.device).contiguous(memory_format=torch.channels_last)
         self.route = Route(self.step, len(images))
         self._numbers.take(scaling.records(self.step, self.state))
-        self._scalars = scaling.scalars(self.step, self.state, len(images))
+        self._scalars.take(scaling.scalars(self.step, self.state, len(images)))
 
     def _through(self, phase: str, gates: Gates | None) -> np.ndarray:
         """Run the parts in order, each for the samples that the policy decides on; return the logits."""
@@ -234,13 +234,10 @@ class Emulator:
         count, nodes = len(self.route.samples[number]), self.step.segments[getattr(self.enter(number), phase)]
         if count != self.route.images:
             blocks = [node.scalars for node in nodes if isinstance(node, Coefficient)]
-            self._scalars |= scaling.scalars(self.step, self.state, count, blocks)
+            self._scalars.take(scaling.scalars(self.step, self.state, count, blocks))
         for node in nodes:
             if isinstance(node, Coefficient):
-                scalars = np.array(self._scalars[node.scalars], np.int64)
-                table = self._tables[node.table]
-                found = run_program(self.step.programs[node.program], table.cpu().numpy(), scalars)
-                table.copy_(torch.from_numpy(found))
+                run_program(self.step.programs[node.program], self._tables[node.table], self._scalars[node.scalars])
             elif isinstance(node, Update):
                 self._update(node)
             elif isinstance(node, GateSum):

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algo import scalar_ops
+from algo.coefficient_programs import run_program
+from algo.device_programs import run_program as run_on_device
 
 INT64 = st.one_of(
     st.integers(-(2**63), 2**63 - 1), st.integers(-300, 300), st.sampled_from([2**63 - 1, -(2**63), 2**32, -(2**31), 2**31 - 1])
@@ -42,6 +45,19 @@ def test_equals_unbounded_integers(op, a, b, imm):
     got = scalar_ops.ARITHMETIC[op](np.array([a], np.int64), np.array([b], np.int64), imm)
     assert got.dtype == np.int64
     assert got[0] == expected(op, a, b, imm)
+
+
+@pytest.mark.parametrize("op", sorted(scalar_ops.ARITHMETIC))
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(a=st.lists(INT64, min_size=3, max_size=3), b=st.lists(INT64, min_size=3, max_size=3), imm=IMM)
+def test_torch_tensors_give_the_same(op, a, b, imm):
+    imm = 1 + abs(imm) % 62 if op == "sat" else imm
+    program = [scalar_ops.encode("ldc", rd, imm=at) for rd, at in ((1, 0), (2, 1))] + [scalar_ops.encode(op, 0, 1, 2, imm)]
+    program += [scalar_ops.encode("stc", 0, ra, imm=at) for ra, at in ((0, 2), (1, 1), (2, 0))]
+    table = np.array([a, b, [7] * 3], np.int64).T.copy()
+    on_device = torch.tensor(table)
+    run_on_device(program, on_device, [])
+    np.testing.assert_array_equal(on_device.numpy(), run_program(tuple(program), table, np.zeros(0, np.int64)))
 
 
 @given(op=st.sampled_from(scalar_ops.SCALAR_OPS), rd=st.integers(0, 15), ra=st.integers(0, 15), rb=st.integers(0, 15), imm=IMM)
