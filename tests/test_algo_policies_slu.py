@@ -184,6 +184,26 @@ def test_evaluation_is_deterministic_and_learns_nothing():
     assert str(before) == str(task.running.state()) and not gates.needs_gradients
 
 
+@pytest.mark.parametrize(("target", "evaluated"), [("7/10", 1.0), ("3/10", 0.0)])
+def test_gates_that_tell_no_images_apart_are_evaluated_as_all_or_none_or_drawn(target, evaluated):
+    """The threshold of 1/2 makes a usage above it all, and one below it none; drawn, it is that of training."""
+    usages = {}
+    for evaluation in ("threshold", "drawn"):
+        task = Task(begun(usage=target, evaluation=evaluation), 16, 0.0)
+        trained = [task.iterate(iteration)[0].mean() for iteration in range(300)][150:]
+        assert np.mean(trained) == pytest.approx(float(Fraction(target)), abs=0.02)
+        found = []
+        for _ in range(2):
+            gates, rng = task.running.evaluation_gates(), np.random.default_rng(5)
+            inputs = [np.round(rng.normal(size=(32, 16)) * 2048).astype(np.int64) for _ in range(40)]
+            found.append([[gates.decide(block, 32, x, 64, -5) for block in range(5)] for x in inputs])
+        np.testing.assert_array_equal(*found)
+        usages[evaluation] = np.mean(found)
+    assert usages["threshold"] == evaluated and usages["drawn"] == pytest.approx(float(Fraction(target)), abs=0.06)
+    one, other = (np.array(found[0][at]) for at in (0, 1))
+    assert (one != other).any(), "mini-batches draw anew"
+
+
 def test_gates_of_resnet_74_cost_less_than_0_04_percent():
     blocks = tuple((str(i), c) for c in (16, 32, 64) for i in range(12))[:35]
     forward = 168.2e6
@@ -199,11 +219,19 @@ def test_gates_of_resnet_74_cost_less_than_0_04_percent():
         ({"usage": "60 %"}, "a fraction such as"),
         ({"momentum": 1}, "0 to below 1"),
         ({"rate": 17}, "it is 0 to 16"),
+        ({"evaluation": "half"}, "there are threshold, drawn"),
     ],
 )
 def test_what_cannot_be_is_refused(settings, said):
     with pytest.raises(MethodError, match=said):
         Method.from_settings("slu", {"slu": settings})
+
+
+def test_settings_say_how_they_evaluate_where_it_is_not_by_the_threshold():
+    assert "evaluation" not in Slu().to_json() and Slu(evaluation="drawn").to_json()["evaluation"] == "drawn"
+    for settings in ({}, {"evaluation": "drawn"}):
+        method = Method.from_settings("slu", {"slu": settings})
+        assert Method.from_json(json.loads(json.dumps(method.to_json()))) == method
 
 
 def test_blocks_are_asked_in_order_with_their_inputs():

@@ -1,8 +1,11 @@
 """Selective layer update (E2-Train, model level): a gate learns, image by image, which residual blocks run.
 
 Training draws: an image runs a block where a fresh random number is below the gate's probability. Evaluation does not: it
-runs where the probability is at least 1/2. The gate's derivative is taken straight through the decision; an image that did not
-run a block says nothing about it. What the gate thinks of a block's input does not flow back into the network.
+runs where the probability is at least 1/2. While gates do not tell images apart yet, that is all blocks for a usage above 1/2
+and none below; evaluation "drawn" draws there too, from the seed, with training's usage.
+
+The gate's derivative is taken straight through the decision; an image that did not run a block says nothing about it. What the
+gate thinks of a block's input does not flow back into the network.
 
 The loss gains alpha * cost, the cost being the share of the gated blocks' work that is executed. alpha is steered so that
 this share, the usage, comes to its target: a term that follows the present usage, and one that adds up. So that one alpha does
@@ -42,6 +45,8 @@ _TASK = Fraction(1, 8)
 
 _SCALE_BITS, _FACTOR_BITS = 40, 24
 
+EVALUATIONS = ("threshold", "drawn")
+
 _DECIDE_WORK, _LEARN_WORK = (80, 15), (55, 12)
 """Of a block, numpy calls, and elements per image, that take as long as deciding and as learning: timed with 1 to 128 images
 and 16 and 64 channels on a desktop processor, as the model of the processor's time is."""
@@ -57,6 +62,7 @@ class Slu(Policy):
         gain: what alpha gains in an iteration where usage is one too high.
         rate, momentum, decay: of the gates' own SGD; its rate does not fall.
         opening: bias of the probability before the sigmoid at the start, so that blocks run at first.
+        evaluation: of EVALUATIONS.
     """
 
     usage: Fraction = Fraction(3, 5)
@@ -66,6 +72,7 @@ class Slu(Policy):
     momentum: Fraction = Fraction(9, 10)
     decay: Fraction = Fraction(0)
     opening: Fraction = Fraction(2)
+    evaluation: str = EVALUATIONS[0]
     name = "slu"
     excludes = ("sd",)
 
@@ -78,6 +85,13 @@ class Slu(Policy):
             raise MethodError("slu usage is 1: every block would always run; leave slu out, or ask for less than 1")
         if self.momentum == 1:
             raise MethodError("slu momentum is 1; it is 0 to below 1")
+        if self.evaluation not in EVALUATIONS:
+            raise MethodError(f"slu evaluation is {self.evaluation!r}; there are {', '.join(EVALUATIONS)}")
+
+    def to_json(self) -> dict:
+        """Return the settings as a recipe writes them; evaluation by the threshold is not said."""
+        found = super().to_json()
+        return found if found.pop("evaluation") == EVALUATIONS[0] else found | {"evaluation": self.evaluation}
 
     def begin(self, setting: Setting) -> Running:
         """Return the gates of a network at the start."""
@@ -107,8 +121,13 @@ class Selecting(Running):
         return Learning(self, decision)
 
     def evaluation_gates(self) -> Gates:
-        """Return gates that draw nothing; a fresh mini-batch begins with the first block."""
-        return Selection(self)
+        """Return gates that decide the same whenever they are asked; a fresh mini-batch begins with the first block."""
+        return Drawn(self) if self.settings.evaluation == "drawn" else Selection(self)
+
+    def drawn(self, what: str, number: int, block: int, probability: np.ndarray) -> np.ndarray:
+        """Return where a random number of mini-batch `number` is below the probability."""
+        bits = draws(self.setting.seed, number, f"{what}.{self.setting.blocks[block][0]}", len(probability))
+        return bits < probability << (DRAW_BITS - VALUE_BITS)
 
     def steer(self, executed: int, possible: int) -> None:
         """Take note of the usage of an iteration: blocks executed of those possible, summed over images."""
@@ -152,7 +171,7 @@ class Selecting(Running):
 
 
 class Selection(Gates):
-    """Gates of an evaluation: deterministic.
+    """Gates of an evaluation: probabilities of at least 1/2 run.
 
     Attributes:
         seen: forward passes of the blocks so far.
@@ -187,6 +206,18 @@ class Selection(Gates):
         return 2 * probability >= 1 << VALUE_BITS
 
 
+class Drawn(Selection):
+    """Gates of an evaluation that draw as training does, the same in every evaluation of the same mini-batches."""
+
+    def __init__(self, running: Selecting):
+        super().__init__(running)
+        self._mini_batch = -1
+
+    def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
+        self._mini_batch += block == 0
+        return self._running.drawn("slu.evaluation", self._mini_batch, block, probability)
+
+
 class Learning(Selection):
     """Gates of a training iteration: drawn, and taught by `learn` where the network learns."""
 
@@ -203,9 +234,7 @@ class Learning(Selection):
         return calls + self._taught * blocks * _LEARN_WORK[0], elements + blocks * images * _LEARN_WORK[1]
 
     def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
-        setting = self._running.setting
-        bits = draws(setting.seed, self._iteration, f"slu.{setting.blocks[block][0]}", len(probability))
-        return bits < probability << (DRAW_BITS - VALUE_BITS)
+        return self._running.drawn("slu", self._iteration, block, probability)
 
     def learn(self, gradients: dict[int, np.ndarray], exponents: dict[int, int]) -> None:
         """Update the gates of all blocks, and steer."""
