@@ -168,7 +168,8 @@ def test_scalars_of_a_gated_block_are_those_of_the_samples_that_run(case):
 @pytest.mark.parametrize("name", ["slu", "sd", "e2train"])
 def test_methods_skip_learn_and_evaluate_on_a_board_as_in_the_emulator(case, name):
     """Gates that learn from the board's sums take the same decisions; their own cost is the processor's work."""
-    method = Method.from_settings(name, {"slu": {"usage": "2/5"}, "smd": {"drop": 0}, "swa": {"settle": 1}, "sd": {}})
+    slu = {"usage": "2/5", "evaluation": "drawn" if name == "slu" else "threshold"}
+    method = Method.from_settings(name, {"slu": slu, "smd": {"drop": 0}, "swa": {"settle": 1}, "sd": {}})
     course, other = (method.begin(3, 12, None, case.exported.step.gated_blocks) for _ in range(2))
     reference = Trainer(case.emulator(), other)
     with opened(case, "golden") as board:

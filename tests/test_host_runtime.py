@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from algo.emulator import Emulator
+from algo.policies.method import Method, drawn_batches
 from algo.train import export_digits
 from host import board_golden
 from host.board import BoardError, open_board
@@ -118,6 +119,23 @@ def test_the_next_mini_batch_is_written_while_the_core_runs(digits, monkeypatch)
         if name == "write" and inside[0] <= arguments[0] < inside[1]:
             (overlapped if running else alone).append(arguments[0] - region.offset)
     assert alone == [region.size // 2] and overlapped == [0]
+
+
+def test_a_dropped_mini_batch_is_neither_loaded_nor_transferred_nor_stepped(digits, monkeypatch):
+    region, loaded, course = digits.program.memory[digits.exported.step.input], [], Method.from_settings("smd").begin(1, 6)
+
+    def draw(number):
+        loaded.append(number)
+        return next(digits.batches(BATCH))
+
+    with opened(digits, "golden") as board:
+        runtime = Runtime(board, digits.program, digits.exported.state)
+        spy = Spy(board, monkeypatch)
+        executed = [done.number for done in runtime.train(drawn_batches(draw, course), course)]
+    assert loaded == executed and 0 < len(executed) < 6
+    assert sum(name == "start" for name, *_ in spy.calls) == 2 * len(executed), "forward and backward of each, nothing else"
+    writes = [at for name, *arguments in spy.calls if name == "write" for at in arguments]
+    assert sum(region.offset <= at < region.offset + region.size for at in writes) == len(executed)
 
 
 def test_folding_images_is_counted_as_the_processors_work(digits):
