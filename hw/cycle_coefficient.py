@@ -5,14 +5,13 @@ Only division and square root, whose time depends on their operands, count with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
-
-import numpy as np
+from typing import NamedTuple
 
 from algo import scalar_ops
-from hw import isa
+from hw.cycle_issue import Work
+from hw.cycle_memory import PAST
 from hw.cycle_vector import READ, WRITE, C, VectorUnit
 
 SCALAR_CYCLES = {"min": 2, "max": 2, "sat": 2, "mul": 2, "shi": 2, "shr": 2, "div": 22, "sqrt": 27}
@@ -20,8 +19,7 @@ SCALAR_CYCLES = {"min": 2, "max": 2, "sat": 2, "mul": 2, "shi": 2, "shr": 2, "di
 bits, radicands of 33 to 48. Both take 7 less or more per 16 bits."""
 
 
-@dataclass(frozen=True)
-class ScalarOp:
+class ScalarOp(NamedTuple):
     """A scalar instruction: its cycles, and whether it loads or stores a word of C."""
 
     cycles: int
@@ -29,13 +27,18 @@ class ScalarOp:
     store: bool
 
 
-def scalar_program(f: isa.Instruction, words: np.ndarray) -> list[ScalarOp]:
+class CoefficientWork(NamedTuple):
+    """A scalar program over some channels."""
+
+    channels: int
+    ops: tuple[ScalarOp, ...]
+
+
+@lru_cache(maxsize=1024)
+def scalar_program(words: tuple[int, ...]) -> tuple[ScalarOp, ...]:
     """Return what the coefficient unit does for a channel; `words` are those of P."""
-    ops = []
-    for word in words[f["pc"] : f["pc"] + f["length"]]:
-        name, *_ = scalar_ops.decode(int(word) & 0xFFFFFFFF)
-        ops.append(ScalarOp(SCALAR_CYCLES.get(name, 1), name in ("ldc", "lds"), name == "stc"))
-    return ops
+    names = [scalar_ops.decode(word & 0xFFFFFFFF)[0] for word in words]
+    return tuple(ScalarOp(SCALAR_CYCLES.get(name, 1), name in ("ldc", "lds"), name == "stc") for name in names)
 
 
 class CoefficientUnit:
@@ -51,16 +54,27 @@ class CoefficientUnit:
 
     def __init__(self, vector: VectorUnit):
         self._vector = vector
-        self._ops: Sequence[ScalarOp] = ()
-        self._used = [-1, -1]
+        self._used = [PAST, PAST]
+        self._end()
         self.next_at: float = inf
         self.done_at: float = inf
         self.ready_at = 0.0
 
-    def start(self, t: int, f: isa.Instruction, ops: Sequence[ScalarOp]) -> None:
-        """Take an instruction in cycle t."""
-        self._f, self._ops, self._channel, self._op = f, ops, 0, 0
+    def _end(self) -> None:
+        """Forget the instruction that was under way."""
+        self._work: Work | None = None
+        self._channel = self._op = 0
         self._storing = False
+
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        self.next_at, self.done_at = max(self.next_at - t, PAST), max(self.done_at - t, PAST)
+        self.ready_at = max(self.ready_at - t, PAST)
+        self._used = [max(at - t, PAST) for at in self._used]
+
+    def start(self, t: int, work: Work) -> None:
+        """Take an instruction in cycle t."""
+        self._work = work
         self.next_at, self.ready_at = t + 2, inf
 
     def uses(self, way: int, t: int) -> bool:
@@ -74,10 +88,12 @@ class CoefficientUnit:
             self._used[WRITE] = t
             self._storing = self._vector.uses(WRITE, C, t)
             return
-        if self._channel == self._f["ch_count"]:
+        part: CoefficientWork = self._work.part
+        if self._channel == part.channels:
             self.done_at, self.ready_at, self.next_at = t, t + 1, inf
+            self._end()
             return
-        op = self._ops[self._op]
+        op = part.ops[self._op]
         if op.load:
             self._used[READ] = t
             if self._vector.uses(READ, C, t):
@@ -85,5 +101,5 @@ class CoefficientUnit:
         self._storing = op.store
         self.next_at = t + op.cycles
         self._op += 1
-        if self._op == len(self._ops):
+        if self._op == len(part.ops):
             self._op, self._channel = 0, self._channel + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable
 
 from hw import isa
 from hw.config import Config
@@ -17,34 +17,67 @@ UNDER_WAY = 4
 """Instructions of an engine between start and done."""
 
 FILL, CHECK, HAND = range(3)
+_IN_MASK = [tuple(e for e in range(len(isa.ENGINES)) if mask >> e & 1) for mask in range(1 << len(isa.ENGINES))]
+
+
+class Work:
+    """An instruction as the cycle model sees it; equal ones are one object, which is pickled as its number.
+
+    Attributes:
+        engine: that it is for.
+        wait, signal: masks of the engines that it takes tokens from and gives tokens to.
+        part: what the engine does: cycles of the array, TransferWork, VectorWork or CoefficientWork of the others.
+    """
+
+    __slots__ = ("number", "engine", "wait", "signal", "part")
+
+    def __init__(self, number: int, engine: int, wait: int, signal: int, part: Hashable):
+        self.number, self.engine, self.wait, self.signal, self.part = number, engine, wait, signal, part
+
+    def __reduce__(self):
+        return _by_number, (self.number,)
+
+
+_WORKS: list[Work] = []
+_NUMBERS: dict[tuple, int] = {}
+
+
+def _by_number(number: int) -> Work:
+    return _WORKS[number]
+
+
+def work_of(*key: Hashable) -> Work:
+    """Return the work with (engine, wait, signal, part)."""
+    number = _NUMBERS.setdefault(key, len(_WORKS))
+    if number == len(_WORKS):
+        _WORKS.append(Work(number, *key))
+    return _WORKS[number]
 
 
 class Fetch:
     """Reads instructions ahead and hands them out in order.
 
     Args:
-        count: instructions of the segment.
         config: of the core.
         ddr: its memory.
 
     Attributes:
+        left: instructions that have not been handed out.
         asks: whether an address stands at port 0.
-        handed: instructions that have been handed out.
+        hands: whether an instruction is to be handed out.
     """
 
-    def __init__(self, count: int, config: Config, ddr: Ddr):
+    def __init__(self, config: Config, ddr: Ddr):
         self._beats = 8 * isa.INSTRUCTION_BYTES // config.axi_bits
         self._channel = ddr.reads[0]
-        self._count, self._to_read = count, count
-        self._held = self._buffered = self._beat = 0
+        self._ahead = self._held = self._buffered = self._beat = 0
         self._state = FILL
-        self.asks = False
-        self.handed = 0
+        self._begun = self.asks = False
+        self.left = 0
 
     @property
-    def done(self) -> bool:
-        """Whether every instruction has been handed out."""
-        return self.handed == self._count
+    def hands(self) -> bool:
+        return self._state == HAND
 
     def step(self, t: int, address_taken: bool, room: bool) -> bool:
         """Do cycle t and return whether anything moved.
@@ -54,19 +87,21 @@ class Fetch:
             room: the queue of the instruction to be handed out next has room.
         """
         asks, takes = self.asks, self._state == FILL and self._buffered > 0
-        begins = not asks and self._to_read and self._held < AHEAD and t > 0
+        begins = not asks and self._ahead < self.left and self._held < AHEAD and self._begun
         arrives = self._channel.beat == FETCH
         if address_taken:
             self._channel.ask(t, self._beats, FETCH)
             self.asks = False
-            self._to_read -= 1
+            self._ahead += 1
         if begins:
             self.asks = True
             self._held += 1
         if arrives:
             self._channel.beat = 0
             self._buffered += 1
-        return self._assemble(takes, room) or address_taken or begins or arrives or t == 0
+        moved = self._assemble(takes, room) or address_taken or begins or arrives or not self._begun
+        self._begun = True
+        return moved
 
     def _assemble(self, takes: bool, room: bool) -> bool:
         """Take a beat of the instruction, check it or hand it out; return whether anything was done."""
@@ -82,7 +117,8 @@ class Fetch:
             return True
         if self._state == HAND and room:
             self._state = FILL
-            self.handed += 1
+            self._ahead -= 1
+            self.left -= 1
             return True
         return False
 
@@ -90,48 +126,42 @@ class Fetch:
 class Queues:
     """The engines' queues and the tokens between them.
 
-    Args:
-        instructions: of the segment.
-
     Attributes:
         startable: engines whose next instruction has its tokens.
     """
 
-    def __init__(self, instructions: Sequence[isa.Instruction]):
+    def __init__(self):
         self.startable: set[int] = set()
-        self._engine = [isa.ENGINES.index(f.op) for f in instructions]
-        self._queued: list[deque[int]] = [deque() for _ in isa.ENGINES]
-        self._under_way: list[deque[int]] = [deque() for _ in isa.ENGINES]
+        self._queued: list[deque[Work]] = [deque() for _ in isa.ENGINES]
+        self._under_way: list[deque[int]] = [deque() for _ in isa.ENGINES]  # signal masks
         self._tokens = [[0] * len(isa.ENGINES) for _ in isa.ENGINES]  # [taker][giver]
-        self._takes = [[s for s in range(len(isa.ENGINES)) if f["wait"] >> s & 1] for f in instructions]
-        self._gives = [[d for d in range(len(isa.ENGINES)) if f["signal"] >> d & 1] for f in instructions]
 
     @property
     def empty(self) -> bool:
         """Whether no instruction waits or is under way."""
         return not any(self._queued) and not any(self._under_way)
 
-    def room(self, number: int) -> bool:
+    def room(self, work: Work) -> bool:
         """Return whether an instruction's queue has room for it."""
-        return number < len(self._engine) and len(self._queued[self._engine[number]]) < QUEUE_DEPTH
+        return len(self._queued[work.engine]) < QUEUE_DEPTH
 
-    def push(self, number: int) -> None:
+    def push(self, work: Work) -> None:
         """Queue an instruction."""
-        self._queued[self._engine[number]].append(number)
-        self._look(self._engine[number])
+        self._queued[work.engine].append(work)
+        self._look(work.engine)
 
-    def start(self, engine: int) -> int:
+    def start(self, engine: int) -> Work:
         """Take the engine's next instruction and its tokens, and return it."""
-        number = self._queued[engine].popleft()
-        self._under_way[engine].append(number)
-        for giver in self._takes[number]:
+        work = self._queued[engine].popleft()
+        self._under_way[engine].append(work.signal)
+        for giver in _IN_MASK[work.wait]:
             self._tokens[engine][giver] -= 1
         self._look(engine)
-        return number
+        return work
 
     def done(self, engine: int) -> None:
         """End the engine's oldest instruction under way and give its tokens."""
-        for taker in self._gives[self._under_way[engine].popleft()]:
+        for taker in _IN_MASK[self._under_way[engine].popleft()]:
             self._tokens[taker][engine] += 1
             self._look(taker)
         self._look(engine)
@@ -139,7 +169,7 @@ class Queues:
     def _look(self, engine: int) -> None:
         """Find out whether an engine has an instruction that lacks no token."""
         queue, tokens = self._queued[engine], self._tokens[engine]
-        if queue and len(self._under_way[engine]) < UNDER_WAY and all(tokens[giver] for giver in self._takes[queue[0]]):
+        if queue and len(self._under_way[engine]) < UNDER_WAY and all(tokens[giver] for giver in _IN_MASK[queue[0].wait]):
             self.startable.add(engine)
         else:
             self.startable.discard(engine)

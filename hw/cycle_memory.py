@@ -21,6 +21,9 @@ WRITE_BEATS = 32
 LOAD, FETCH = 1, 2
 """Whom a read burst belongs to."""
 
+PAST = -1
+"""Any cycle before the one from which on cycles are counted."""
+
 CREDIT_UNIT = 256
 """Bytes per cycle are counted in parts of a byte."""
 
@@ -38,66 +41,74 @@ class _ReadChannel:
 
     Attributes:
         beat: LOAD or FETCH while a beat stands at the port, which its reader sets to 0; `last` of its burst.
+        bursts: that are under way.
     """
 
-    __slots__ = ("beat", "last", "_bursts", "_latency")
+    __slots__ = ("beat", "last", "bursts", "_latency")
 
     def __init__(self, latency: int):
         self.beat, self.last = 0, False
-        self._bursts: deque[list[int]] = deque()  # [first cycle, beats left, owner]
+        self.bursts: deque[list[int]] = deque()  # [first cycle, beats left, owner]
         self._latency = latency
 
     @property
     def ready(self) -> bool:
         """Whether an address is taken in this cycle."""
-        return len(self._bursts) < BURSTS
+        return len(self.bursts) < BURSTS
 
     def ask(self, t: int, beats: int, owner: int) -> None:
         """Take a burst's address in cycle t."""
-        self._bursts.append([t + self._latency, beats, owner])
+        self.bursts.append([t + self._latency, beats, owner])
 
     def move(self, t: int) -> bool:
-        """Put the next beat to the port and return whether there is one and room for it."""
-        if self.beat or not self._bursts:
+        """Put the next beat of its bursts to the port and return whether there is time and room for it."""
+        if self.beat:
             return False
-        burst = self._bursts[0]
+        burst = self.bursts[0]
         if burst[0] > t:
             return False
         burst[1] -= 1
         self.beat, self.last = burst[2], not burst[1]
         if self.last:
-            self._bursts.popleft()
+            self.bursts.popleft()
         return True
+
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        for burst in self.bursts:
+            burst[0] = max(burst[0] - t, PAST)
 
     def next_event(self) -> float:
         """Return when a beat may come, should nobody else do anything."""
-        return inf if self.beat or not self._bursts else self._bursts[0][0]
+        return inf if self.beat or not self.bursts else self.bursts[0][0]
 
 
 class _WriteChannel:
     """Write bursts of a port.
 
     Attributes:
+        bursts: that are under way.
         response: whether one stands at the port, until its reader clears it.
+        responses: cycles from which on others can.
     """
 
-    __slots__ = ("response", "_bursts", "_beats", "_responses", "_latency")
+    __slots__ = ("response", "bursts", "_beats", "responses", "_latency")
 
     def __init__(self, latency: int):
         self.response = False
-        self._bursts: deque[int] = deque()  # beats left
+        self.bursts: deque[int] = deque()  # beats left
         self._beats = 0
-        self._responses: deque[int] = deque()  # cycle
+        self.responses: deque[int] = deque()  # cycle
         self._latency = latency
 
     @property
     def ready(self) -> bool:
         """Whether an address is taken in this cycle."""
-        return len(self._bursts) < BURSTS
+        return len(self.bursts) < BURSTS
 
     def ask(self, beats: int) -> None:
         """Take a burst's address."""
-        self._bursts.append(beats)
+        self.bursts.append(beats)
 
     def put(self) -> bool:
         """Take a beat and return whether there is room for it."""
@@ -107,27 +118,31 @@ class _WriteChannel:
         return True
 
     def move(self, t: int) -> bool:
-        """Take a beat out of the buffer and return whether there is one whose burst is known."""
-        if not self._beats or not self._bursts:
+        """Take a beat of its bursts out of the buffer and return whether there is one."""
+        if not self._beats:
             return False
         self._beats -= 1
-        self._bursts[0] -= 1
-        if not self._bursts[0]:
-            self._bursts.popleft()
-            self._responses.append(t + self._latency)
+        self.bursts[0] -= 1
+        if not self.bursts[0]:
+            self.bursts.popleft()
+            self.responses.append(t + self._latency)
         return True
 
     def respond(self, t: int) -> bool:
-        """Put a response to the port for the next cycle; return whether there is one and room for it."""
-        if self.response or not self._responses or self._responses[0] > t:
+        """Put the next response to the port for the next cycle, and return whether there is room and time for it."""
+        if self.response or self.responses[0] > t:
             return False
-        self._responses.popleft()
+        self.responses.popleft()
         self.response = True
         return True
 
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        self.responses = deque(max(at - t, PAST) for at in self.responses)
+
     def next_event(self) -> float:
         """Return when a response may come, should nobody else do anything."""
-        return self._responses[0] if self._responses and not self.response else inf
+        return self.responses[0] if self.responses and not self.response else inf
 
 
 class Ddr:
@@ -160,14 +175,20 @@ class Ddr:
         for behind, channel in self._turns[self._first]:
             if credit < self._beat:
                 break
-            if channel.move(t):
+            if channel.bursts and channel.move(t):
                 credit -= self._beat
                 self._first, moved = behind, True
         self._credit, self._at = credit, t
         for channel in self.writes:
-            if channel.respond(t):
+            if channel.responses and channel.respond(t):
                 moved = True
         return moved
+
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        self._credit, self._at = min(self._credit + (t + PAST - self._at) * self._per_cycle, self._most), PAST
+        for channel in self._channels:
+            channel.rebase(t)
 
     def next_event(self, t: int) -> float:
         """Return the first cycle behind t in which something may happen on its own."""

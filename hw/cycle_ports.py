@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from hw.config import Config
-from hw.cycle_memory import LOAD, PORTS, Ddr
+from hw.cycle_memory import LOAD, PAST, PORTS, Ddr
 from hw.cycle_transfers import Transfer, Transfers
 
 OUTSTANDING = 8
@@ -18,6 +17,10 @@ OUTSTANDING = 8
 
 WORDS_AHEAD = 4
 """Words of a store between its memory and a port's data channel."""
+
+
+Taken = Callable[[int, int], bool]
+"""Of a memory and a cycle: whether another unit uses it then."""
 
 
 class _Choice:
@@ -59,60 +62,62 @@ class LoadEngine:
     """The load engine.
 
     Args:
-        config: of the core.
+        beat_bytes: of a port.
         ddr: its memory.
-        first_image: in the image list.
-        taken: (memory, cycle) to whether a memory's write port is another's in that cycle.
 
     Attributes:
         transfers: that start and are done.
     """
 
-    def __init__(self, config: Config, ddr: Ddr, first_image: int, taken: Callable[[int, int], bool]):
+    def __init__(self, beat_bytes: int, ddr: Ddr):
         self._ports = [_ReadPort() for _ in range(PORTS)]
-        self.transfers = Transfers(config, self._ports, first_image, guarded=True)
-        self._ddr, self._taken, self._choice = ddr, taken, _Choice()
+        self._pairs = list(zip(self._ports, ddr.reads, strict=True))
+        self.transfers = Transfers(beat_bytes, self._ports, guarded=True)
+        self._choice = _Choice()
         self._held = False
 
-    def step(self, t: int, fetch_asks: bool) -> tuple[bool, bool]:
-        """Do cycle t and return whether anything moved, and whether fetch's address, where there is one, was taken on port 0."""
-        ready = self._ddr.reads[0].ready
-        fetch_first = fetch_asks and not self._held
-        self._held = bool(self._ports[0].asking) and not fetch_first and not ready
-        fetch_taken = fetch_first and ready
-        if self.transfers.idle:
-            return False, fetch_taken
-        moved = self._ask(t, fetch_first)
-        moved |= self.transfers.cut(t)
-        moved |= self._write_word(t)
-        return self._take_beats() or moved, fetch_taken
+    def step(self, t: int, fetch_asks: bool, taken: Taken) -> tuple[bool, bool]:
+        """Do cycle t and return whether anything moved, and whether fetch's address, where there is one, was taken on port 0.
 
-    def _ask(self, t: int, fetch_first: bool) -> bool:
-        """Hand addresses to the memory."""
+        Args:
+            taken: whether a memory's write port is another's.
+        """
+        port, channel = self._pairs[0]
+        fetch_first = fetch_taken = False
+        if not fetch_asks and not port.asking:
+            self._held = False
+        else:
+            fetch_first = fetch_asks and not self._held
+            fetch_taken = fetch_first and channel.ready
+            self._held = port.asking > 0 and not fetch_first and not channel.ready
+        if not self.transfers.under_way:
+            return False, fetch_taken
         moved = False
-        for port, channel in zip(self._ports, self._ddr.reads, strict=True):
-            if port.asking and channel.ready and not fetch_first:
+        for port, channel in self._pairs:
+            if port.asking and not fetch_first and channel.ready:
                 channel.ask(t, port.asking, LOAD)
                 port.asking, moved = 0, True
             fetch_first = False
-        return moved
+        moved |= self.transfers.cut(t)
+        moved |= self._write_word(t, taken)
+        return self._take_beats() or moved, fetch_taken
 
-    def _write_word(self, t: int) -> bool:
+    def _write_word(self, t: int, taken: Taken) -> bool:
         """Write a port's word where the memory is free; return whether there was one."""
         first, second = self._ports
         if first.word is None and second.word is None:
             return False
         port = self._ports[self._choice.choose((first.word is not None, second.word is not None))]
-        self._choice.waits = self._taken(port.word.memory, t)
+        self._choice.waits = taken(port.word.memory, t)
         if not self._choice.waits:
             port.word.bursts -= port.word_last
-            port.word = None
+            port.word, port.word_last = None, False
         return True
 
     def _take_beats(self) -> bool:
         """Take the beats that stand at the ports and make words of them."""
         moved = False
-        for port, channel in zip(self._ports, self._ddr.reads, strict=True):
+        for port, channel in self._pairs:
             if channel.beat != LOAD:
                 continue
             transfer = port.bursts[0]
@@ -147,11 +152,6 @@ class _WritePort:
         self.unanswered: deque[Transfer] = deque()
         self.words: deque[tuple[Transfer, int]] = deque()
 
-    @property
-    def reads(self) -> bool:
-        """Whether it asks for a word."""
-        return bool(self.to_read) and len(self.words) < WORDS_AHEAD
-
     def put(self, transfer: Transfer, beats: int) -> bool:
         """Take a burst, or return False where there is no room in this cycle."""
         if self.asking or OUTSTANDING in (len(self.to_read), len(self.unanswered)):
@@ -166,47 +166,50 @@ class StoreEngine:
     """The store engine.
 
     Args:
-        config: of the core.
+        beat_bytes: of a port.
         ddr: its memory.
-        first_image: in the image list.
-        taken: (memory, cycle) to whether a memory's read port is another's in that cycle.
 
     Attributes:
         transfers: that start and are done.
     """
 
-    def __init__(self, config: Config, ddr: Ddr, first_image: int, taken: Callable[[int, int], bool]):
+    def __init__(self, beat_bytes: int, ddr: Ddr):
         self._ports = [_WritePort() for _ in range(PORTS)]
-        self.transfers = Transfers(config, self._ports, first_image, guarded=False)
-        self._ddr, self._taken, self._choice = ddr, taken, _Choice()
+        self._pairs = list(zip(self._ports, ddr.writes, strict=True))
+        self.transfers = Transfers(beat_bytes, self._ports, guarded=False)
+        self._choice = _Choice()
 
-    def step(self, t: int) -> bool:
-        """Do cycle t and return whether anything moved."""
-        if self.transfers.idle:
+    def step(self, t: int, taken: Taken) -> bool:
+        """Do cycle t and return whether anything moved.
+
+        Args:
+            taken: whether a memory's read port is another's.
+        """
+        if not self.transfers.under_way:
             return False
-        requests = self._ports[0].reads, self._ports[1].reads
+        first, second = (len(port.words) < WORDS_AHEAD and len(port.to_read) > 0 for port in self._ports)
         moved = self._ask()
         moved |= self.transfers.cut(t)
         moved |= self._send_beats(t)
-        if requests[0] or requests[1]:
-            self._read_word(t, requests)
+        if first or second:
+            self._read_word(t, (first, second), taken)
             moved = True
         return self._take_response() or moved
 
     def _ask(self) -> bool:
         """Hand addresses to the memory."""
         moved = False
-        for port, channel in zip(self._ports, self._ddr.writes, strict=True):
+        for port, channel in self._pairs:
             if port.asking and channel.ready:
                 channel.ask(port.asking)
                 port.asking, moved = 0, True
         return moved
 
-    def _read_word(self, t: int, requests: tuple[bool, bool]) -> None:
+    def _read_word(self, t: int, requests: tuple[bool, bool], taken: Taken) -> None:
         """Read a port's next word where the memory is free."""
         port = self._ports[self._choice.choose(requests)]
         burst = port.to_read[0]
-        self._choice.waits = self._taken(burst[0].memory, t)
+        self._choice.waits = taken(burst[0].memory, t)
         if not self._choice.waits:
             port.words.append((burst[0], t + 2))
             burst[1] -= 1
@@ -216,7 +219,7 @@ class StoreEngine:
     def _send_beats(self, t: int) -> bool:
         """Send a beat of each port's first word."""
         moved = False
-        for port, channel in zip(self._ports, self._ddr.writes, strict=True):
+        for port, channel in self._pairs:
             if not port.words:
                 continue
             transfer, at = port.words[0]
@@ -230,9 +233,15 @@ class StoreEngine:
                     port.words.popleft()
         return moved
 
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        self.transfers.rebase(t)
+        for port in self._ports:
+            port.words = deque((transfer, max(at - t, PAST)) for transfer, at in port.words)
+
     def _take_response(self) -> bool:
         """Take a burst's response, of port 0 first."""
-        for port, channel in zip(self._ports, self._ddr.writes, strict=True):
+        for port, channel in self._pairs:
             if channel.response:
                 channel.response = False
                 port.unanswered.popleft().bursts -= 1

@@ -6,14 +6,15 @@ A step is one cycle of hw/rtl/transfer_addresses.sv, burst_splitter.sv, transfer
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hw import isa
-from hw.config import Config
-from hw.cycle_memory import PORTS
+from hw.cycle_issue import Work
+from hw.cycle_memory import PAST, PORTS
 
 UNDER_WAY = 4
 """Transfers between start and done."""
@@ -22,17 +23,45 @@ BURST_BEATS = 16
 STRIPE_BYTES = 128
 """Bytes that go to one port before the other's turn."""
 
+TURN_BYTES = PORTS * STRIPE_BYTES
+LONG_PAST = -32
+"""An image's work began so long ago that its address is known: image numbers have 16 bits."""
+
 IMAGE_LIST = isa.MEMORY_NUMBER["IL"]
+
+
+class TransferWork(NamedTuple):
+    """A load or store.
+
+    Attributes:
+        first: word of the memory that it begins at, where a load near it shares words with it; else None.
+        beats, run: of a word; words of a run.
+        groups, grp_stride: runs of an image, and bytes between two.
+        images: of each, (cycles until its address is known, address), addresses less whole turns of the ports.
+    """
+
+    memory: int
+    first: int | None
+    beats: int
+    run: int
+    groups: int
+    grp_stride: int
+    images: tuple[tuple[int, int], ...]
 
 
 @dataclass(eq=False, slots=True)
 class Transfer:
-    """A load or store under way: its memory, the words there that its runs have taken, and its bursts that are out."""
+    """A load or store under way: its memory, the words there that its runs have taken, and its bursts that are out.
+
+    Attributes:
+        first: None where no other one under way shares words with it.
+        beats: of a word.
+    """
 
     memory: int
-    beats: int  # of a word
-    first: int
-    end: int
+    beats: int
+    first: int | None
+    words: int = 0
     bursts: int = 0
     closed_at: float = inf
 
@@ -48,56 +77,63 @@ class Transfers:
     """The transfers of one engine.
 
     Args:
-        config: of the core.
+        beat_bytes: of a port.
         ports: where bursts go.
-        first_image: in the image list, the others following it; or the whole list.
         guarded: whether a run waits for earlier transfers under way whose words it overlaps, as in the load engine.
+
+    Attributes:
+        under_way: transfers between start and done.
     """
 
-    def __init__(self, config: Config, ports: Sequence[Port], first_image: int | Sequence[int], guarded: bool):
-        self._config, self._ports, self._first_image, self._guarded = config, ports, first_image, guarded
-        self._under_way: deque[Transfer] = deque()
+    def __init__(self, beat_bytes: int, ports: Sequence[Port], guarded: bool):
+        self._beat_bytes, self._ports, self._guarded = beat_bytes, ports, guarded
+        self.under_way: deque[Transfer] = deque()
         self._bursts: deque[tuple[int, int]] = deque()  # (port, beats) of the run of `_cut` that is being sent
         self._ready_at: float = 0.0  # from when on addresses are free
-        self._offered_at: float = inf  # from when on there is a run
-        self._list_under_way = False
-
-    @property
-    def idle(self) -> bool:
-        """Whether no transfer is under way."""
-        return not self._under_way
+        self._cut: Transfer | None = None
+        self._last_run = self._list_under_way = False
+        self._end()
 
     def ready(self, t: int) -> bool:
         """Return whether a transfer can start in cycle t; none does beside a load of the image list."""
-        return self._ready_at <= t and len(self._under_way) < UNDER_WAY and not self._list_under_way
+        return self._ready_at <= t and len(self.under_way) < UNDER_WAY and not self._list_under_way
 
-    def start(self, t: int, f: isa.Instruction, n: int) -> None:
-        """Start a transfer of n images in cycle t."""
-        self._f, self._word_bytes = f, self._config.word_bytes(isa.MEMORIES[f["mem"]])
-        self._current = Transfer(f["mem"], 8 * self._word_bytes // self._config.axi_bits, f["base"], f["base"])
-        self._under_way.append(self._current)
-        self._list_under_way = f["mem"] == IMAGE_LIST
-        self._images, self._image, self._group = n, 0, 0
-        if n:
-            self._image_at = self._address_at(t + 2)
+    def start(self, t: int, work: Work) -> None:
+        """Start a transfer in cycle t."""
+        part: TransferWork = work.part
+        self._work, self._image, self._group = work, 0, 0
+        self._current = Transfer(part.memory, part.beats, part.first)
+        self.under_way.append(self._current)
+        self._list_under_way = part.memory == IMAGE_LIST
+        if part.images:
+            self._image_at = t + 2 + part.images[0][0]
             self._ready_at, self._offered_at = inf, self._image_at + 1
         else:
             self._ready_at = self._current.closed_at = t + 3
+            self._end()
 
     def done(self, t: int) -> bool:
         """Return whether the first transfer under way is done in cycle t."""
-        return bool(self._under_way) and not self._under_way[0].bursts and self._under_way[0].closed_at <= t
+        first = self.under_way[0] if self.under_way else None
+        return first is not None and first.closed_at <= t and not first.bursts
 
     def retire(self, t: int) -> None:
         """Take out the first transfer, which is done in cycle t."""
-        self._under_way.popleft()
-        if self._list_under_way and not self._under_way:
+        self.under_way.popleft()
+        if self._list_under_way and not self.under_way:
             self._list_under_way, self._ready_at = False, t + 2
 
     def next_event(self, t: int) -> float:
         """Return the first cycle behind t in which something may happen on its own."""
-        times = [self._ready_at, self._offered_at, *(transfer.closed_at for transfer in self._under_way)]
+        times = [self._ready_at, self._offered_at, *(transfer.closed_at for transfer in self.under_way)]
         return min((at for at in times if at > t), default=inf)
+
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        self._ready_at, self._offered_at = max(self._ready_at - t, PAST), max(self._offered_at - t, PAST)
+        self._image_at = max(self._image_at - t, LONG_PAST)
+        for transfer in self.under_way:
+            transfer.closed_at = max(transfer.closed_at - t, PAST)
 
     def cut(self, t: int) -> bool:
         """Take the next run, or send the next burst of the one taken; return whether anything was taken or sent."""
@@ -107,8 +143,10 @@ class Transfers:
                 return False
             self._bursts.popleft()
             self._cut.bursts += 1
-            if self._last_run and not self._bursts:
-                self._cut.closed_at = t + 1
+            if not self._bursts:
+                if self._last_run:
+                    self._cut.closed_at = t + 1
+                self._cut, self._last_run = None, False
             return True
         if self._offered_at > t or self._guarded and self._overlaps():
             return False
@@ -117,48 +155,50 @@ class Transfers:
 
     def _take_run(self, t: int) -> None:
         """Cut the run that is offered in cycle t and find out when the next one is."""
-        f = self._f
-        at = f["addr"] + self._number() * f["img_stride"] + self._group * f["grp_stride"]
-        self._bursts.extend(bursts_of(at, f["run"] * self._word_bytes, self._config.axi_bits // 8))
+        part: TransferWork = self._work.part
+        at = part.images[self._image][1] + self._group * part.grp_stride
+        self._bursts.extend(bursts_of(at % TURN_BYTES, part.run * part.beats, self._beat_bytes))
         self._cut, self._last_run = self._current, False
-        self._current.end += f["run"]
+        if part.first is not None:
+            self._current.words += part.run
         self._group += 1
-        if self._group < f["n_grp"]:
+        if self._group < part.groups:
             self._offered_at = t + 1
             return
         self._group, self._image = 0, self._image + 1
-        if self._image < self._images:
-            self._image_at = max(t + 1, self._address_at(self._image_at))
+        if self._image < len(part.images):
+            self._image_at = max(t + 1, self._image_at + part.images[self._image][0])
             self._offered_at = self._image_at + 1
         else:
-            self._offered_at, self._ready_at, self._last_run = inf, t + 1, True
+            self._ready_at, self._last_run = t + 1, True
+            self._end()
 
-    def _address_at(self, t: int) -> int:
-        """Return when the next image's address is known, work on it beginning behind cycle t."""
-        if not self._f["use_list"]:
-            return t + 1
-        return t + 3 + max(self._number().bit_length(), 1)
-
-    def _number(self) -> int:
-        """Return the image number of the run that is next."""
-        if not self._f["use_list"]:
-            return self._image
-        at = self._f["slot"] + self._image
-        return self._first_image + at if isinstance(self._first_image, int) else self._first_image[at]
+    def _end(self) -> None:
+        """Forget the transfer whose runs have all been taken."""
+        self._work = self._current = None
+        self._image = self._group = 0
+        self._offered_at, self._image_at = inf, LONG_PAST
 
     def _overlaps(self) -> bool:
         """Return whether the run that is offered shares words with another transfer under way."""
-        current, end = self._current, self._current.end + self._f["run"]
+        current = self._current
+        if current.first is None:
+            return False
+        start = current.first + current.words
+        end = start + self._work.part.run
         return any(
-            other is not current and other.memory == current.memory and other.first < end and current.end < other.end
-            for other in self._under_way
+            other is not current and other.memory == current.memory and other.first is not None
+            and other.first < end and start < other.first + other.words
+            for other in self.under_way
         )
 
 
-def bursts_of(start: int, size: int, beat_bytes: int) -> Iterator[tuple[int, int]]:
-    """Yield (port, beats) of the bursts of a run: each ends at 16 aligned beats at the latest."""
-    burst_bytes, at = BURST_BEATS * beat_bytes, start
-    while at < start + size:
-        end = min((at // burst_bytes + 1) * burst_bytes, start + size)
-        yield at // STRIPE_BYTES % PORTS, (end - at) // beat_bytes
-        at = end
+@lru_cache(maxsize=4096)
+def bursts_of(start: int, beats: int, beat_bytes: int) -> tuple[tuple[int, int], ...]:
+    """Return (port, beats) of the bursts of a run: each ends at 16 aligned beats at the latest."""
+    burst_bytes, at, end, found = BURST_BEATS * beat_bytes, start, start + beats * beat_bytes, []
+    while at < end:
+        behind = min((at // burst_bytes + 1) * burst_bytes, end)
+        found.append((at // STRIPE_BYTES % PORTS, (behind - at) // beat_bytes))
+        at = behind
+    return tuple(found)

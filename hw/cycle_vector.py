@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from hw import isa
+from hw.cycle_memory import PAST
 
 READ, WRITE = 0, 1
 U, V, C = (isa.MEMORY_NUMBER[name] for name in "UVC")
@@ -28,8 +30,28 @@ class _Use:
     last: int
     step: int = 1
 
+    def rebased(self, t: int) -> _Use:
+        """Return the same, its last cycle being no earlier than t, with cycles counted from t on."""
+        first = self.first - t
+        return _Use(first if first >= 0 else first % self.step, self.last - t, self.step)
+
     def __contains__(self, t: int) -> bool:
         return self.first <= t <= self.last and not (t - self.first) % self.step
+
+
+class VectorWork(NamedTuple):
+    """A vector instruction: vectors, the cycles that finding their place in the noise takes, and its fields."""
+
+    vectors: int
+    position: int
+    per_channel: int
+    u_src: int
+    v_src: int
+    dst: int
+    dst_wide: int
+    sums: int
+    sums_first: int
+    max: int
 
 
 class VectorUnit:
@@ -50,41 +72,46 @@ class VectorUnit:
         """Return whether it keeps others from reading (writing) a memory in cycle t."""
         return any(t in use for use in self._uses.get((way, memory), ()))
 
-    def start(self, t: int, f: isa.Instruction, n: int) -> None:
-        """Take an instruction in cycle t, for n images."""
-        words = 2 * self._g + 2 if f["per_channel"] else isa.RECORD_WORDS
-        position = 1 + -(-f["slot"].bit_length() // 2) if f["stochastic"] else 0
-        run = t + 1 + max(words, position)
+    def rebase(self, t: int) -> None:
+        """Count cycles from t on."""
+        self.ready_at, self.done_at = max(self.ready_at - t, PAST), max(self.done_at - t, PAST)
+        self._uses = {key: [use.rebased(t) for use in uses if use.last >= t] for key, uses in self._uses.items()}
+        self._uses = {key: uses for key, uses in self._uses.items() if uses}
+
+    def start(self, t: int, f: VectorWork) -> None:
+        """Take an instruction in cycle t."""
+        words = 2 * self._g + 2 if f.per_channel else isa.RECORD_WORDS
+        run = t + 1 + max(words, f.position)
         self._uses = {(READ, C): [_Use(t + 1, t + words)], (WRITE, C): []}
-        last = self._pass(f, run, n * f["img_px"])
-        if f["sums"] or f["max"]:
-            flush = last + LATENCY + SUM_LATENCY + 1 if n else run + 1
+        last = self._pass(f, run, f.vectors)
+        if f.sums or f.max:
+            flush = last + LATENCY + SUM_LATENCY + 1 if f.vectors else run + 1
             self.done_at = self.ready_at = self._flush(f, flush) + 2
         else:
-            self.done_at = self.ready_at = last + LATENCY + (4 if f["dst_wide"] else 1) if n else run + 1
+            self.done_at = self.ready_at = last + LATENCY + (4 if f.dst_wide else 1) if f.vectors else run + 1
 
-    def _pass(self, f: isa.Instruction, run: int, vectors: int) -> int:
+    def _pass(self, f: VectorWork, run: int, vectors: int) -> int:
         """Note the words of U and V that vectors use from cycle `run` on, and return the cycle of the last operand word."""
-        every = 4 if f["u_src"] == 2 or f["v_src"] == 2 or f["dst_wide"] else 1
+        every = 4 if f.u_src == 2 or f.v_src == 2 or f.dst_wide else 1
         first, last = run + every - 1, run + every * vectors - 1
-        for memory, source in ((U, f["u_src"]), (V, f["v_src"])):
+        for memory, source in ((U, f.u_src), (V, f.v_src)):
             if source in (1, 2):
                 self._uses[READ, memory] = [_Use(first, last, every) if source == 1 else _Use(run, last)]
-        if f["dst"] in (2, 3):
-            written = _Use(first + LATENCY, last + LATENCY + 3) if f["dst_wide"] else _Use(first + LATENCY, last + LATENCY, every)
-            self._uses[WRITE, {2: U, 3: V}[f["dst"]]] = [written]
+        if f.dst in (2, 3):
+            written = _Use(first + LATENCY, last + LATENCY + 3) if f.dst_wide else _Use(first + LATENCY, last + LATENCY, every)
+            self._uses[WRITE, {2: U, 3: V}[f.dst]] = [written]
         return last
 
-    def _flush(self, f: isa.Instruction, t: int) -> int:
+    def _flush(self, f: VectorWork, t: int) -> int:
         """Note when sums and maximum claim C, from cycle t on, and return the cycle of the last word."""
         reads, writes, lanes = self._uses[READ, C], self._uses[WRITE, C], 2 * self._g
         last = t - 1
-        if f["sums"]:
-            behind = 0 if f["sums_first"] else 2
+        if f.sums:
+            behind = 0 if f.sums_first else 2
             last = t + behind + lanes - 1
             if behind:
                 reads.append(_Use(t, last))
-        if f["max"]:
+        if f.max:
             reads.append(_Use(last + 1, last + 2 + max(self._g // 4, 2)))
             last = reads[-1].last
         writes.append(_Use(t, last))

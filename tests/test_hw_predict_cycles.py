@@ -8,6 +8,7 @@ from cycle_programs import CODE, DDR_BYTES, random_program
 from host.board import open_board
 from host.kernel import run_kernel
 from hw import isa
+from hw import predict_cycles as predictions
 from hw.compile_kernel import SEGMENT, compile_kernel
 from hw.config import load_config
 from hw.predict import predict_counters
@@ -48,6 +49,23 @@ def test_random_programs_on_the_rtl(memory):
             board.start(CODE, len(program.segment))
             cycles = board.wait(60)["cycles"]
             assert predict_cycles(program, SEGMENT, program.images, TINY, memory, program.first_image) == cycles, seed
+
+
+def test_stretches_make_up_the_whole(monkeypatch):
+    """Cut behind every instruction, with what was found looked up, a segment takes what it takes in one go."""
+    kernels = [compile_kernel(kind, 5, 8, 9, 6, 6, 3, 1, 1, TINY).program for kind in ("forward", "grad_input", "grad_weight")]
+    cases = [(kernel, images, 0) for images in range(6) for kernel in kernels]
+    cases += [(program, program.images, program.first_image) for program in (random_program(seed, TINY) for seed in range(40))]
+
+    def cycles(stretch):
+        monkeypatch.setattr(predictions, "STRETCH", stretch)
+        predictions._model.cache_clear()
+        found = [predict_cycles(program, SEGMENT, images, TINY, None, first) for program, images, first in cases]
+        return found, len(predictions._model(TINY, Memory())._known)
+
+    (whole, runs), (pieces, stretches) = cycles(1 << 20), cycles(1)
+    assert whole == pieces and runs == len(cases)
+    assert stretches < sum(len(program.instructions(SEGMENT)) for program, _, _ in cases)
 
 
 def test_a_program_that_never_ends_is_refused():
