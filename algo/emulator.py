@@ -10,6 +10,7 @@ from algo.arithmetic import INT8_MAX, WIDE_MAX
 from algo.averaging import averaged_names, replaced
 from algo.device_programs import Scalars, run_program
 from algo.gates import Gates, Route
+from algo.graph_capture import Record, Segments
 from algo.input_fold import fold_images
 from algo.loss import Loss, cross_entropy
 from algo.record_numbers import RecordNumbers
@@ -42,7 +43,7 @@ class Emulator:
 
     def __init__(
         self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu", stochastic: bool = True,
-        threads: int | None = 1, share: Share = ALONE,
+        threads: int | None = 1, share: Share = ALONE, record: Record | None = None,
     ):
         """Copy the tensors.
 
@@ -51,6 +52,9 @@ class Emulator:
             stochastic: whether gradients are rounded stochastically, as on the core; nearest otherwise, for `float_check`.
             threads: number of CPU threads that torch uses in this process from here on; None leaves it. Layers of this
                 size lose more to waiting for each other than they win.
+
+            share: of several processes.
+            record: how to record segments, see algo.graph_capture; None runs them operation by operation.
 
         Raises:
             EmulatorError: a tensor is missing or has the wrong shape, or blocks are gated in a shared mini-batch.
@@ -73,6 +77,7 @@ class Emulator:
             shape = (table.channels, len(table.entries))
             self._tables[table.name] = torch.tensor(_taken(tensors, table.name, shape).astype(np.int64), device=self.device)
         self.route = Route(step, step.batch)
+        self._segments = Segments(self.values, record if share.processes == 1 and not step.parts else None)
         self._gathered: dict[str, torch.Tensor] = {}
         self._counts: dict[tuple[str, int], int] = {}
         self._scalars = Scalars(step, self.device)
@@ -145,7 +150,7 @@ class Emulator:
         key = scaling.noise_key(self.state.seed, self.state.iteration, step.logits_grad) if self.stochastic else None
         result = cross_entropy(self._logits(), labels, exponents[step.logits], exponents[step.logits_grad], key)
         gradient = torch.tensor(result.gradient[self._part].astype(np.int8), device=self.device)
-        self.values[step.logits_grad] = gradient.view(self.values[step.logits].shape)
+        self._segments.put(step.logits_grad, gradient.view(self.values[step.logits].shape))
         self.maxima[step.logits_grad] = result.maximum
         return result
 
@@ -194,7 +199,7 @@ class Emulator:
             raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
         self._part = self.share.part(len(images))
         taken = torch.from_numpy(np.ascontiguousarray(fold_images(images[self._part], self.step.fold)))
-        self.values[self.step.input] = taken.to(self.device).contiguous(memory_format=torch.channels_last)
+        self._segments.put(self.step.input, taken.to(self.device).contiguous(memory_format=torch.channels_last))
         self.route = Route(self.step, len(images))
         self._numbers.take(scaling.records(self.step, self.state))
         self._scalars.take(scaling.scalars(self.step, self.state, len(images)))
@@ -230,7 +235,13 @@ class Emulator:
         return part
 
     def _run(self, number: int, phase: str) -> None:
-        """Run a segment of a part."""
+        """Run a segment of a part; where mini-batches are full, as it was recorded."""
+        if self.route.images == self.step.batch:
+            self._segments.run(phase, lambda: self._run_nodes(number, phase))
+        else:
+            self._run_nodes(number, phase)
+
+    def _run_nodes(self, number: int, phase: str) -> None:
         count, nodes = len(self.route.samples[number]), self.step.segments[getattr(self.enter(number), phase)]
         if count != self.route.images:
             blocks = [node.scalars for node in nodes if isinstance(node, Coefficient)]
