@@ -4,8 +4,10 @@ On the board itself: PYNQ 3.x on Zynq-7000, 4.0 on UltraScale+, as root. Over a 
 a bitstream named, the one in build/<board>-<configuration>/ is loaded, as `joulegrad bitstream` left it there.
 Options: bitstream=, hang_s= (without a completed instruction for so long, a segment hangs).
 
-What a process that is killed leaves running is stopped when the next one loads its bitstream; until then it may write to memory
-that was the killed process'.
+Ctrl-C, SIGTERM and errors stop the core before its memory is given back. A process that is killed outright (SIGKILL, or Linux out
+of memory) stops nothing: the core goes on to the end of the segment under way and writes to memory that Linux may have given to
+somebody else by then. No other segment follows, and the next process stops the core, by loading its bitstream and a soft reset,
+before it allocates anything. Over a network the server on the board holds the memory, so it goes to nobody.
 """
 
 from __future__ import annotations

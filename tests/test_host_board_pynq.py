@@ -297,6 +297,23 @@ def test_leaving_stops_the_core_before_its_memory_is_given_back(folder, monkeypa
     assert seen == [False]
 
 
+def test_what_a_killed_process_left_running_is_stopped_before_memory_is_allocated(folder, monkeypatch, tmp_path):
+    seen = []
+    allocate = SimulatedZynq.allocate
+    with opened(folder) as (board, zynq):
+        board.write(PROGRAM, copies(1, wait=1 << STORE))
+        board.start(PROGRAM, 2)
+        assert zynq.busy()
+        monkeypatch.setattr(board_pynq, "LOCKS", tmp_path / "free")  # the lock of a process that is killed is
+        board_pynq.LOCKS.mkdir()
+        monkeypatch.setattr(SimulatedZynq, "allocate", lambda self, size: (seen.append(self.busy()), allocate(self, size))[1])
+        with open_board(f"pynq:{folder}", TINY, ddr_bytes=DDR_BYTES) as another:
+            another.write(PROGRAM, copies(1))
+            another.start(PROGRAM, 2)
+            assert another.wait(30)["instructions"] == 2
+    assert seen == [False]
+
+
 def interrupted(limit_s):
     """Ctrl-C while the driver sleeps."""
     raise KeyboardInterrupt
