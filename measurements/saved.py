@@ -20,7 +20,7 @@ WITHIN = 0.02
 """Largest difference of saved seconds, of what is saved."""
 
 NOTHING = 0.001
-"""Of the baseline's seconds: a difference below it is none, also where next to nothing is saved."""
+"""Of the baseline's seconds: what is saved below it is nothing, and so is a difference."""
 
 SENSED = LABELS[:0:-1]
 """Labels of what a sensor says, the one that counts first."""
@@ -55,11 +55,12 @@ TIMES = {"all": lambda result: result["time_s"], "core": _core_s, "processor": _
 
 
 def _seconds(of, counted: list[Mapping], predicted: list[Mapping]) -> dict:
-    whole, (here, there) = of(counted[1]), (of(side[1]) - of(side[0]) for side in (counted, predicted))
+    here, there = (of(side[1]) - of(side[0]) for side in (counted, predicted))
+    nothing_s = NOTHING * counted[1]["time_s"]
     return {
-        "baseline": whole, "saved_counted": here, "saved_predicted": there,
-        "difference": (there - here) / abs(here) if here else None,
-        "match": abs(there - here) <= max(WITHIN * abs(here), NOTHING * counted[1]["time_s"]),
+        "baseline": of(counted[1]), "saved_counted": here, "saved_predicted": there,
+        "difference": (there - here) / abs(here) if abs(here) > nothing_s else None,
+        "match": abs(there - here) <= max(WITHIN * abs(here), nothing_s),
     }  # fmt: skip
 
 
