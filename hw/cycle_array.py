@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw import isa
+from hw.shapes import Shape
 
 SUM_CYCLES = 9
 """Cycles from a weight-stationary slot until its row is written."""
@@ -24,7 +24,7 @@ ENDS = (0, 1, 2, -3, -2, -1)
 LIST_BITS = 64
 
 
-def array_cycles(f: isa.Instruction, n: int, g: int, blocks: np.ndarray) -> int:
+def array_cycles(f: Shape, n: int, g: int, blocks: np.ndarray) -> int:
     """Return the cycles from the start of an array instruction until it is done.
 
     Args:
@@ -59,7 +59,7 @@ def array_cycles(f: isa.Instruction, n: int, g: int, blocks: np.ndarray) -> int:
     return max(offered, last + 1, slots.summed + SUM_CYCLES + 1)
 
 
-def _pass_bits(f: isa.Instruction, blocks: np.ndarray) -> Sequence[int] | None:
+def _pass_bits(f: Shape, blocks: np.ndarray) -> Sequence[int] | None:
     """Return the bit of each pass in the weight-block list, None where the list is not used."""
     if not f["use_blocks"]:
         return None
@@ -74,7 +74,7 @@ class _Slots:
         summed: cycle of the last slot that accumulated.
     """
 
-    def __init__(self, f: isa.Instruction, n: int):
+    def __init__(self, f: Shape, n: int):
         self._f, self._n = f, n
         self._plain = f["n_y"] * f["n_x"]
         self._count = max(n * self._plain, 1)

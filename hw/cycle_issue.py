@@ -8,14 +8,12 @@ from collections.abc import Hashable
 from hw import isa
 from hw.config import Config
 from hw.cycle_memory import FETCH, Ddr
+from hw.shapes import UNDER_WAY
 
 AHEAD = 4
 """Instructions asked for that have not left the buffer."""
 
 QUEUE_DEPTH = 8
-UNDER_WAY = 4
-"""Instructions of an engine between start and done."""
-
 FILL, CHECK, HAND = range(3)
 _IN_MASK = [tuple(e for e in range(len(isa.ENGINES)) if mask >> e & 1) for mask in range(1 << len(isa.ENGINES))]
 

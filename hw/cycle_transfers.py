@@ -15,15 +15,12 @@ from typing import NamedTuple, Protocol
 from hw import isa
 from hw.cycle_issue import Work
 from hw.cycle_memory import PAST, PORTS
-
-UNDER_WAY = 4
-"""Transfers between start and done."""
+from hw.shapes import TURN_BYTES, UNDER_WAY
 
 BURST_BEATS = 16
 STRIPE_BYTES = 128
 """Bytes that go to one port before the other's turn."""
 
-TURN_BYTES = PORTS * STRIPE_BYTES
 LONG_PAST = -32
 """An image's work began so long ago that its address is known: image numbers have 16 bits."""
 

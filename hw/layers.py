@@ -7,8 +7,9 @@ from collections import Counter
 
 from algo.step import Coefficient, Compute, Step, Update
 from hw.config import Config
-from hw.predict import count_each
+from hw.predict import counted
 from hw.program import Program
+from hw.shapes import shapes
 
 SEGMENT = "whole segment"
 """Layer of instructions that work for no single one: image list, host table, maxima."""
@@ -45,8 +46,7 @@ def counters_by_layer(program: Program, segment: str, images: int, config: Confi
     Args:
         images: images in the mini-batch.
     """
-    instructions = program.instructions(segment)
     parts: dict[tuple[str, str], Counter[str]] = {}
-    for instruction, counted in zip(instructions, count_each(instructions, config, images, program.image()), strict=True):
-        parts.setdefault(owner(program.step, segment, instruction.node), Counter()).update(counted)
+    for node, (shape, slot) in zip(program.nodes(segment), shapes(program, segment, config), strict=True):
+        parts.setdefault(owner(program.step, segment, node), Counter()).update(counted(shape, shape.images(slot, images)))
     return {key: dict(counted) for key, counted in parts.items()}

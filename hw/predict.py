@@ -7,7 +7,8 @@ while it computes; this module counts alone, and the two are compared in the tes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from algo import scalar_ops
 from hw import golden_array, isa
 from hw.config import Config
 from hw.program import Program
+from hw.shapes import Shape, shapes, shapes_of
 
 
 def predict_counters(program: Program, segment: str, images: int, config: Config) -> dict[str, int]:
@@ -23,7 +25,7 @@ def predict_counters(program: Program, segment: str, images: int, config: Config
     Args:
         images: images in the mini-batch, as the image list's first word will say.
     """
-    return count(program.instructions(segment), config, images, program.image())
+    return _total(shapes(program, segment, config), images)
 
 
 def count(instructions: Iterable[isa.Instruction], config: Config, images: int, ddr: np.ndarray) -> dict[str, int]:
@@ -32,37 +34,36 @@ def count(instructions: Iterable[isa.Instruction], config: Config, images: int, 
     Args:
         ddr: DDR contents, of which scalar programs and weight-block lists are looked at.
     """
-    total: Counter[str] = Counter({name: 0 for name in isa.COUNTER_NAMES if name not in isa.TIMING_COUNTERS})
-    for counted in count_each(instructions, config, images, ddr):
-        total.update(counted)
-    return dict(total)
+    return _total(shapes_of(instructions, config, ((0, ddr.tobytes()),)), images)
 
 
-def count_each(
-    instructions: Iterable[isa.Instruction], config: Config, images: int, ddr: np.ndarray
-) -> Iterator[dict[str, int]]:
-    """Yield what each instruction counts, zeros and timing counters left out; arguments as for `count`."""
-    small = {"P": np.zeros(config.program_words, np.uint64), "BL": np.zeros(config.block_words, np.uint64)}
-    for f in instructions:
-        n = min(max(images - f["slot"], 0), f["n_img"]) if f["clip"] else f["n_img"]
-        counted = Counter({"instructions": 1, "ddr_read_bytes": isa.INSTRUCTION_BYTES})
-        if f.op in ("load", "store"):
-            counted.update(_transfer(f, n, config))
-            if f.op == "load":
-                follow_small_loads(f, ddr, small)
-        elif f.op == "array":
-            counted.update(golden_array.counts(f, n, config.g, small["BL"]))
-        elif f.op == "vector":
-            counted.update(_vector(f, n, config))
-        else:
-            counted.update(_coefficient(f, small["P"]))
-        yield counted
+def _total(instructions: Iterable[tuple[Shape, int]], images: int) -> dict[str, int]:
+    total = {name: 0 for name in isa.COUNTER_NAMES if name not in isa.TIMING_COUNTERS}
+    for (shape, n), times in Counter((shape, shape.images(slot, images)) for shape, slot in instructions).items():
+        for name, value in counted(shape, n).items():
+            total[name] += times * value
+    return total
 
 
-def _transfer(f: isa.Instruction, n: int, config: Config) -> dict[str, int]:
+@lru_cache(maxsize=1 << 16)
+def counted(f: Shape, n: int) -> Counter[str]:
+    """Return what an instruction counts that runs for n images, timing counters left out."""
+    found = Counter({"instructions": 1, "ddr_read_bytes": isa.INSTRUCTION_BYTES})
+    if f.op in ("load", "store"):
+        found.update(_transfer(f, n))
+    elif f.op == "array":
+        found.update(golden_array.counts(f, n, f.config.g, np.array(f.content, np.uint64)))
+    elif f.op == "vector":
+        found.update(_vector(f, n))
+    else:
+        found.update(_coefficient(f))
+    return found
+
+
+def _transfer(f: Shape, n: int) -> dict[str, int]:
     memory = isa.MEMORIES[f["mem"]]
     words = n * f["n_grp"] * f["run"]
-    moved = words * config.word_bytes(memory)
+    moved = words * f.config.word_bytes(memory)
     counted = {"ddr_read_bytes": moved} if f.op == "load" else {"ddr_write_bytes": moved}
     if memory.wide:
         counted["spad_writes" if f.op == "load" else "spad_reads"] = words
@@ -71,25 +72,13 @@ def _transfer(f: isa.Instruction, n: int, config: Config) -> dict[str, int]:
     return counted
 
 
-def follow_small_loads(f: isa.Instruction, ddr: np.ndarray, small: dict[str, np.ndarray]) -> None:
-    """Do a load into one of the memories in `small`: scalar programs and block lists, on whose contents counters depend."""
-    name = isa.MEMORIES[f["mem"]].name
-    if name in small:
-        at = f["base"]
-        for i in range(f["n_img"]):
-            for j in range(f["n_grp"]):
-                start = f["addr"] + i * f["img_stride"] + j * f["grp_stride"]
-                small[name][at : at + f["run"]] = ddr[start : start + 8 * f["run"]].view("<u8")
-                at += f["run"]
-
-
-def _vector(f: isa.Instruction, n: int, config: Config) -> dict[str, int]:
+def _vector(f: Shape, n: int) -> dict[str, int]:
     vectors, masks = n * f["img_px"], n * -(-f["img_px"] // 8)
     wide = f["u_src"] == 2 or f["v_src"] == 2 or f["dst_wide"]
     operand_words = (0, 1, 4, 0, 0, 0, 0, 0)[f["u_src"]] + (0, 1, 4, 0)[f["v_src"]]
     result_words = (4 if f["dst_wide"] else 1) if f["dst"] else 0
     from_acc = vectors if f["u_src"] in (3, 4, 5) else 0
-    lanes = 2 * config.g
+    lanes = 2 * f.config.g
     return {
         "vectors": vectors,
         "vectors_wide": vectors if wide else 0,
@@ -103,9 +92,8 @@ def _vector(f: isa.Instruction, n: int, config: Config) -> dict[str, int]:
     }
 
 
-def _coefficient(f: isa.Instruction, programs: np.ndarray) -> dict[str, int]:
-    words = programs[f["pc"] : f["pc"] + f["length"]]
-    operations = [scalar_ops.decode(int(word) & 0xFFFFFFFF)[0] for word in words]
+def _coefficient(f: Shape) -> dict[str, int]:
+    operations = [scalar_ops.decode(word & 0xFFFFFFFF)[0] for word in f.content]
     channels = f["ch_count"]
     return {
         "scalar_ops": channels * len(operations),

@@ -24,6 +24,7 @@ from hw.cycle_ports import LoadEngine, StoreEngine
 from hw.cycle_vector import READ, WRITE, C, VectorUnit
 from hw.cycle_work import works
 from hw.program import Program
+from hw.shapes import shapes
 
 LOAD, ARRAY, VECTOR, COEFFICIENT, STORE = range(len(isa.ENGINES))
 
@@ -51,8 +52,7 @@ def predict_cycles(
     Raises:
         ValueError: the segment never ends, as one of its instructions waits for a token that none gives.
     """
-    instructions = works(program.instructions(segment), images, config, program.image(), first_image)
-    return _model(config, memory or Memory()).cycles(instructions)
+    return _model(config, memory or Memory()).cycles(works(shapes(program, segment, config), images, first_image))
 
 
 @lru_cache(maxsize=4)

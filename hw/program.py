@@ -84,12 +84,20 @@ class Program:
             ddr[entry.address : entry.address + len(self.code[name])] = np.frombuffer(self.code[name], np.uint8)
         return ddr
 
+    def words(self) -> tuple[tuple[int, bytes], ...]:
+        """Return (address, content) of the regions of 64-bit words that do not start as zeros: scalar programs and lists."""
+        regions = {name: self.memory[name] for name in self.tensors}
+        found = {name: region.offset for name, region in regions.items() if region.kind == "words"}
+        return tuple((offset, self.memory.encode(name, self.tensors[name]).tobytes()) for name, offset in found.items())
+
+    def nodes(self, segment: str) -> list[int]:
+        """Return, per instruction of a segment, the position of the step's node that it works for, -1 for none."""
+        return self.owners.get(segment, [-1] * (len(self.code[segment]) // isa.INSTRUCTION_BYTES))
+
     def instructions(self, segment: str) -> list[isa.Instruction]:
         """Return the decoded instructions of a segment."""
-        code = self.code[segment]
-        size = isa.INSTRUCTION_BYTES
-        nodes = self.owners.get(segment, [-1] * (len(code) // size))
-        return [replace(isa.decode(code[size * i : size * (i + 1)]), node=node) for i, node in enumerate(nodes)]
+        code, size = self.code[segment], isa.INSTRUCTION_BYTES
+        return [replace(isa.decode(code[size * i : size * (i + 1)]), node=node) for i, node in enumerate(self.nodes(segment))]
 
 
 def write_program(program: Program, path: Path) -> None:

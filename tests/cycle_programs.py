@@ -11,6 +11,7 @@ import vector_cases
 
 from algo import scalar_ops
 from hw import isa
+from hw.compile_kernel import SEGMENT
 from hw.config import Config
 
 DDR_BYTES = 1 << 18
@@ -30,13 +31,14 @@ class RandomProgram:
     images: int
     first_image: int
 
-    def instructions(self, segment: str) -> list[isa.Instruction]:
-        """Return the segment."""
-        return self.segment
+    @property
+    def code(self) -> dict[str, bytes]:
+        """The segment, by the name of a kernel's."""
+        return {SEGMENT: b"".join(isa.encode(f) for f in self.segment)}
 
-    def image(self) -> np.ndarray:
+    def words(self) -> tuple[tuple[int, bytes], ...]:
         """Return DDR."""
-        return self.ddr
+        return ((0, self.ddr.tobytes()),)
 
 
 def random_program(seed: int, config: Config) -> RandomProgram:
