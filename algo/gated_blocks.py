@@ -46,7 +46,7 @@ def cut(input_name: str, ops: list[Op], gating: Gating) -> Cut:
     blocks = _gated(ops)
     if not blocks:
         raise NoGatedBlock("no block of the network can be gated; residual blocks with an identity behind the first one can")
-    views, versions = _streams(ops, blocks)
+    views, versions = _streams(blocks)
     last = {stream: tensor for tensor, (stream, version) in views.items() if version == versions[stream] - 1}
     reading = {tensor: stream for stream, tensor in last.items()}
     result, part_of, parts = list(ops), [], []
@@ -102,7 +102,7 @@ def _block(ops: list[Op], last: int, readers: dict[str, list[int]]) -> _Block | 
     return None
 
 
-def _streams(ops: list[Op], blocks: list[_Block]) -> tuple[dict[str, tuple[str, int]], dict[str, int]]:
+def _streams(blocks: list[_Block]) -> tuple[dict[str, tuple[str, int]], dict[str, int]]:
     """Number the versions of every chain of blocks."""
     views: dict[str, tuple[str, int]] = {}
     versions: dict[str, int] = {}

@@ -66,19 +66,6 @@ class Sgd:
             return self.lr * Fraction(ONE + wave, 2 * ONE)
         return self.lr * Fraction(self.steps - iteration, self.steps - self.warmup)
 
-    def rescaled(self, steps: int) -> Sgd:
-        """Return the same schedule over another number of iterations: rise and milestones keep their share of the run.
-
-        Raises:
-            ValueError: there is no length to scale from, or the new one is too short.
-        """
-        if not self.steps:
-            raise ValueError("a schedule without a length cannot be rescaled: steps must be above 0")
-        if steps < 1:
-            raise ValueError(f"a schedule of {steps} iterations: it must have at least one")
-        warmup, *milestones = (_nearest(at, steps, self.steps) for at in (self.warmup, *self.milestones))
-        return replace(self, warmup=min(warmup, steps - 1), steps=steps, milestones=tuple(milestones))
-
     def stopped(self) -> Sgd:
         """Return the same optimiser with a learning rate of 0 from iteration 1 on."""
         return replace(self, schedule="linear", milestones=(), warmup=0, steps=1)
@@ -113,10 +100,6 @@ def _check_schedule(sgd: Sgd) -> None:
         raise ValueError(f"milestones are {list(sgd.milestones)}; whole numbers from 0 that do not fall are needed")
     if not 0 < sgd.factor <= 1:
         raise ValueError(f"factor is {sgd.factor}; it must be above 0 and at most 1")
-
-
-def _nearest(at: int, steps: int, whole: int) -> int:
-    return (2 * at * steps + whole) // (2 * whole)
 
 
 def _fraction(name: str, value: Fraction | int | float | str) -> Fraction:

@@ -201,7 +201,7 @@ def _rails(base: Path, files: set[str]) -> list[RailFiles]:
     if pages:
         return _pmbus_rails(pages)
     if max(len(numbers["curr"]), len(numbers["power"]), len(numbers["energy"]), len(averages)) <= 1:
-        return [_single_rail(base, numbers, averages)]
+        return [_single_rail(numbers, averages)]
     every = sorted(set(numbers["curr"] + numbers["power"] + numbers["energy"] + averages))
     return [
         RailFiles(
@@ -230,7 +230,7 @@ def _pmbus_rails(pages: dict[tuple[str, int], re.Match]) -> list[RailFiles]:
     ]
 
 
-def _single_rail(base: Path, numbers: dict[str, list[int]], averages: list[int]) -> RailFiles:
+def _single_rail(numbers: dict[str, list[int]], averages: list[int]) -> RailFiles:
     """Return the rail of a chip with one power, current or energy.
 
     Where there are two voltages, the lower number is that across the shunt: in0 and in1 of the ina2xx driver, in1 and in2

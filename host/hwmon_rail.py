@@ -118,7 +118,7 @@ def open_rail(chip: HwmonChip, files: RailFiles, settings: RailSettings) -> Hwmo
     kind = chip_named(chip.name)
     notes: dict = {"chip": chip.name, "device": chip.device, "shunt_ohm": None, "warnings": []}
     sources = _sources(chip, files, settings, kind.pmbus, notes)
-    found = _first_values(settings, sources)
+    found = _first_values(sources)
     if settings.volts_divisors and settings.nominal_v:
         _divide_volts(settings, sources, found, notes)
     volts = found.get("volts", math.nan)
@@ -183,7 +183,7 @@ def _check_shunt(chip: HwmonChip, files: RailFiles, settings: RailSettings, note
         )
 
 
-def _first_values(settings: RailSettings, sources: dict[str, _Source]) -> dict[str, float]:
+def _first_values(sources: dict[str, _Source]) -> dict[str, float]:
     """Return the mean of a few reads per source. Raises RailAbsent where one gives nothing, PermissionError as it is."""
     means = {}
     for role, source in sources.items():

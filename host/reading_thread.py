@@ -73,7 +73,6 @@ class ReadingThread:
         self._slot = 0
         self._reads = 0
         self._lateness = array("d", bytes(8 * LATENESS_KEPT))
-        self._latest_slot_s = 0.0
         self._thread = threading.Thread(target=self._run, name=url, daemon=True)
 
     @property

@@ -92,10 +92,10 @@ class Driver(PolledSensor):
         )
         channels, calls = [], []
         limits = Specification(gain, quantum=1 / MILLI, source=source)
-        if self._energy and self._offers(rail, "energy", nvml.nvmlDeviceGetTotalEnergyConsumption, handle, notes):
+        if self._energy and self._offers("energy", nvml.nvmlDeviceGetTotalEnergyConsumption, handle, notes):
             calls.append(lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / MILLI)
             channels.append(Channel(f"{rail}/energy", "J", rail, scope, "accumulated", limits, low=0.0))
-        if self._power != "none" and self._offers(rail, "power", self._watts, handle, notes):
+        if self._power != "none" and self._offers("power", self._watts, handle, notes):
             calls.append(lambda: self._watts(handle))
             channels.append(
                 Channel(
@@ -120,7 +120,7 @@ class Driver(PolledSensor):
             raise self._nvml.NVMLError(field.nvmlReturn)
         return field.value.uiVal / MILLI
 
-    def _offers(self, rail: str, what: str, call, handle, notes: dict) -> bool:
+    def _offers(self, what: str, call, handle, notes: dict) -> bool:
         try:
             call(handle)
         except self._nvml.NVMLError as error:

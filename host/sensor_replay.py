@@ -103,7 +103,7 @@ class Driver(Sensor):
         first, n = self._next, len(rows)
         if not self._pace:
             self._next = min(n, first + ROWS)
-            return self._rows(first, self._next, 0.0)
+            return self._rows(first, self._next)
         due_s = self._started_s + (rows.t_s - rows.t_s[0]) / self._pace
         pause_s = due_s[first] - self._now()
         if pause_s > 0:
@@ -111,9 +111,9 @@ class Driver(Sensor):
         now_s = self._now()
         ready = np.flatnonzero(due_s[first:] > now_s)
         self._next = first + int(ready[0]) if len(ready) else n
-        return self._rows(first, self._next, now_s)
+        return self._rows(first, self._next)
 
-    def _rows(self, first: int, last: int, now_s: float) -> Readings:
+    def _rows(self, first: int, last: int) -> Readings:
         rows = self._record.readings
         part = slice(first, last)
         stamps, widths = rows.t_s[part], rows.width_s[part]

@@ -91,11 +91,6 @@ class Joules:
     conditions: dict[str, Any]
     description: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def gross_w(self) -> float:
-        """Mean gross power."""
-        return self.gross.value / self.time_s
-
     def upper_bound_j(self, net: bool = True) -> float | None:
         """Return what the energy is below with 97.5 % where it is not resolved; None where it is, or where U cannot be stated."""
         quantity = self.net if net else self.gross

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from measurements.energy_model import SHARES, Shares
 
-BLUE, ORANGE, GREEN, RED, PURPLE, YELLOW = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#F0E442"
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 SHARE_STYLE = {
     "array": (BLUE, ""),
     "memory": (ORANGE, "//"),

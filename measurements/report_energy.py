@@ -92,7 +92,7 @@ def energy_figures(run: ReportedRun, key: str) -> list[Figure]:
         table = load_table(run.path / ENERGY_TABLE)
         figures.append(_phase_figure(run, table, key))
         if (run.path / PROGRAM).exists():
-            figures.append(_layer_figure(simulated_by_layer(run, table), table, run, key))
+            figures.append(_layer_figure(simulated_by_layer(run, table), table, key))
         else:
             run.missing.append(f"The run folder holds no {PROGRAM}: joules cannot be divided between layers.")
     except (EnergyTableError, ProgramError) as error:
@@ -154,7 +154,7 @@ def sensed_by_phase(run: ReportedRun) -> str:
     return f"By the sensor, gross, {one.label}, without U because single phases are far below 10 s: {listed}."
 
 
-def _layer_figure(joules: dict[tuple[str, str], float], table: EnergyTable, run: ReportedRun, key: str) -> Figure:
+def _layer_figure(joules: dict[tuple[str, str], float], table: EnergyTable, key: str) -> Figure:
     layers: dict[str, dict[str, float]] = {}
     for (layer, work), energy_j in joules.items():
         of = layers.setdefault(layer, {})

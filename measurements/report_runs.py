@@ -71,7 +71,7 @@ def truth_figures(runs: Sequence[ReportedRun]) -> tuple[list[Figure | Table], li
         if not pairs:
             continue
         views, figures = [], []
-        fitted, why = _fitted(pairs, truth) if len(pairs) >= LEAST_WORKLOADS else (None, "")
+        fitted, why = _fitted(pairs) if len(pairs) >= LEAST_WORKLOADS else (None, "")
         if why:
             missing.append(f"No fitted model against {truth} energies: {why}.")
         for kind in ("net", "gross"):
@@ -96,7 +96,7 @@ def truth_figures(runs: Sequence[ReportedRun]) -> tuple[list[Figure | Table], li
     return parts, missing
 
 
-def _fitted(runs: list[ReportedRun], truth: str) -> tuple[dict | None, str]:
+def _fitted(runs: list[ReportedRun]) -> tuple[dict | None, str]:
     """Return run to predicted quantities by a model fitted without that run's workload, or why there is none."""
     try:
         found = compare([load_run(run.path) for run in runs], load_table(TABLE)).to_json()

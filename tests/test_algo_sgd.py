@@ -44,14 +44,6 @@ def test_constant_does_not_end():
     assert Sgd(lr=TENTH, steps=5, schedule="constant").rate(100) == TENTH
 
 
-def test_rescaling_keeps_shares_of_the_run():
-    assert MILESTONES.rescaled(16) == Sgd(lr=TENTH, warmup=1, steps=16, schedule="milestones", milestones=(8, 12))
-    assert MILESTONES.rescaled(64) == MILESTONES
-    half = COSINE.rescaled(20)
-    assert (half.warmup, half.steps) == (2, 20) and half.rate(11) == COSINE.rate(22)
-    assert Sgd(warmup=5, steps=10).rescaled(1).rate(0) == TENTH
-
-
 def test_json_of_linear_is_as_it_was_and_every_schedule_comes_back():
     linear = Sgd(lr=TENTH, warmup=4, steps=10)
     assert linear.to_json() == {"lr": "1/10", "momentum": "9/10", "weight_decay": "0", "warmup": 4, "steps": 10}
@@ -75,10 +67,3 @@ def test_json_of_linear_is_as_it_was_and_every_schedule_comes_back():
 def test_what_cannot_be_is_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Sgd(**wrong)
-
-
-def test_rescaling_needs_a_length():
-    with pytest.raises(ValueError, match="without a length"):
-        Sgd().rescaled(10)
-    with pytest.raises(ValueError, match="at least one"):
-        COSINE.rescaled(0)
