@@ -21,7 +21,7 @@ from algo.step import Pass
 from algo.vector_pass import Numbers, Result
 from algo.windows import Windows, images_of, rows_of
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("vector_pass.c", "window_rows.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("vector_pass.c", "window_rows.c", "scalar_program.c"))
 BUILD = Path(__file__).parents[1] / "build" / "algo"
 _COMPILERS = ("cc", "gcc", "clang")
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -124,6 +124,20 @@ def window_rows(x: torch.Tensor, windows: Windows) -> torch.Tensor:
     )
     library().window_rows(ctypes.byref(laid_out), ctypes.c_void_p(line.data_ptr()))
     return rows
+
+
+def run_program(program: tuple[int, ...], table: torch.Tensor, scalars: torch.Tensor) -> None:
+    """Run a scalar program for every channel, in place, as algo.device_programs.run_program does, on a CPU."""
+    words = _words(program)
+    library().scalar_program(
+        words, ctypes.c_int64(len(program)), ctypes.c_void_p(table.data_ptr()), *map(ctypes.c_int64, table.shape),
+        ctypes.c_void_p(scalars.data_ptr()),
+    )  # fmt: skip
+
+
+@cache
+def _words(program: tuple[int, ...]) -> ctypes.Array:
+    return (ctypes.c_uint32 * len(program))(*program)
 
 
 def _kept(count: int) -> torch.Tensor:

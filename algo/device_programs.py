@@ -5,8 +5,6 @@ A column that a program stores takes effect at its end; until then its own loads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from algo.scalar_ops import decode
@@ -24,11 +22,10 @@ class Scalars:
         for block, words in step.scalars.items():
             self._first[block], count = count, count + len(words)
         self._words = torch.zeros(count, dtype=torch.int64, device=device)
-        self._each = self._words.unbind()
-        self._blocks = {block: self._each[first : first + len(step.scalars[block])] for block, first in self._first.items()}
+        self._blocks = {block: self._words[first : first + len(step.scalars[block])] for block, first in self._first.items()}
 
-    def __getitem__(self, block: str) -> Sequence[torch.Tensor]:
-        """Return a block's words: views of what `take` has written and will write."""
+    def __getitem__(self, block: str) -> torch.Tensor:
+        """Return a block's words, int64 (words,): a view of what `take` has written and will write."""
         return self._blocks[block]
 
     def take(self, blocks: dict[str, tuple[int, ...]]) -> None:
@@ -40,13 +37,13 @@ class Scalars:
             self._words[first : first + len(words)].copy_(torch.tensor(words, dtype=torch.int64))
 
 
-def run_program(program: tuple[int, ...], table: torch.Tensor, scalars: Sequence[torch.Tensor]) -> None:
+def run_program(program: tuple[int, ...], table: torch.Tensor, scalars: torch.Tensor) -> None:
     """Run a scalar program for every channel, in place.
 
     Args:
         program: 32-bit instructions.
         table: int64 (channels, entries).
-        scalars: the block's words.
+        scalars: the block's words, int64 (words,).
     """
     registers: dict[int, torch.Tensor] = {}
     before, zero = table.clone(), torch.zeros((), dtype=torch.int64, device=table.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -44,6 +46,7 @@ class Emulator:
     def __init__(
         self, step: Step, tensors: dict[str, np.ndarray], state: State, device: str = "cpu", stochastic: bool = True,
         threads: int | None = 1, share: Share = ALONE, record: Record | None = None,
+        fuse: Callable[[Callable], Callable] | None = None,
     ):
         """Copy the tensors.
 
@@ -55,6 +58,7 @@ class Emulator:
 
             share: of several processes.
             record: how to record segments, see algo.graph_capture; None runs them operation by operation.
+            fuse: what to make of the functions of passes and coefficient programs, see there; None leaves them as they are.
 
         Raises:
             EmulatorError: a tensor is missing or has the wrong shape, or blocks are gated in a shared mini-batch.
@@ -84,7 +88,11 @@ class Emulator:
         self._numbers = RecordNumbers(step, stochastic, self.device)
         self._raised = {name: at for at, name in enumerate(dict.fromkeys((*step.maxima, *step.levels)))}
         self._largest = torch.zeros(len(self._raised), dtype=torch.float64, device=self.device)
-        self._vector_pass = compiled.vector_pass if compiled.runs_on(self.device) else vector_pass.vector_pass
+        if compiled.runs_on(self.device):
+            self._vector_pass, self._run_program = compiled.vector_pass, compiled.run_program
+        else:
+            fuse = fuse or (lambda function: function)
+            self._vector_pass, self._run_program = fuse(vector_pass.vector_pass), fuse(run_program)
 
     @property
     def tables(self) -> dict[str, np.ndarray]:
@@ -248,7 +256,7 @@ class Emulator:
             self._scalars.take(scaling.scalars(self.step, self.state, count, blocks))
         for node in nodes:
             if isinstance(node, Coefficient):
-                run_program(self.step.programs[node.program], self._tables[node.table], self._scalars[node.scalars])
+                self._run_program(self.step.programs[node.program], self._tables[node.table], self._scalars[node.scalars])
             elif isinstance(node, Update):
                 self._update(node)
             elif isinstance(node, GateSum):

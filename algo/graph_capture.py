@@ -1,11 +1,11 @@
-"""Device work that is recorded once and then replayed: a segment of thousands of small kernels in one launch.
+"""Device work that is recorded once and then replayed: a segment of thousands of small kernels in one launch; fused kernels.
 
 Recorded work must read and write only memory that stays where it is, come to no decision from what it computed, and bring nothing
 to the host. The emulator's segments do, for mini-batches of full size without gated blocks: run-time numbers, tables, weights and
 inputs have fixed places, and what the processor decides (loss, exponents, learning rate) lies between segments.
 
-`cuda_graph` is the one thing here that needs a GPU, and it has not been run on one. All else is tested on a CPU, with a recorder
-that repeats the recorded operations on the same tensors, and refuses any that would bring a number to the host.
+`cuda_graph` needs a GPU, and has not been run on one; nor have fused kernels. All else is tested on a CPU, with a recorder that
+repeats the recorded operations on the same tensors, and refuses any that would bring a number to the host.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ def cuda_graph(work: Work) -> Work:
         work()
     graph.replay()
     return graph.replay
+
+
+def fused(function: Callable) -> Callable:
+    """Return a function of tensors whose chains of operations are compiled into few kernels, for each shape anew.
+
+    Its integers stay what they are: float64 sums of integers are exact in any order, with fused multiply-add too.
+    """
+    torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 12
+    return torch.compile(function, fullgraph=True, dynamic=False)
 
 
 class Segments:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -61,7 +60,6 @@ def encode(op: str, rd: int = 0, ra: int = 0, rb: int = 0, imm: int = 0) -> int:
     return SCALAR_OPS.index(op) | rd << 5 | ra << 9 | rb << 13 | (imm & 0x7FFF) << 17
 
 
-@cache
 def decode(word: int) -> tuple[str, int, int, int, int]:
     """Return (op, rd, ra, rb, imm); the inverse of `encode`.
 

@@ -121,9 +121,7 @@ class _Affine:
         )
         self.channels = torch.arange(part[1], device=device).mul_((1 << 16) + 1).int() if self.key is not None else None
 
-    def __call__(
-        self, u: torch.Tensor | None, v: torch.Tensor | None, position: int
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def __call__(self, u: torch.Tensor | None, v: torch.Tensor | None, position: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the rounded sums, float64 (rows, c), and v before its shift.
 
         Args:

@@ -90,9 +90,7 @@ def window_rows(x: torch.Tensor, windows: Windows) -> torch.Tensor:
     (kh, kw), stride = windows.kernel, windows.stride
     height, width = ((out - 1) * stride + k for out, k in zip(windows.out, windows.kernel, strict=True))
     plane = torch.zeros((n, height, width, c), dtype=torch.int8, device=x.device)
-    (to_y, of_y), (to_x, of_x) = (
-        _placed(windows.spread, *one) for one in zip(windows.pad, (height, width), sizes, strict=True)
-    )
+    (to_y, of_y), (to_x, of_x) = (_placed(windows.spread, *one) for one in zip(windows.pad, (height, width), sizes, strict=True))
     plane[:, to_y, to_x] = x[:, :, of_y, of_x].permute(0, 2, 3, 1)
     line = width * c
     strides = (height * line, stride * line, stride * c, line, 1)

@@ -98,3 +98,20 @@ def test_the_stand_in_replays_operations_and_no_python():
 def test_what_comes_to_the_host_is_refused():
     with pytest.raises(AssertionError, match="brings a number to the host"):
         record(lambda: int(torch.tensor([3]).sum()))
+
+
+def test_functions_that_are_fused_trace_whole_and_compute_the_same(torch_alone):
+    """The compiler that would fuse them is left out; that it sees all of them, and no more variants than it keeps, is tested."""
+    data = random_images(2, (1, 8, 8), 12, 4, 4)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3, 1, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    exported = export(module, data.train[:6], data.train_labels[:6], data.exponent, 6, Sgd(steps=8), 5)
+
+    def traced(function):
+        return torch.compile(function, backend="eager", fullgraph=True, dynamic=False)
+
+    one, other = (Emulator(exported.step, exported.tensors, exported.state, fuse=how) for how in (None, traced))
+    for at in (0, 6):
+        losses = [each.train_step(data.train[at : at + 6], data.train_labels[at : at + 6]) for each in (one, other)]
+        assert losses[0].loss == losses[1].loss and one.state == other.state
+    for name, value in one.tensors().items():
+        np.testing.assert_array_equal(other.value(name), value, err_msg=name)

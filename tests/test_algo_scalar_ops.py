@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algo import scalar_ops
+from algo import compiled, scalar_ops
 from algo.coefficient_programs import run_program
 from algo.device_programs import run_program as run_on_device
 
@@ -50,14 +50,16 @@ def test_equals_unbounded_integers(op, a, b, imm):
 @pytest.mark.parametrize("op", sorted(scalar_ops.ARITHMETIC))
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(a=st.lists(INT64, min_size=3, max_size=3), b=st.lists(INT64, min_size=3, max_size=3), imm=IMM)
-def test_torch_tensors_give_the_same(op, a, b, imm):
+def test_on_torch_tensors_and_compiled_they_are_the_same(op, a, b, imm):
     imm = 1 + abs(imm) % 62 if op == "sat" else imm
     program = [scalar_ops.encode("ldc", rd, imm=at) for rd, at in ((1, 0), (2, 1))] + [scalar_ops.encode(op, 0, 1, 2, imm)]
     program += [scalar_ops.encode("stc", 0, ra, imm=at) for ra, at in ((0, 2), (1, 1), (2, 0))]
     table = np.array([a, b, [7] * 3], np.int64).T.copy()
-    on_device = torch.tensor(table)
-    run_on_device(program, on_device, [])
-    np.testing.assert_array_equal(on_device.numpy(), run_program(tuple(program), table, np.zeros(0, np.int64)))
+    expected_table = run_program(tuple(program), table, np.zeros(0, np.int64))
+    for run in (run_on_device, compiled.run_program):
+        found = torch.tensor(table)
+        run(tuple(program), found, torch.zeros(0, dtype=torch.int64))
+        np.testing.assert_array_equal(found.numpy(), expected_table, err_msg=run.__module__)
 
 
 @given(op=st.sampled_from(scalar_ops.SCALAR_OPS), rd=st.integers(0, 15), ra=st.integers(0, 15), rb=st.integers(0, 15), imm=IMM)
