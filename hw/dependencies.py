@@ -56,13 +56,23 @@ def predecessors(footprints: Iterable[tuple[list[Region], list[Region]]]) -> lis
     result = []
     for number, (reads, writes) in enumerate(footprints):
         found: set[int] = set()
-        for space, start, end in reads:
-            for block in range(start // BLOCK, -(-end // BLOCK)):
-                blocks[space, block].read(max(start, block * BLOCK), min(end, (block + 1) * BLOCK), number, found)
-        for space, start, end in writes:
-            for block in range(start // BLOCK, -(-end // BLOCK)):
-                blocks[space, block].write(max(start, block * BLOCK), min(end, (block + 1) * BLOCK), number, found)
+        for region in reads:
+            if region not in writes:
+                for block, start, end in _pieces(region):
+                    blocks[block].read(start, end, number, found)
+        for region in writes:
+            for block, start, end in _pieces(region):
+                blocks[block].write(start, end, number, found)
         found.discard(-1)
         found.discard(number)
         result.append(tuple(found))
     return result
+
+
+def _pieces(region: Region) -> list[tuple[tuple[str, int], int, int]]:
+    """Return (block, start, end) of a region's pieces."""
+    space, start, end = region
+    if start // BLOCK == (end - 1) // BLOCK:
+        return [((space, start // BLOCK), start, end)]
+    cuts = [start, *range((start // BLOCK + 1) * BLOCK, end, BLOCK), end]
+    return [((space, low // BLOCK), low, high) for low, high in zip(cuts, cuts[1:], strict=False)]

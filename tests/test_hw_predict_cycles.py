@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cycle_programs import CODE, DDR_BYTES, random_program
 
@@ -11,8 +13,10 @@ from hw import isa
 from hw import predict_cycles as predictions
 from hw.compile_kernel import SEGMENT, compile_kernel
 from hw.config import load_config
+from hw.cycle_work import works
 from hw.predict import predict_counters
 from hw.predict_cycles import Memory, predict_cycles
+from hw.shapes import shapes
 
 TINY, Z7020 = load_config("tiny"), load_config("z7020")
 
@@ -52,21 +56,35 @@ def test_random_programs_on_the_rtl(memory):
 
 
 @pytest.mark.parametrize("memory", [Memory(), Memory(2.0, 7), Memory(5.3, 150)])
-def test_stretches_make_up_the_whole(monkeypatch, memory):
+def test_cycles_can_be_counted_from_any_one_on(memory):
+    """Forgetting what is long past, after every cycle, changes nothing."""
+    for seed in range(10):
+        program = random_program(seed, TINY)
+        instructions = works(shapes(program, SEGMENT, TINY), program.images, program.first_image)
+        core, total, left = predictions._Core(TINY, memory), 0, len(instructions)
+        while left or not core._queues.empty:
+            core._fetch.left = left
+            t = 1 if core._cycle(0, instructions[-left] if left else None) else core._next_event(0)
+            left, total = core._fetch.left, total + t
+            core._rebase(t)
+        assert total + 1 == predict_cycles(program, SEGMENT, program.images, TINY, memory, program.first_image), seed
+
+
+def test_stretches_make_up_the_whole(monkeypatch):
     """Cut behind every instruction, with what was found looked up, a segment takes what it takes in one go."""
     kernels = [compile_kernel(kind, 3, 8, 5, 4, 4, 3, 1, 1, TINY).program for kind in ("forward", "grad_weight")]
-    cases = [(kernel, images, 0) for images in range(4) for kernel in kernels]
-    cases += [(program, program.images, program.first_image) for program in (random_program(seed, TINY) for seed in range(30))]
+    code = kernels[0].code[SEGMENT]
+    kernels += [replace(kernels[0], code={SEGMENT: code[:size]}) for size in range(0, len(code), 3 * isa.INSTRUCTION_BYTES)]
 
     def cycles(stretch):
         monkeypatch.setattr(predictions, "STRETCH", stretch)
         predictions._model.cache_clear()
-        found = [predict_cycles(program, SEGMENT, images, TINY, memory, first) for program, images, first in cases]
-        return found, len(predictions._model(TINY, memory)._known)
+        found = [predict_cycles(kernel, SEGMENT, images, TINY) for images in range(4) for kernel in kernels]
+        return found, len(predictions._model(TINY, Memory())._known)
 
-    (whole, runs), (pieces, stretches) = cycles(1 << 20), cycles(1)
-    assert whole == pieces and runs == len(cases)
-    assert stretches < sum(len(program.code[SEGMENT]) // isa.INSTRUCTION_BYTES for program, _, _ in cases)
+    (whole, _), (pieces, stretches) = cycles(1 << 20), cycles(1)
+    assert whole == pieces
+    assert stretches < sum(4 * len(kernel.code[SEGMENT]) // isa.INSTRUCTION_BYTES for kernel in kernels)
 
 
 def test_a_program_that_never_ends_is_refused():
