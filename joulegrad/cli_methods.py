@@ -70,7 +70,7 @@ def _show(found: dict, screen: Screen) -> None:
 
 def _seconds(one: dict) -> tuple[str, ...]:
     off = "" if one["difference"] is None else f"{100 * one['difference']:+.2f}"
-    return f"{one['saved_counted']:.5g}", f"{one['saved_predicted']:.5g}", off
+    return *(f"{round(one[side], 9):.5g}" for side in ("saved_counted", "saved_predicted")), off
 
 
 def _joules(one: dict) -> tuple[str, ...]:
