@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import importlib
+import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +199,11 @@ def open_sensor(url: str) -> Sensor:
     """
     scheme, where, options = split_url(url)
     driver = importlib.import_module(f"host.sensor_{scheme}").Driver
+    known = list(inspect.signature(driver).parameters.values())[2:]
+    wrong = sorted(set(options) - {one.name for one in known})
+    if wrong and not any(one.kind is one.VAR_KEYWORD for one in known):
+        said = f"it takes no option {', '.join(wrong)}; there are {', '.join(one.name for one in known) or 'none'}"
+        raise SensorError(f"sensor {url!r} cannot be had like this: {said}")
     try:
         return driver(url, where, **options)
     except (TypeError, ValueError) as error:

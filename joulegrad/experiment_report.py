@@ -107,6 +107,8 @@ def draw(found: Mapping, path: Path, screen: Screen) -> None:
         Point(row["name"], row["simulated_gross_j"]["mean"], row["accuracy"]["mean"], row["accuracy"]["half_width95"] or 0.0)
         for row in found["rows"] if "simulated_gross_j" in row
     ]  # fmt: skip
+    if not points:
+        return
     try:
         draw_energy_accuracy(f"{found['experiment']['name']} on {found['experiment']['recipe']}", points, path)
     except PictureError as error:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from algo.recipe import load_recipe
 from host import provenance
 from host.run_folder import new_run_dir, write_atomically
+from hw.config import load_config
 from joulegrad.experiment import Experiment, ExperimentError, load_experiment
 from joulegrad.experiment_report import compared, draw, page, table
 from joulegrad.experiment_run import Task, execute
@@ -24,7 +26,7 @@ def run_experiments(settings: ExperimentSettings, screen: Screen) -> dict:
     """Execute what is not done yet and return the experiment's JSON data, which its folder holds as well.
 
     Raises:
-        ExperimentError, MethodError: what is asked for cannot be.
+        ExperimentError, MethodError, RecipeError, ConfigError: what is asked for cannot be.
         ModuleNotFoundError: there is no Dask.
     """
     experiment = _asked(settings)
@@ -54,6 +56,7 @@ def _asked(settings: ExperimentSettings) -> Experiment:
         ) if value is not None
     }  # fmt: skip
     experiment = dataclasses.replace(experiment, **changes)
+    load_recipe(experiment.recipe), load_config(experiment.config)  # one that is not there fails before any run does
     return experiment.only(settings.runs) if settings.runs else experiment
 
 

@@ -60,8 +60,8 @@ def resistor(ohm: float, limit: float, volts: float | None = None, volts_limit: 
         volts_limit: relative, of `volts`.
     """
     if not ohm > 0 or not 0 <= limit < 1 or not 0 <= volts_limit < 1 or (volts is not None and not 0 < volts < math.inf):
-        raise CalibrationError(f"a load of {ohm} ohm within {limit} at {volts} V within {volts_limit}: ohms and volts are above "
-                               "0, limits are shares from 0 to 1")
+        at = "" if volts is None else f" at {volts} V within {volts_limit}"
+        raise CalibrationError(f"a load of {ohm} ohm within {limit}{at}: ohms and volts are above 0, limits shares from 0 to 1")
     if math.isinf(ohm):
         return Load("nothing connected", 0.0, None, {})
     limits = {f"load {ohm:g} ohm": limit}

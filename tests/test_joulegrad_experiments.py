@@ -8,8 +8,9 @@ import json
 import pytest
 
 from algo.policies.decision import MethodError
-from algo.recipe import load_recipe
+from algo.recipe import RecipeError, load_recipe
 from host.run_folder import RunFolder
+from hw.config import ConfigError
 from joulegrad import experiment_run
 from joulegrad.experiment import ExperimentError, load_experiment
 from joulegrad.experiment_run import gross_j
@@ -140,6 +141,15 @@ def test_experiments_that_cannot_be(tmp_path, change, said):
     path.write_text(json.dumps({name: value for name, value in data.items() if value is not ...}))
     with pytest.raises(ExperimentError, match=said):
         load_experiment(str(path))
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "said"), [({"config": "none"}, ConfigError, "known are"), ({"recipe": "none"}, RecipeError, "there are")]
+)
+def test_a_core_or_a_recipe_that_is_not_there_is_found_out_before_any_run(asked, setting, error, said):
+    with pytest.raises(error, match=said):
+        run_experiments(dataclasses.replace(asked, **setting), Screen(True))
+    assert not asked.out.exists()
 
 
 def test_unknown_experiments_methods_and_settings_are_refused(tmp_path):

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
+import command_line
 import pytest
 from sysfs_trees import HwmonTree, board_tree, device_tree
-from typer.testing import CliRunner
 
 from host import hwmon_chip, sensor_hwmon, sensor_nvml, sensor_pmbus, sensor_rapl
 from host.sensor import Found
 from joulegrad import sensors
-from joulegrad.cli import app
 from joulegrad.processor_load import ProcessorLoad
 
-
-def invoke(*arguments: str):
-    """Return (exit code, standard output, standard error)."""
-    done = CliRunner().invoke(app, ["sensors", *arguments], env={"COLUMNS": "200"})
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+invoke = functools.partial(command_line.invoke, "sensors", columns=200)
 
 
 @pytest.fixture
@@ -94,7 +88,7 @@ def test_nothing_is_opened_with_0_seconds_or_where_a_driver_forbids_it(only, mon
     [
         ("nothing:x", "no driver for sensor 'nothing:x'"),
         ("hwmon:ina226?root=/nowhere", "no folder /nowhere"),
-        ("hwmon:x?colour=blue", "cannot be had like this"),
+        ("hwmon:x?colour=blue", "cannot be had like this: it takes no option colour; there are"),
         ("hwmon:x?root", "write name=value"),
         ("replay:none.sqlite", "none.sqlite"),
     ],
