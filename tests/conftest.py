@@ -1,7 +1,8 @@
-"""Fixtures: a cocotb bench built once per module and parameter set."""
+"""Fixtures: a cocotb bench built once per module and parameter set; recipes that are evaluated quickly."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,6 +15,20 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 from hw import verilator
 
 TESTS = Path(__file__).parent
+
+
+@pytest.fixture
+def few_held_out_images(monkeypatch):
+    """Recipes that hold out two images only, whatever their data."""
+    from joulegrad.packing import Asked
+
+    export = Asked.export
+
+    def smaller(self):
+        exported, images = export(self)
+        return exported, dataclasses.replace(images, test=images.test[:2], test_labels=images.test_labels[:2])
+
+    monkeypatch.setattr(Asked, "export", smaller)
 
 
 @pytest.fixture

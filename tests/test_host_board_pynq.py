@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_host_board_sim import copies
-from typer.testing import CliRunner
+from board_segments import RESULT, copies, fail_in_every_way, hanging, start
+from command_line import invoke
 
 from algo.emulator import Emulator
 from algo.train import export_digits
 from host import benchmark_pynq_board, board_pynq, pynq_bitstream, pynq_interrupt
 from host.benchmark_serial_board import differing, trained
-from host.board import BoardError, BoardTimeout, SegmentError, open_board
+from host.board import BoardError, open_board
 from host.board_pynq import Driver
 from host.checked_run import CheckedRun
 from host.kernel import run_kernel
@@ -36,15 +36,12 @@ from hw.config import load_config
 from hw.design import describe, load_board
 from hw.pynq_stand_in import HOST, VERSIONS, RemoteDevice, StandInFlow, installed
 from hw.simulated_zynq import SimulatedZynq
-from joulegrad.cli import app
-from joulegrad.packing import Asked
 
 ROOT = Path(__file__).parents[1]
 TINY = load_config("tiny")
 LINE = {"armv7l": 32, "aarch64": 64}
 DDR_BYTES, STEPS, BATCH = 1 << 20, 2, 2
 PROGRAM = 0x10000
-STORE = isa.ENGINES.index("store")
 
 
 @pytest.fixture(scope="module")
@@ -202,18 +199,17 @@ def test_bytes_at_any_address_leave_their_neighbours_as_the_core_wrote_them(fold
         for _ in range(12):
             source = rng.integers(0, 256, 256, np.uint8)
             board.write(0, source)
-            board.write(PROGRAM, copies(1))
-            board.start(PROGRAM, 2)
+            start(board, PROGRAM, copies(1))
             board.wait(30)
-            at, size = int(rng.integers(0x4000, 0x4000 + 200)), int(rng.integers(1, 56))
+            at, size = int(rng.integers(RESULT, RESULT + 200)), int(rng.integers(1, 56))
             mine = rng.integers(0, 256, size, np.uint8)
             board.write(at, mine)
             expected = np.array(source)
-            expected[at - 0x4000 : at - 0x4000 + size] = mine
-            np.testing.assert_array_equal(board.read(0x4000, 256), expected)
+            expected[at - RESULT : at - RESULT + size] = mine
+            np.testing.assert_array_equal(board.read(RESULT, 256), expected)
             if not version.endswith("remote"):
                 offset = board.facts()["memory_address"] - 0x1000_0000
-                np.testing.assert_array_equal(zynq.core.ddr[offset + 0x4000 : offset + 0x4100], expected)
+                np.testing.assert_array_equal(zynq.core.ddr[offset + RESULT : offset + RESULT + 256], expected)
 
 
 def test_a_part_of_a_line_written_without_invalidation_is_found_out(folder, monkeypatch):
@@ -251,33 +247,15 @@ def differing_images(board, program, exported):
 @pytest.mark.parametrize("version", ["3.0", "4.0", "4.0 remote"])
 def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs(folder, version):
     with opened(folder, version, query="hang_s=0.3") as (board, zynq):
-        board.write(PROGRAM, copies(1, wait=1 << STORE))
-        board.start(PROGRAM, 2)
-        with pytest.raises(BoardError, match="under way already"):
-            board.start(PROGRAM, 2)
-        with pytest.raises(BoardTimeout, match="completed 0 of 2 instructions .* it hangs"):
-            board.wait()
-        with pytest.raises(BoardError, match="start one first"):
-            board.wait()
-        board.write(PROGRAM, bytes([0xFF]) * 64)
-        board.start(PROGRAM, 1)
-        with pytest.raises(SegmentError, match="malformed"):
-            board.wait(30)
-        board.write(PROGRAM, copies(1, wait=1 << STORE))
-        board.start(PROGRAM, 2)
-        with pytest.raises(BoardTimeout, match="not done after 0.05 s"):
-            board.wait(0.05)
-        board.start(PROGRAM, 2)
+        fail_in_every_way(board, PROGRAM)
         board.stop()
         board.write(0, np.arange(256, dtype=np.uint8))
-        board.write(PROGRAM, copies(2))
-        board.start(PROGRAM, 4)
+        start(board, PROGRAM, copies(2))
         assert board.wait(30)["instructions"] == 4
-        np.testing.assert_array_equal(board.read(0x4000, 256), np.arange(256, dtype=np.uint8))
+        np.testing.assert_array_equal(board.read(RESULT, 256), np.arange(256, dtype=np.uint8))
         with pytest.raises(BoardError, match="do not lie in the board's"):
             board.write(DDR_BYTES - 4, bytes(8))
-        board.write(PROGRAM, copies(1, wait=1 << STORE))
-        board.start(PROGRAM, 2)
+        start(board, PROGRAM, hanging())
         assert zynq.busy()
     with pytest.raises(BoardError, match="not open"):
         board.read(0, 4)
@@ -290,8 +268,7 @@ def test_leaving_stops_the_core_before_its_memory_is_given_back(folder, monkeypa
     monkeypatch.setattr(SimulatedZynq, "free", lambda self, block: (seen.append(self.busy()), free(self, block)))
     with pytest.raises(KeyboardInterrupt):
         with opened(folder) as (board, zynq):
-            board.write(PROGRAM, copies(1, wait=1 << STORE))
-            board.start(PROGRAM, 2)
+            start(board, PROGRAM, hanging())
             monkeypatch.setattr(board._waits, "pause", interrupted)
             board.wait()
     assert seen == [False]
@@ -301,15 +278,13 @@ def test_what_a_killed_process_left_running_is_stopped_before_memory_is_allocate
     seen = []
     allocate = SimulatedZynq.allocate
     with opened(folder) as (board, zynq):
-        board.write(PROGRAM, copies(1, wait=1 << STORE))
-        board.start(PROGRAM, 2)
+        start(board, PROGRAM, hanging())
         assert zynq.busy()
         monkeypatch.setattr(board_pynq, "LOCKS", tmp_path / "free")  # the lock of a process that is killed is
         board_pynq.LOCKS.mkdir()
         monkeypatch.setattr(SimulatedZynq, "allocate", lambda self, size: (seen.append(self.busy()), allocate(self, size))[1])
         with open_board(f"pynq:{folder}", TINY, ddr_bytes=DDR_BYTES) as another:
-            another.write(PROGRAM, copies(1))
-            another.start(PROGRAM, 2)
+            start(another, PROGRAM, copies(1))
             assert another.wait(30)["instructions"] == 2
     assert seen == [False]
 
@@ -320,11 +295,9 @@ def interrupted(limit_s):
 
 
 def test_the_driver_sleeps_until_the_interrupt(folder):
-    code = copies(800)
     with opened(folder) as (board, zynq):
         assert board.facts()["waits"].startswith("interrupt 61 (/dev/")
-        board.write(PROGRAM, code)
-        board.start(PROGRAM, len(code) // isa.INSTRUCTION_BYTES)
+        start(board, PROGRAM, copies(800))
         before, began, worked = board.register_accesses, time.monotonic(), time.thread_time()
         assert board.wait(60)["instructions"] == 1600
         looks = 10 + 2 * (time.monotonic() - began) / pynq_interrupt.LOOK_S
@@ -335,8 +308,7 @@ def test_the_driver_sleeps_until_the_interrupt(folder):
 def test_a_lost_interrupt_costs_half_a_second_at_most(folder, monkeypatch):
     monkeypatch.setattr(SimulatedZynq, "_notify", lambda self: None)
     with opened(folder) as (board, _):
-        board.write(PROGRAM, copies(800))
-        board.start(PROGRAM, 1600)
+        start(board, PROGRAM, copies(800))
         began = time.monotonic()
         assert board.wait(60)["instructions"] == 1600
         assert time.monotonic() - began < 30
@@ -442,8 +414,7 @@ def test_a_board_over_a_network_that_is_gone_is_one_sentence(folder, build):
     refused(url, "this PYNQ drives no boards over a network", "3.0")
     refused(f"pynq:{HOST}?bitstream={build(metadata=False)}", "has no .hwh beside it", "3.1 remote")
     with opened(folder, "3.1 remote") as (board, _):
-        board.write(PROGRAM, copies(1, wait=1 << STORE))
-        board.start(PROGRAM, 2)
+        start(board, PROGRAM, hanging())
         RemoteDevice.answering = False
         with pytest.raises(BoardError, match="the core cannot be watched: failed to connect"):
             board.wait(5)
@@ -474,20 +445,13 @@ def test_what_the_url_may_say(folder):
         open_board("pynq", TINY).identity()
 
 
-def test_bench_runs_on_it_and_the_run_folder_says_what_it_ran_on(folder, tmp_path, monkeypatch):
-    pack = Asked.pack
-
-    def few_held_out_images(self):
-        packed = pack(self)
-        images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
-        return dataclasses.replace(packed, images=images)
-
-    monkeypatch.setattr(Asked, "pack", few_held_out_images)
+@pytest.mark.usefixtures("few_held_out_images")
+def test_bench_runs_on_it_and_the_run_folder_says_what_it_ran_on(folder, tmp_path):
     path = tmp_path / "run"
     words = ["bench", "digits", "--board", f"pynq:{folder}", "--config", "tiny", "--steps", "1", "--batch-size", "2", "--check"]
     with installed():
-        done = CliRunner().invoke(app, [*words, "--out", str(path), "--json"])
-    assert done.exit_code == 0, done.output
+        code, _, err = invoke(*words, "--out", path, "--json")
+    assert code == 0, err
     record = json.loads((path / "run.json").read_text())
     assert record["result"]["bit_exact"] and record["result"]["counters_exact"]
     facts = record["board_facts"]
@@ -507,12 +471,12 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 from host.board import open_board
 from hw.pynq_stand_in import installed
-from test_host_board_sim import CONFIG, PROGRAM, copies
+from hw.config import load_config
+from board_segments import hanging, start
 with installed() as zynq:
     try:
-        with open_board(f"pynq:{sys.argv[1]}", CONFIG, ddr_bytes=1 << 18) as board:
-            board.write(PROGRAM, copies(1, wait=1 << 4))
-            board.start(PROGRAM, 2)
+        with open_board(f"pynq:{sys.argv[1]}", load_config("tiny"), ddr_bytes=1 << 18) as board:
+            start(board, 0x10000, hanging())
             assert zynq.busy()
             print("runs", flush=True)
             board.wait()
@@ -524,7 +488,7 @@ with installed() as zynq:
 def test_one_process_has_the_board_and_sigterm_stops_its_core(folder, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, "-c", HELD.replace("1 << 4", f"1 << {STORE}"), str(folder)],
+        [sys.executable, "-c", HELD, str(folder)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
     )  # fmt: skip
     try:

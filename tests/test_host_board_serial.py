@@ -10,12 +10,12 @@ import time
 
 import numpy as np
 import pytest
+from board_segments import copies, fail_in_every_way, hanging, start
 from serial_meter import Terminal
-from test_host_board_sim import copies
 
 from host import packet_link
 from host.benchmark_serial_board import played
-from host.board import BoardError, BoardTimeout, SegmentError, open_board
+from host.board import BoardError, BoardTimeout, open_board
 from host.kernel import run_kernel
 from host.packet_link import Link
 from hw import golden_serial, isa, serial_packets
@@ -27,7 +27,6 @@ from hw.simulated_board import LineSettings
 TINY = load_config("tiny")
 PROGRAM = 0x1000
 MEMORY_BYTES = LineSettings.memory_bytes
-STORE = isa.ENGINES.index("store")
 
 
 def opened(url, config=TINY):
@@ -45,7 +44,7 @@ def test_a_product_is_the_same_as_on_the_simulated_board(noise):
             board.write(3, data)
             np.testing.assert_array_equal(board.read(3, data.size), data)
             serial = run_kernel(board, kernel)
-            assert (board.link.repeated > 0) == (noise > 0)
+            assert board.link.repeated > 0 or not noise  # a busy machine may answer late, too
         line = record()
     with open_board("sim", TINY, ddr_bytes=MEMORY_BYTES) as board:
         simulated = run_kernel(board, kernel)
@@ -61,27 +60,10 @@ def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
     with played("tiny") as (url, _, _):
         with contextlib.ExitStack() as stack:
             board = stack.enter_context(opened(url + "&hang_s=0.3"))
-            board.write(PROGRAM, copies(1, wait=1 << STORE))
-            board.start(PROGRAM, 2)
-            with pytest.raises(BoardError, match="under way already"):
-                board.start(PROGRAM, 2)
-            with pytest.raises(BoardTimeout, match="completed 0 of 2 instructions .* it hangs"):
-                board.wait()
-            with pytest.raises(BoardError, match="start one first"):
-                board.wait()
-            board.write(PROGRAM, bytes([0xFF]) * 64)
-            board.start(PROGRAM, 1)
-            with pytest.raises(SegmentError, match="malformed"):
-                board.wait(30)
-            board.write(PROGRAM, copies(1, wait=1 << STORE))
-            board.start(PROGRAM, 2)
-            with pytest.raises(BoardTimeout, match="not done after 0.05 s"):
-                board.wait(0.05)
-            board.start(PROGRAM, 2)
+            fail_in_every_way(board, PROGRAM)
             board._port.close()  # as a process that is killed leaves it
             board = stack.enter_context(opened(url))
-            board.write(PROGRAM, copies(2))
-            board.start(PROGRAM, 4)
+            start(board, PROGRAM, copies(2))
             assert board.wait(30)["instructions"] == 4
             with pytest.raises(BoardError, match="do not lie in the board's"):
                 board.write(MEMORY_BYTES - 4, bytes(8))
@@ -94,8 +76,7 @@ def test_errors_hangs_and_stops_end_in_a_sentence_and_the_next_segment_runs():
 def test_a_cable_pulled_in_the_run_is_one_sentence():
     with played("tiny") as (url, process, _):
         with opened(url) as board:
-            board.write(PROGRAM, copies(1, wait=1 << STORE))
-            board.start(PROGRAM, 2)
+            start(board, PROGRAM, hanging())
             process.send_signal(signal.SIGKILL)
             with pytest.raises(BoardError, match="is gone|does not answer any more") as caught:
                 board.wait(60)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from board_segments import copies, hanging, start
 
 from host import board_sim
 from host.board import BoardError, BoardTimeout, SegmentError, open_board
@@ -20,23 +21,10 @@ ROOT = Path(__file__).parents[1]
 CONFIG = load_config("tiny")
 DDR_BYTES = 1 << 18
 PROGRAM = 0x10000
-LOAD, STORE = (isa.ENGINES.index(name) for name in ("load", "store"))
-
-
-def copies(count, words=64, **first):
-    """Return code that copies `words` words through U, `count` times, one after the other."""
-    fields = {"mem": isa.MEMORY_NUMBER["U"], "n_img": 1, "n_grp": 1, "run": words}
-    code = b""
-    for i in range(count):
-        wait = {"wait": 1 << STORE} if i else first
-        code += isa.encode(isa.Instruction("load", {**fields, "addr": 0, "signal": 1 << STORE, **wait}))
-        code += isa.encode(isa.Instruction("store", {**fields, "addr": 0x4000, "wait": 1 << LOAD, "signal": 1 << LOAD}))
-    return code
 
 
 def run(board, code):
-    board.write(PROGRAM, code)
-    board.start(PROGRAM, len(code) // isa.INSTRUCTION_BYTES)
+    start(board, PROGRAM, code)
     return board.wait(60)
 
 
@@ -80,7 +68,7 @@ def test_an_error_response_is_reported_and_the_next_segment_runs(where, code, en
 def test_a_core_that_hangs_is_stopped_and_the_next_segment_runs():
     with opened(hang_cycles=20_000) as board:
         with pytest.raises(BoardTimeout, match="completed 0 of 2 instructions .* it hangs"):
-            run(board, copies(1, wait=1 << STORE))
+            run(board, hanging())
         assert run(board, copies(1))["instructions"] == 2
 
 
@@ -91,10 +79,8 @@ def test_slow_is_not_hanging():
 
 
 def test_a_long_segment_stops_at_once_and_leaves_the_processor_free():
-    code = copies(1500)
     with opened(latency_cycles=2000) as board:
-        board.write(PROGRAM, code)
-        board.start(PROGRAM, len(code) // isa.INSTRUCTION_BYTES)
+        start(board, PROGRAM, copies(1500))
         time.sleep(0.2)
         started = time.monotonic()
         board.stop()
@@ -104,8 +90,7 @@ def test_a_long_segment_stops_at_once_and_leaves_the_processor_free():
 
 def test_a_timeout_is_one_sentence_and_stops_the_board():
     with opened(latency_cycles=2000) as board:
-        board.write(PROGRAM, copies(1500))
-        board.start(PROGRAM, 3000)
+        start(board, PROGRAM, copies(1500))
         with pytest.raises(BoardTimeout, match="not done after 0.1 s"):
             board.wait(0.1)
         assert run(board, copies(1))["instructions"] == 2

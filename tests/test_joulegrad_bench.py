@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import invoke
 
 from algo.emulator import Emulator
 from algo.export import build_step
@@ -25,33 +24,13 @@ from host.trace import windows
 from host.trace_file import read_trace
 from host.virtual_rails import ACTIVITY
 from joulegrad import bench, errors, peak
-from joulegrad.cli import app
 from joulegrad.emulation import Emulation
-from joulegrad.packing import Asked
 from measurements.energy_model import TABLE
 from measurements.recompute import KEYS
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("few_held_out_images")
 GOLDEN = ["bench", "digits", "--board", "golden", "--batch-size", "4", "--json"]
-
-
-@pytest.fixture(autouse=True)
-def few_held_out_images(monkeypatch):
-    true = Asked.pack
-
-    def smaller(self):
-        packed = true(self)
-        images = dataclasses.replace(packed.images, test=packed.images.test[:8], test_labels=packed.images.test_labels[:8])
-        return dataclasses.replace(packed, images=images)
-
-    monkeypatch.setattr(Asked, "pack", smaller)
-
-
-def invoke(*arguments: str):
-    done = CliRunner().invoke(app, list(arguments))
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 def test_a_checked_run_and_its_folder(tmp_path):
@@ -61,7 +40,7 @@ def test_a_checked_run_and_its_folder(tmp_path):
     assert data["schema"] == 1 and data["bit_exact"] is True
     assert data["counters_exact"] is True and data["cycles_predicted_error"] is None
     assert data["iterations_drawn"] == data["iterations_executed"] == 2
-    assert data["test_images"] == 8 and 0 <= data["accuracy"] <= 1 and data["loss"] > 0
+    assert data["test_images"] == 2 and 0 <= data["accuracy"] <= 1 and data["loss"] > 0
     assert data["cycles_per_iteration"] is None and data["array_peak_share"] is None
     # The golden board has no time: joules are those of the predicted cycles, and say so.
     assert list(data["run_energy_j"]) == ["simulated"] and data["predicted_cycles_per_iteration"] > 10_000

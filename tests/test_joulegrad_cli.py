@@ -9,22 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from command_line import invoke
 
 from hw.verilator import ToolError
 from joulegrad import errors, kernel
-from joulegrad.cli import app
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--board", "golden", "--config", "tiny", "--n", "1", "--c", "5", "--k", "3", "--h", "5", "--w", "4"]
-
-
-def invoke(*arguments: str):
-    """Return (exit code, standard output, standard error)."""
-    done = CliRunner().invoke(app, list(arguments))
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 def run(*arguments: str, **kwargs):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from datetime import date
 
+import command_line
 import numpy as np
 import pytest
 from compared_runs import PICOJOULES, PROCESSOR_W, SCOPE, STATIC_W, counts, net_j, write_run, write_sweep
-from typer.testing import CliRunner
 
 from hw.config import load_config
-from joulegrad.cli import app
 from joulegrad.compare import run_compare
 from measurements.comparison import CALIBRATED, CONTROL, COUNTERS_ONLY, UNCALIBRATED, compare
 from measurements.energy_model import EnergyTableError, energy_shares, load_table
@@ -23,12 +23,7 @@ from measurements.table_validity import check_valid, quantities
 
 Z7020 = load_config("z7020")
 
-
-def invoke(*arguments):
-    done = CliRunner().invoke(app, ["compare", *map(str, arguments)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+invoke = functools.partial(command_line.invoke, "compare")
 
 
 @pytest.fixture(scope="module")

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
-from typer.testing import CliRunner
+from command_line import invoke
 
 from algo.policies.method import Method
 from algo.recipe import load_recipe
 from host.run_folder import read_iterations, read_record
-from joulegrad.cli import app
-from joulegrad.packing import Asked
 from measurements.ledger_macs import schedule_cost
 
+pytestmark = pytest.mark.usefixtures("few_held_out_images")
 SEED, STEPS = 3, 9
 BENCH = ["bench", "digits", "--board", "golden", "--batch-size", "2", "--steps", str(STEPS), "--seed", str(SEED), "--json"]
 EXECUTED = [i for i in range(STEPS) if Method.from_settings("smd").begin(SEED, STEPS).executes(i)]
-
-
-@pytest.fixture(autouse=True)
-def two_held_out_images(monkeypatch):
-    true = Asked.pack
-
-    def smaller(self):
-        packed = true(self)
-        images = dataclasses.replace(packed.images, test=packed.images.test[:2], test_labels=packed.images.test_labels[:2])
-        return dataclasses.replace(packed, images=images)
-
-    monkeypatch.setattr(Asked, "pack", smaller)
-
-
-def invoke(*arguments: str):
-    done = CliRunner().invoke(app, list(arguments))
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(tmp_path):

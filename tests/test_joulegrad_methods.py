@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import json
 
+import command_line
 import pytest
-from typer.testing import CliRunner
 
 from algo.recipe import load_recipe
 from host.run_folder import read_iterations
 from joulegrad import methods
-from joulegrad.cli import app
-from joulegrad.packing import Asked
 
+pytestmark = pytest.mark.usefixtures("few_held_out_images")
 STEPS, SEED = 8, 3
 
-
-@pytest.fixture(autouse=True)
-def two_held_out_images(monkeypatch):
-    true = Asked.export
-
-    def smaller(self):
-        exported, images = true(self)
-        return exported, dataclasses.replace(images, test=images.test[:2], test_labels=images.test_labels[:2])
-
-    monkeypatch.setattr(Asked, "export", smaller)
-
-
-def invoke(*arguments: str):
-    done = CliRunner().invoke(app, ["bench", "methods", *arguments])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+invoke = functools.partial(command_line.invoke, "bench", "methods")
 
 
 def test_what_methods_save_is_what_was_predicted(tmp_path, monkeypatch):

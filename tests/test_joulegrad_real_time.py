@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import invoke
 from hwmon_tree import HwmonTree
 from packed_programs import program_file, recipe_file
-from typer.testing import CliRunner
 
 from host.board_golden import Driver
 from host.readings import HOST_CLOCK
@@ -21,20 +21,12 @@ from host.run_folder import read_iterations, read_record
 from host.trace import windows
 from host.trace_file import read_trace
 from joulegrad import real_time, watch, watched
-from joulegrad.cli import app
 from measurements.recompute import KEYS
 from measurements.repeats import NotPooled
 
 ROOT = Path(__file__).parents[1]
 IDLE_W, WORK_W = 5.0, 9.0
 QUICK = ["--repeats", "2", "--idle", "0.5", "--json"]
-
-
-def invoke(*arguments: str):
-    done = CliRunner().invoke(app, list(arguments))
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 def refused(outcome, *words: str) -> str:

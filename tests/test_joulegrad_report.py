@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import os
@@ -10,13 +11,12 @@ import shutil
 import sqlite3
 import sys
 
+import command_line
 import pytest
 from compared_runs import write_sweep
 from report_runs import bench_run, measured_run, spoil
-from typer.testing import CliRunner
 
 from host.trace_file import TRACE
-from joulegrad.cli import app
 from measurements.report_parts import with_u
 from measurements.report_run import load_run
 
@@ -28,12 +28,7 @@ SMALLEST, LARGEST = 4.0e6, 8.0e6
 def bench(tmp_path_factory):
     return bench_run(tmp_path_factory.mktemp("bench") / "run")
 
-
-def invoke(*arguments):
-    done = CliRunner().invoke(app, ["report", *map(str, arguments)])
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+invoke = functools.partial(command_line.invoke, "report")
 
 
 def reported(*arguments) -> tuple[dict, str]:

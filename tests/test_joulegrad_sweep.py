@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import invoke
 
 from host.run_folder import read_iterations, read_record
 from host.trace import windows
@@ -24,7 +24,6 @@ from hw import isa
 from hw.config import load_config
 from hw.operands import STATISTICS
 from joulegrad import errors, sweep
-from joulegrad.cli import app
 from joulegrad.compare import run_compare
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, SweepSettings
@@ -193,13 +192,6 @@ def test_a_control_says_that_it_is_one(swept):
     assert kept["result"]["activity"] == true["result"]["activity"]
     one, other = (each["result"]["run_energy_j"]["emulated"]["net"]["value"] for each in (kept, true))
     assert abs(one / other - 1) > 0.02
-
-
-def invoke(*arguments):
-    done = CliRunner().invoke(app, list(arguments))
-    if done.exception and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
 
 
 def test_the_command(tmp_path):
