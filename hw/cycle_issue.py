@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from functools import lru_cache
 
 from hw import isa
 from hw.config import Config
@@ -19,7 +20,7 @@ _IN_MASK = [tuple(e for e in range(len(isa.ENGINES)) if mask >> e & 1) for mask 
 
 
 class Work:
-    """An instruction as the cycle model sees it; equal ones are one object, which is pickled as its number.
+    """An instruction as the cycle model sees it: there is one object for equal ones that are made by `work_of`.
 
     Attributes:
         engine: that it is for.
@@ -27,29 +28,19 @@ class Work:
         part: what the engine does: cycles of the array, TransferWork, VectorWork or CoefficientWork of the others.
     """
 
-    __slots__ = ("number", "engine", "wait", "signal", "part")
+    __slots__ = ("engine", "wait", "signal", "part")
 
-    def __init__(self, number: int, engine: int, wait: int, signal: int, part: Hashable):
-        self.number, self.engine, self.wait, self.signal, self.part = number, engine, wait, signal, part
+    def __init__(self, engine: int, wait: int, signal: int, part: Hashable):
+        self.engine, self.wait, self.signal, self.part = engine, wait, signal, part
 
     def __reduce__(self):
-        return _by_number, (self.number,)
+        return work_of, (self.engine, self.wait, self.signal, self.part)
 
 
-_WORKS: list[Work] = []
-_NUMBERS: dict[tuple, int] = {}
-
-
-def _by_number(number: int) -> Work:
-    return _WORKS[number]
-
-
-def work_of(*key: Hashable) -> Work:
-    """Return the work with (engine, wait, signal, part)."""
-    number = _NUMBERS.setdefault(key, len(_WORKS))
-    if number == len(_WORKS):
-        _WORKS.append(Work(number, *key))
-    return _WORKS[number]
+@lru_cache(maxsize=1 << 16)
+def work_of(engine: int, wait: int, signal: int, part: Hashable) -> Work:
+    """Return the work of an instruction."""
+    return Work(engine, wait, signal, part)
 
 
 class Fetch:

@@ -78,7 +78,7 @@ class _Model:
         state, total = pickle.dumps(_Core(self._config, self._memory), pickle.HIGHEST_PROTOCOL), 0
         for at in range(0, len(instructions), STRETCH):
             left = min(len(instructions) - at, STRETCH + LOOK_AHEAD)
-            key = state, left, *(work.number for work in instructions[at : at + STRETCH])
+            key = state, left, *instructions[at : at + STRETCH]
             if key not in self._known:
                 if len(self._known) >= STRETCHES:
                     self._known.clear()
