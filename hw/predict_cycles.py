@@ -35,7 +35,7 @@ LOOK_AHEAD = 16
 """Instructions behind a stretch that fetch may know to be there: more than it asks for ahead."""
 
 STRETCHES = 50_000
-"""Outcomes kept at most, of about 2 KB each."""
+"""Outcomes kept at most, of about 3 KB each."""
 
 
 def predict_cycles(

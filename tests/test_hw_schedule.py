@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_hw_tokens import draw_program, overlap
 
-from hw.dependencies import predecessors
+from hw.dependencies import BLOCK, predecessors
 from hw.schedule import list_schedule
 
 
@@ -42,3 +42,11 @@ def test_predecessors_of_reads_and_writes():
     a, b = ("A", 0, 4), ("A", 2, 6)
     found = predecessors([([], [a]), ([a], []), ([a], []), ([], [b]), ([("A", 5, 6)], []), ([("A", 0, 1)], [])])
     assert [set(one) for one in found] == [set(), {0}, {0}, {0, 1, 2}, {3}, {0}]
+
+
+def test_predecessors_of_regions_in_several_blocks():
+    """Regions as many times as large have the same conflicts."""
+    _, regions = draw_program(random.Random(4), 60, 20)
+    larger = [tuple([(space, start * 50_000, end * 50_000) for space, start, end in side] for side in one) for one in regions]
+    assert max(end - start for one in larger for side in one for _, start, end in side) > 3 * BLOCK
+    assert list(map(set, predecessors(larger))) == list(map(set, predecessors(regions)))
