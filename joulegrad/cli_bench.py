@@ -33,7 +33,8 @@ bench_app = typer.Typer(
 @bench_app.command(RUN)
 def bench_run(
     what: Annotated[str, typer.Argument(
-        help="Recipe, by its name or the path of its .json file, or a PROGRAM.jg, which needs no PyTorch.", show_default=False)],
+        help="Recipe: its name, e.g. 'digits' (a name that is none lists all), or the path of a .json file; or a PROGRAM.jg, "
+        "which needs no PyTorch.", show_default=False)],
     board: BoardOption = "sim",
     config: Annotated[str | None, typer.Option(
         "--config", help="Configuration of the accelerator: 'z7020' (16 x 16, for PYNQ-Z2; the default), 'tiny' (4 x 4), 'ecp5', "

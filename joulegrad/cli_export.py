@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from joulegrad.command import ConfigOption, JsonOption, MethodOption, command
+from joulegrad.command import ConfigOption, JsonOption, MethodOption, RecipeArgument, command
 
 
 def export(
-    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of its .json file.", show_default=False)],
+    recipe: RecipeArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, PROGRAM.jg.", show_default=False)],
     config: ConfigOption = "z7020",
-    seed: Annotated[int | None, typer.Option("--seed", help="By default the recipe's own.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Images in a mini-batch.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Training iterations.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Same seed, same bytes; by default the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(
+        "--batch-size", help="Images in a mini-batch; by default the recipe's.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Drawn training iterations; by default the recipe's.")] = None,
     method: MethodOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from joulegrad import errors
-from joulegrad.command import ConfigOption, JsonOption, command
+from joulegrad.command import ConfigOption, JsonOption, RecipeArgument, command
 from joulegrad.screen import Screen, table
 from joulegrad.settings import MethodsSettings
 
 
 def bench_methods(
-    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of its .json file.")] = "digits",
+    recipe: RecipeArgument = "digits",
     method: Annotated[list[str] | None, typer.Option(
         "--method", help="Training method; may be given several times. By default smd, psg_abstain, swa and e2train.")] = None,
     config: ConfigOption = "z7020",

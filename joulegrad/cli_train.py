@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from joulegrad.command import JsonOption, MethodOption, command
+from joulegrad.command import JsonOption, MethodOption, RecipeArgument, command
 from joulegrad.screen import Screen
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of its .json file.", show_default=False)],
+    recipe: RecipeArgument,
     method: MethodOption = None,
     device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda'; both give the same bits.")] = "cpu",
     arithmetic: Annotated[str, typer.Option(

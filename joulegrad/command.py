@@ -20,6 +20,8 @@ ConfigOption = Annotated[str, typer.Option(
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same run, bit for bit.")]
 JsonOption = Annotated[bool, typer.Option(
     "--json", help="Write the result as one JSON object to standard output, all else to standard error.")]
+RecipeArgument = Annotated[str, typer.Argument(
+    help="Recipe: its name, e.g. 'digits' or 'cifar10-resnet20' (a name that is none lists all), or the path of a .json file.")]
 MethodOption = Annotated[str | None, typer.Option(
     "--method", help="Training method: plain (the default), smd, slu, sd, signsgd, psg_abstain, static, cpt, fractrain, swa, or "
     "several joined by +, such as smd+swa; e2train is smd+slu+psg_abstain+swa. The recipe has its settings.")]
