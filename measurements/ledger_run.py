@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from algo.policies.method import PLAIN, Method
-from host.run_folder import read_iterations
+from host.run_folder import read_iterations, read_record
 from hw.program import ProgramError, read_program
 from measurements.energy_model import load_table
 from measurements.ledger import BitScaledLedger, EnergyLedger, MacLedger
@@ -80,9 +80,12 @@ def ledgers_of(path) -> RunLedgers:
         RunFolderError, ReportError, TraceError, ProgramError, EnergyTableError: the run is missing, damaged or unfinished, or
             holds no training program.
     """
+    record = read_record(path)
+    if not record.get("result"):
+        raise ReportError(f"run {path} is {record.get('status')}: ledgers are of runs that have finished training")
     run = load_run(path)
-    if not run.result or run.work is None:
-        raise ReportError(f"run {path} has no result: ledgers are of runs that have finished training")
+    if run.work is None:
+        raise ReportError(f"run {path} has no iterations that could be counted: its iterations.jsonl is empty or damaged")
     program = read_program(run.path / PROGRAM)
     if program.step is None:
         raise ProgramError(f"{run.path / PROGRAM} holds no training step: it has no ledgers")

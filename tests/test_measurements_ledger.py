@@ -12,9 +12,12 @@ from algo.gates import Gating
 from algo.models import digits_network
 from algo.models_cifar import cifar_resnet
 from algo.policies.method import Method
+from host.run_folder import RunFolder
 from measurements.ledger import BitScaledLedger, EnergyLedger, LedgerError, MacLedger, combined_saving
 from measurements.ledger_macs import GATES, bit_scaled_ledger, mac_ledger, run_ledgers, schedule_cost, segments_of
+from measurements.ledger_run import ledgers_of
 from measurements.quantities import LabelError
+from measurements.report_parts import ReportError
 
 RUN = 64_000
 BATCH = 128
@@ -147,3 +150,10 @@ def test_what_a_ledger_says_as_json():
         "by_layer": {"a": {"forward": 4, "grad_input": 2}, "b": {"forward": 1}},
     }  # fmt: skip
     assert dataclasses.replace(ledger, method="").to_json()["method"] == ""
+
+
+def test_a_run_that_did_not_finish_has_no_ledgers(tmp_path):
+    with pytest.raises(KeyboardInterrupt), RunFolder(tmp_path / "run", {"trace": "trace.sqlite"}):
+        raise KeyboardInterrupt
+    with pytest.raises(ReportError, match="is aborted: ledgers are of runs that have finished"):
+        ledgers_of(tmp_path / "run")
