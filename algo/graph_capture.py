@@ -53,14 +53,14 @@ class Segments:
         self._places: dict[tuple, torch.Tensor] = {}
 
     def put(self, name: str, value: torch.Tensor) -> None:
-        """Keep an input of a segment where the last one of that shape was."""
+        """Keep an input of a segment; where segments are recorded, in the place of the last one of that shape."""
         if self._record is None:
             self._values[name] = value
             return
-        place = self._places.setdefault((name, value.shape), value)
-        if place is not value:
-            place.copy_(value)
-        self._values[name] = place
+        place = self._places.get((name, value.shape))
+        if place is None:  # memory of its own: what comes in may be the caller's
+            place = self._places[name, value.shape] = torch.empty_like(value)
+        self._values[name] = place.copy_(value)
 
     def run(self, name: str, work: Work) -> None:
         """Do a segment's work, which is the same at every run, or replay it."""

@@ -12,9 +12,8 @@ from algo import compiled, scalar_ops
 from algo.coefficient_programs import run_program
 from algo.device_programs import run_program as run_on_device
 
-INT64 = st.one_of(
-    st.integers(-(2**63), 2**63 - 1), st.integers(-300, 300), st.sampled_from([2**63 - 1, -(2**63), 2**32, -(2**31), 2**31 - 1])
-)
+EDGES = [2**63 - 1, -(2**63), 2**32, -(2**31), 2**31 - 1, 3037000499**2, 3037000499**2 - 1, -1]
+INT64 = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-300, 300), st.sampled_from(EDGES))
 IMM = st.one_of(st.integers(scalar_ops.IMM_MIN, scalar_ops.IMM_MAX), st.integers(-70, 70))
 
 

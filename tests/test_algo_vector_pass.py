@@ -19,7 +19,7 @@ PASSES = {
     "convolution": Pass("acc", "", "o", "r", sums="square", maximum="m", su=2),
     "per channel": Pass("x", "v", "o", "r", table="t", post="relu", mask_out="k", maximum="m"),
     "stochastic": Pass("acc", "v", "o", "r", mask_in="k", sums="v", maximum="m", su=7, sv=1),
-    "stochastic per channel": Pass("x", "v", "o", "r", table="t", sums="square"),
+    "stochastic per channel": Pass("x", "v", "o", "r", table="t", sums="square", su=1, sv=2),
     "only v": Pass("", "v", "o", "r", maximum="m"),
     "sign": Pass("acc", "", "o", "r", post="sign"),
     "sign above": Pass("acc", "v", "o", "r", post="sign_threshold", mask_out="k", maximum="m"),
