@@ -71,7 +71,7 @@ def page(found: Mapping) -> str:
         f"# {experiment['name']} on {experiment['recipe']}", "", experiment["says"] + ".", "",
         f"Trained in PyTorch ({found['device']}); int8 is a board's arithmetic, bit for bit; {experiment['seeds']} seeds; joules "
         f"are *simulated*, those that configuration {experiment['config']} would take, from predicted counters and cycles. "
-        f"Commit {found['commit']}; {found['host_s']:.0f} s.", "",
+        f"Commit {found['commit']}; {sum(row.get('host_s', 0) for row in found['rows']):.0f} s of all runs together.", "",
         "| run | method | drawn | executed | accuracy, % | gross J, simulated | of the baseline's |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
