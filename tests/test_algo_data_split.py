@@ -1,4 +1,4 @@
-"""Halves of a data set: disjoint, together everything, the same for every run."""
+"""Halves of a data set: disjoint, together everything, the same for every run. A few images: so many of the training images."""
 
 from __future__ import annotations
 
@@ -52,13 +52,29 @@ def test_a_split_is_its_own_seeds_alone(kind):
     assert _rows(one.train) != _rows(_part("first", kind, split_seed=1).train)
 
 
+def test_few_images_are_training_images_as_they_are():
+    whole = load_digits(3)
+    few = load_data({"kind": "digits", "seed": 3, "split": {"kind": "few", "images": 300}}, 5)
+    labels = {image.tobytes(): label for image, label in zip(whole.train, whole.train_labels, strict=True)}
+    assert len(few.train) == len(few.train_labels) == len(set(_rows(few.train))) == 300
+    assert all(labels[image.tobytes()] == label for image, label in zip(few.train, few.train_labels, strict=True))
+    np.testing.assert_array_equal(few.test, whole.test)
+    assert (few.classes, few.name) == (10, "digits, 300 training images")
+    other = Split("few", images=300, seed=1).apply(whole)
+    assert _rows(other.train) != _rows(few.train)
+
+
 @pytest.mark.parametrize("split, sentence", [
     ("half", "split is given as 'half'; an object with kind and part"),
     ({"kind": "half"}, "given as the settings kind; an object"),
     ({"kind": "half", "part": "first", "share": 0.3}, "given as the settings kind, part, share"),
-    ({"kind": "third", "part": "first"}, "kind 'third', part 'first', seed 0; kind is half or classes"),
-    ({"kind": "half", "part": 1}, "part 1, .* part first or second"),
+    ({"kind": "third", "part": "first"}, "kind 'third', seed 0; kind is half, classes, few"),
+    ({"kind": [], "part": "first"}, "kind .., seed 0"),
+    ({"kind": "half", "part": 1}, "half has part 1; it is first or second"),
     ({"kind": "half", "part": "first", "seed": "0"}, "seed '0'; .*seed from 0"),
+    ({"kind": "few", "part": "first"}, "given as the settings kind, part; an object with kind and images"),
+    ({"kind": "few", "images": 0}, "few has images 0; a whole number from 1"),
+    ({"kind": "few", "images": 2000}, "digits: 2000 training images are asked for; there are 1437"),
 ])  # fmt: skip
 def test_a_split_that_cannot_be_is_one_sentence(split, sentence):
     with pytest.raises(DataError, match=sentence):
