@@ -4,23 +4,19 @@ On the board itself: PYNQ 3.x on Zynq-7000, 4.0 on UltraScale+, as root. Over a 
 a bitstream named, the one in build/<board>-<configuration>/ is loaded, as `joulegrad bitstream` left it there.
 Options: bitstream=, hang_s= (without a completed instruction for so long, a segment hangs).
 
-Ctrl-C, SIGTERM and errors stop the core before its memory is given back. A process that is killed outright (SIGKILL, or Linux out
-of memory) stops nothing: the core goes on to the end of the segment under way and writes to memory that Linux may have given to
-somebody else by then. No other segment follows, and the next process stops the core, by loading its bitstream and a soft reset,
-before it allocates anything. Over a network the server on the board holds the memory, so it goes to nobody.
+Ctrl-C, SIGTERM and errors stop the core before its memory is given back. A core that does not stop has its bitstream loaded
+again; if it goes on even then, its memory is kept until the process ends. A process that is killed outright (SIGKILL, or Linux
+out of memory) stops nothing: the core goes on to the end of the segment under way and writes to memory that Linux may have given
+to somebody else by then. No other segment follows, and the next process stops the core, by loading its bitstream and a soft
+reset, before it allocates anything. Over a network the server on the board holds the memory, so it goes to nobody.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import re
-import signal
-import tempfile
-import threading
-import warnings
-from collections.abc import Iterator
+import functools
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -29,20 +25,20 @@ import numpy as np
 from host import pynq_bitstream, pynq_interrupt
 from host.board import Board, BoardError, BoardTimeout, Identity
 from host.core_driver import CoreDriver
-from host.pynq_memory import LocalMemory, RemoteMemory
-from host.rail_map import board_text
+from host.pynq_device import asked, claimed, find_device, terminable
+from host.pynq_memory import LocalMemory, RemoteMemory, allocate
 from host.readings import HOST_CLOCK
-from host.segment_watch import Poll, finish, halt
+from host.segment_watch import finish, halt
 from hw.config import Config
-from hw.memory_map import ALIGNMENT
 
 DDR_BYTES = 1 << 26
 HANG_S = 10.0
-FIRST_POLL_S, LONGEST_POLL_S = 0.0002, 0.005
 REGISTER_BYTES = 0x1000
-REMOTE = "PYNQ_REMOTE_DEVICES"
 NO_ANSWER = (0, 0xFFFFFFFF)
-LOCKS = Path(tempfile.gettempdir())
+KEPT: list[LocalMemory | RemoteMemory] = []
+"""Memory of cores that did not come to rest: referred to, so that it is not freed while they may write to it."""
+
+log = logging.getLogger(__name__)
 
 
 class Driver(Board):
@@ -84,23 +80,22 @@ class Driver(Board):
     def open(self) -> None:
         """Claim the board, load the bitstream, check what it is, allocate memory. Raises BoardError."""
         with contextlib.ExitStack() as held:
-            held.enter_context(_claimed(self._host))
-            with _asked("PYNQ cannot load the bitstream"):
-                pynq, device, machine = _device(self._host)
+            held.enter_context(claimed(self._host))
+            with asked("PYNQ cannot load the bitstream"):
+                pynq, device, machine = find_device(self._host)
                 found = pynq_bitstream.find(self._bitstream, self.config, machine)
                 overlay = pynq_bitstream.load(pynq, device, found)
                 self.clk_hz = pynq_bitstream.clock_hz(pynq, found)
-            with _asked("the core's registers cannot be reached"):
+            with asked("the core's registers cannot be reached"):
                 self._registers = pynq.MMIO(found.manifest["control"]["base"], REGISTER_BYTES, device=device)
                 self._check_core(found)
-            with _asked("no physically contiguous memory"):
-                self._memory = held.enter_context(_allocated(pynq, device, self.ddr_bytes, found.manifest["memory"]))
-            held.callback(self._forget)
+            with asked("no physically contiguous memory"):
+                self._memory = allocate(pynq, device, self.ddr_bytes, found.manifest["memory"])
             self._driver = CoreDriver(self._read_register, self._write_register, self._memory.address, self._read_block)
-            held.callback(self._abandon)
-            self._waits = _waits(pynq, overlay, device)
+            held.callback(self._give_back, functools.partial(pynq_bitstream.load, pynq, device, found))
+            self._waits = pynq_interrupt.find(pynq, overlay, device)
             held.callback(self._waits.close)
-            held.enter_context(_terminable())
+            held.enter_context(terminable())
             self._facts = {
                 "machine": machine, "remote": self._host or None, "pynq": pynq.__version__, "bitstream": str(found.path),
                 "bitstream_sha256": found.digest, "bitstream_board": found.manifest["board"],
@@ -112,12 +107,12 @@ class Driver(Board):
     def close(self) -> None:
         """Stop what runs, give memory and board back."""
         held, self._held = self._held, contextlib.ExitStack()
-        with _asked("PYNQ cannot give the board back"):
+        with asked("PYNQ cannot give the board back"):
             held.close()
 
     def identity(self) -> Identity:
         """Return what the core's registers say."""
-        with _asked("the identity cannot be read"):
+        with asked("the identity cannot be read"):
             return self._opened().identity()
 
     def facts(self) -> dict:
@@ -134,14 +129,14 @@ class Driver(Board):
         values = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8)
         self._opened()
         self.check_range(address, values.size)
-        with _asked("memory cannot be written"):
+        with asked("memory cannot be written"):
             self._memory.write(address, values)
 
     def read(self, address: int, nbytes: int) -> np.ndarray:
         """Return a copy of the core's memory."""
         self._opened()
         self.check_range(address, nbytes)
-        with _asked("memory cannot be read"):
+        with asked("memory cannot be read"):
             return self._memory.read(address, nbytes)
 
     def start(self, segment_address: int, count: int) -> None:
@@ -149,7 +144,7 @@ class Driver(Board):
         driver = self._opened()
         if self._started is not None:
             raise BoardError("a segment is under way already: wait for it first")
-        with _asked("the segment cannot be started"):
+        with asked("the segment cannot be started"):
             self._memory.segment_starts()
             self._started = segment_address, count
             driver.start(segment_address, count)
@@ -160,7 +155,7 @@ class Driver(Board):
         driver = self._opened()
         if self._started is None:
             raise BoardError("no segment is under way: start one first")
-        with _asked("the core cannot be watched"):
+        with asked("the core cannot be watched"):
             try:
                 finish(driver, self._started, timeout_s, self._hang_s, self._waits.pause)
             except BoardTimeout:
@@ -174,7 +169,7 @@ class Driver(Board):
     def stop(self) -> None:
         """Abandon the segment and reset the core."""
         self._opened()
-        with _asked("the core cannot be stopped"):
+        with asked("the core cannot be stopped"):
             self._halt()
 
     def _check_core(self, found: pynq_bitstream.Bitstream) -> None:
@@ -201,18 +196,29 @@ class Driver(Board):
         self._started = None
         self._memory.segment_ended()
 
-    def _abandon(self) -> None:
-        """Stop the core before its memory goes to somebody else; a board that is out of reach stays as it is."""
+    def _give_back(self, load: Callable[[], object]) -> None:
+        """Stop the core and free its memory. Of a core that may go on, nobody else gets the memory while this process lives."""
+        memory = self._memory
+        KEPT.append(memory)
         try:
-            with _asked("the core cannot be stopped"):
-                self._halt()
-        except BoardTimeout:
-            raise
-        except BoardError:
-            self._ended()
-
-    def _forget(self) -> None:
-        self._driver = self._started = None
+            with asked("the core cannot be stopped"):
+                try:
+                    self._halt()
+                except BoardTimeout:
+                    load()
+                    self._halt()
+                    log.warning("the core did not end its segment when it was told to, so its bitstream was loaded again")
+        except BoardError as error:
+            if self._host and not isinstance(error, BoardTimeout):
+                return  # out of reach: the server on the board has the memory, and gives it to nobody
+            raise BoardError(
+                f"{error}; its {self.ddr_bytes} bytes from {memory.address:#x}, to which it may still write, are kept "
+                "from others until this process ends"
+            ) from error
+        finally:
+            self._driver = self._started = None
+        KEPT.remove(memory)
+        memory.close()
 
     def _read_register(self, address: int) -> int:
         return int(self._registers.read(address))
@@ -231,163 +237,6 @@ class Driver(Board):
         if self._driver is None:
             raise BoardError("the PYNQ board is not open: use it in a with block")
         return self._driver
-
-
-class Polling(Poll):
-    """Waits without an interrupt. `said` says why there is none."""
-
-    def __init__(self, why: str):
-        super().__init__(FIRST_POLL_S, LONGEST_POLL_S)
-        self.said = f"polls every {FIRST_POLL_S * 1e3:g} to {LONGEST_POLL_S * 1e3:g} ms: {why}"
-
-
-def _waits(pynq, overlay, device):
-    try:
-        return pynq_interrupt.find(pynq, overlay, device)
-    except pynq_interrupt.NoInterrupt as error:
-        return Polling(str(error))
-
-
-def _device(host: str) -> tuple:
-    """Return the package pynq, the device to drive, and what the board calls itself. Raises BoardError."""
-    if host:
-        os.environ[REMOTE] = host  # PYNQ looks at it when it is imported
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on a machine that is no board, importing it alone gives several
-            import pynq
-            import pynq.interrupt
-            from pynq.pl_server import Device
-    except ImportError as error:
-        raise BoardError(
-            f"this machine is no PYNQ board, or its PYNQ is not where this Python looks ({error}): run on the board, with "
-            "its own Python, or take --board sim"
-        ) from None
-    if host:
-        device = _remote_device(host)
-        Device.active_device = device  # what PYNQ uses itself where it takes no device
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            devices = Device.devices
-        if not devices:
-            raise BoardError(
-                "PYNQ finds no board here: on one, run as root in PYNQ's environment (sudo -i); from elsewhere, name the "
-                "board's host, pynq:<host>, or take --board sim"
-            )
-        device = devices[0]
-    if hasattr(pynq.Clocks, "set_device"):
-        pynq.Clocks.set_device(device)
-    remote = device.has_capability("REMOTE")
-    return pynq, device, str(device.name) if remote else board_text()
-
-
-def _remote_device(host: str):
-    try:
-        from pynq.pl_server.remote_device import RemoteDevice
-    except ImportError as error:
-        raise BoardError(f"this PYNQ drives no boards over a network ({error}): version 3.1 or later with grpcio does") from None
-    try:
-        return RemoteDevice(0, host)
-    except RuntimeError as error:
-        raise BoardError(
-            f"no PYNQ.remote server answers at {host}: {error}; is the board on, with a PYNQ.remote image?"
-        ) from None
-
-
-@contextlib.contextmanager
-def _allocated(pynq, device, nbytes: int, memory: dict) -> Iterator[LocalMemory | RemoteMemory]:
-    """Hold memory within the reach of the core's masters: `memory` of the manifest. Raises BoardError."""
-    remote = device.has_capability("REMOTE")
-    try:
-        region = (RemoteMemory if remote else LocalMemory)(pynq, device, nbytes)
-    except Exception as error:  # XRT, gRPC and the server on the board each have their own for it
-        free = "" if remote else _free_contiguous()
-        raise BoardError(
-            f"{nbytes} bytes of physically contiguous memory are not to be had ({_text(error)}{free}): end what else holds some, "
-            "such as notebooks, or give Linux a larger pool with cma= on its command line"
-        ) from None
-    try:
-        if region.address % ALIGNMENT or not memory["base"] <= region.address <= memory["base"] + memory["bytes"] - nbytes:
-            raise BoardError(
-                f"the contiguous memory lies at {region.address:#x}, which is not within the {memory['bytes']:#x} bytes from "
-                f"{memory['base']:#x} that the core reaches, at a multiple of {ALIGNMENT}: allocate it from the lower memory"
-            )
-        yield region
-    finally:
-        region.close()
-
-
-def _free_contiguous() -> str:
-    with contextlib.suppress(OSError):
-        found = dict(re.findall(r"^(CmaTotal|CmaFree):\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
-        if len(found) == 2:
-            return f"; {found['CmaFree']} kB of the pool's {found['CmaTotal']} kB are free"
-    return ""
-
-
-@contextlib.contextmanager
-def _claimed(host: str) -> Iterator[None]:
-    """Hold the board for this process: the one that this computer is, or as far as this computer's processes go, a remote one."""
-    name = re.sub(r"[^A-Za-z0-9.]", "-", host) or "local"
-    path = LOCKS / f"joulegrad-pynq-{name}.lock"
-    try:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-        except FileNotFoundError:  # Linux refuses to open a file of somebody else in /tmp with O_CREAT, even root
-            handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
-    except OSError as error:
-        raise BoardError(f"the lock {path} that keeps other processes off the board cannot be had: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
-            raise BoardError(
-                f"the board is in use by another process{f' ({holder})' if holder else ''}: end that one first; two would load "
-                "their bitstreams over each other"
-            ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Leave the process in order on SIGTERM, so that the core is stopped, unless somebody does so already."""
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-    def end(number, frame):
-        signal.signal(number, signal.SIG_DFL)
-        raise SystemExit(128 + number)
-
-    if mine:
-        signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        if mine:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _asked(failed: str) -> Iterator[None]:
-    """Make BoardErrors of what PYNQ, XRT and gRPC raise; `failed` is what could not be done."""
-    try:
-        yield
-    except BoardError:
-        raise
-    except Exception as error:  # there is no common class, and gRPC's is not known here
-        raise BoardError(f"{failed}: {_text(error)}") from error
-
-
-def _text(error: Exception) -> str:
-    # gRPC's errors print as several lines of debugging; what the server said is in details().
-    details = getattr(error, "details", None)
-    said = details() if callable(details) else str(error)
-    return " ".join(str(said or "").split())[:300] or type(error).__name__
 
 
 def _seconds(value) -> float:

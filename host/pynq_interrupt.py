@@ -1,4 +1,5 @@
-"""The core's interrupt on a board that PYNQ drives: a UIO device to sleep on, and the AXI interrupt controller before it.
+"""Waiting for the core on a board that PYNQ drives: a UIO device to sleep on, with the AXI interrupt controller before it; or
+polling, where there is none.
 
 pynq.Interrupt waits in asyncio's loop, which cannot be used where a loop runs already, as in a notebook. So only what PYNQ knows
 of the wiring is taken from it, and the device is waited on directly.
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 import select
 
+from host.segment_watch import Poll
+
 PIN = "joulegrad_0/irq"
 """The core's interrupt in the block design."""
 
@@ -18,6 +21,9 @@ ACKNOWLEDGE, SET_ENABLE, CLEAR_ENABLE, MASTER = 0x0C, 0x10, 0x14, 0x1C
 
 LOOK_S = 0.5
 """The core is looked at so often whatever the interrupt says."""
+
+FIRST_POLL_S, LONGEST_POLL_S = 0.0002, 0.005
+"""Pauses without an interrupt."""
 
 
 class NoInterrupt(Exception):
@@ -70,12 +76,23 @@ class Interrupt:
         os.close(self._file)
 
 
-def find(pynq, overlay, device) -> Interrupt:
-    """Return the core's interrupt in a loaded overlay.
+class Polling(Poll):
+    """Waits without an interrupt. `said` says why there is none."""
 
-    Raises:
-        NoInterrupt: the overlay, the system or PYNQ has none.
-    """
+    def __init__(self, why: str):
+        super().__init__(FIRST_POLL_S, LONGEST_POLL_S)
+        self.said = f"polls every {FIRST_POLL_S * 1e3:g} to {LONGEST_POLL_S * 1e3:g} ms: {why}"
+
+
+def find(pynq, overlay, device) -> Interrupt | Polling:
+    """Return what waits for the core of a loaded overlay: its interrupt, or where there is none, polling."""
+    try:
+        return _interrupt(pynq, overlay, device)
+    except NoInterrupt as error:
+        return Polling(str(error))
+
+
+def _interrupt(pynq, overlay, device) -> Interrupt:
     if device.has_capability("REMOTE"):
         raise NoInterrupt("PYNQ hands no interrupts over a network")
     pin = getattr(overlay, "interrupt_pins", {}).get(PIN)

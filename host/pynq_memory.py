@@ -15,11 +15,45 @@ last one ended; a flush during a segment would take back what the core has writt
 from __future__ import annotations
 
 import contextlib
+import re
+from pathlib import Path
 
 import numpy as np
 
+from host.board import BoardError
+from host.pynq_device import error_text
+from hw.memory_map import ALIGNMENT
+
 LINE_BYTES = 64
 """The longest cache line (Cortex-A53); a multiple of the others (32 on a Cortex-A9)."""
+
+
+def allocate(pynq, device, nbytes: int, memory: dict) -> LocalMemory | RemoteMemory:
+    """Return memory within the reach of the core's masters, which is `memory` of the manifest. Raises BoardError."""
+    remote = device.has_capability("REMOTE")
+    try:
+        region = (RemoteMemory if remote else LocalMemory)(pynq, device, nbytes)
+    except Exception as error:  # XRT, gRPC and the server on the board each have their own for it
+        free = "" if remote else _free_contiguous()
+        raise BoardError(
+            f"{nbytes} bytes of physically contiguous memory are not to be had ({error_text(error)}{free}): end what else holds "
+            "some, such as notebooks, or give Linux a larger pool with cma= on its command line"
+        ) from None
+    if region.address % ALIGNMENT or not memory["base"] <= region.address <= memory["base"] + memory["bytes"] - nbytes:
+        region.close()
+        raise BoardError(
+            f"the contiguous memory lies at {region.address:#x}, which is not within the {memory['bytes']:#x} bytes from "
+            f"{memory['base']:#x} that the core reaches, at a multiple of {ALIGNMENT}: allocate it from the lower memory"
+        )
+    return region
+
+
+def _free_contiguous() -> str:
+    with contextlib.suppress(OSError):
+        found = dict(re.findall(r"^(CmaTotal|CmaFree):\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
+        if len(found) == 2:
+            return f"; {found['CmaFree']} kB of the pool's {found['CmaTotal']} kB are free"
+    return ""
 
 
 class LocalMemory:

@@ -58,7 +58,7 @@ def halt(driver: CoreDriver, where: str) -> None:
     until_s = time.monotonic() + STOP_S
     while driver.read("STATUS") & BUSY:
         if time.monotonic() > until_s:
-            raise BoardTimeout(f"the core {where} does not end its segment: load the bitstream again")
+            raise BoardTimeout(f"the core {where} does not end its segment: load the bitstream again, or restart the board")
         time.sleep(STOP_POLL_S)
 
 

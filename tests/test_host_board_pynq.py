@@ -19,9 +19,9 @@ from command_line import invoke
 
 from algo.emulator import Emulator
 from algo.train import export_digits
-from host import benchmark_pynq_board, board_pynq, pynq_bitstream, pynq_interrupt
+from host import benchmark_pynq_board, board_pynq, pynq_bitstream, pynq_device, pynq_interrupt, segment_watch
 from host.benchmark_serial_board import differing, trained
-from host.board import BoardError, open_board
+from host.board import BoardError, BoardTimeout, open_board
 from host.board_pynq import Driver
 from host.checked_run import CheckedRun
 from host.kernel import run_kernel
@@ -65,8 +65,8 @@ def folder(build):
 @pytest.fixture(autouse=True)
 def alone(monkeypatch, tmp_path):
     """Locks of this test's own, and the environment as before."""
-    monkeypatch.setattr(board_pynq, "LOCKS", tmp_path)
-    monkeypatch.setenv(board_pynq.REMOTE, "")
+    monkeypatch.setattr(pynq_device, "LOCKS", tmp_path)
+    monkeypatch.setenv(pynq_device.REMOTE, "")
 
 
 @contextlib.contextmanager
@@ -274,14 +274,52 @@ def test_leaving_stops_the_core_before_its_memory_is_given_back(folder, monkeypa
     assert seen == [False]
 
 
+@pytest.mark.parametrize("version", ["3.1", "3.1 remote"])
+def test_a_core_that_does_not_stop_is_loaded_again_before_its_memory_is_freed(folder, monkeypatch, caplog, version):
+    with opened(folder, version) as (board, zynq):
+        stuck(monkeypatch)
+        start(board, PROGRAM, hanging())
+        with pytest.raises(BoardTimeout, match="does not end its segment: load the bitstream again, or restart the board"):
+            board.stop()
+    assert zynq._blocks == [] and board_pynq.KEPT == []
+    assert "so its bitstream was loaded again" in caplog.text
+
+
+def test_memory_of_a_core_that_goes_on_is_kept(folder, monkeypatch):
+    says = "does not end its segment.* its 1048576 bytes from 0x10001000, to which it may still write, are kept from others"
+    with pytest.raises(BoardError, match=says) as caught:
+        with opened(folder) as (board, zynq):
+            stuck(monkeypatch)
+            monkeypatch.setattr(SimulatedZynq, "load", no_work)
+            start(board, PROGRAM, hanging())
+    assert "\n" not in str(caught.value)
+    assert [region.address for region in board_pynq.KEPT] == [block.address for block in zynq._blocks] == [0x1000_1000]
+    with pytest.raises(BoardError, match="not open"):
+        board.read(0, 4)
+
+
+def stuck(monkeypatch):
+    """From now on a core takes no reset and is busy, until the logic is loaded again."""
+    status, loaded = isa.REGISTERS["STATUS"][0], []
+    read, load = SimulatedZynq.read, SimulatedZynq.load
+
+    def busy(self, address):
+        return read(self, address) | (address & 0xFFFF == status and not loaded)
+
+    monkeypatch.setattr(SimulatedZynq, "read", busy)
+    monkeypatch.setattr(SimulatedZynq, "load", lambda self, *of: (loaded.append(True), load(self, *of)))
+    monkeypatch.setattr(board_pynq, "KEPT", [])
+    monkeypatch.setattr(segment_watch, "STOP_S", 0.05)
+
+
 def test_what_a_killed_process_left_running_is_stopped_before_memory_is_allocated(folder, monkeypatch, tmp_path):
     seen = []
     allocate = SimulatedZynq.allocate
     with opened(folder) as (board, zynq):
         start(board, PROGRAM, hanging())
         assert zynq.busy()
-        monkeypatch.setattr(board_pynq, "LOCKS", tmp_path / "free")  # the lock of a process that is killed is
-        board_pynq.LOCKS.mkdir()
+        monkeypatch.setattr(pynq_device, "LOCKS", tmp_path / "free")  # the lock of a process that is killed is
+        pynq_device.LOCKS.mkdir()
         monkeypatch.setattr(SimulatedZynq, "allocate", lambda self, size: (seen.append(self.busy()), allocate(self, size))[1])
         with open_board(f"pynq:{folder}", TINY, ddr_bytes=DDR_BYTES) as another:
             start(another, PROGRAM, copies(1))
@@ -382,7 +420,7 @@ def test_damaged_missing_and_foreign_bitstreams_are_refused(folder, build, tmp_p
     refused(f"pynq:{damaged}", "is no manifest of a bitstream")
     refused(f"pynq:{tmp_path}/none.bit", "cannot be used without its manifest.json")
     refused(f"pynq:{folder}/other.bit", "describes no bitstream other.bit: it has joulegrad.bit, joulegrad.hwh")
-    monkeypatch.setattr(board_pynq, "board_text", lambda: "ZCU104 xlnx,zynqmp-zcu104")
+    monkeypatch.setattr(pynq_device, "board_text", lambda: "ZCU104 xlnx,zynqmp-zcu104")
     refused(f"pynq:{folder}", r"is for pynq-z2 \(xc7z020clg400-1\), and this board is a zcu104 .*: make it with")
 
 
@@ -393,7 +431,7 @@ def test_the_bitstream_of_this_board_is_found(tmp_path, monkeypatch):
     for board in ("pynq-z1", "pynq-z2"):
         bitstream.build(describe(TINY, load_board(board), "yosys"), StandInFlow(), "unknown", tmp_path / "build")
     refused("pynq", r"2 bitstreams of configuration tiny \(.*\): name one with")
-    monkeypatch.setattr(board_pynq, "board_text", lambda: "Pynq-Z1 Zynq PYNQ Z1")
+    monkeypatch.setattr(pynq_device, "board_text", lambda: "Pynq-Z1 Zynq PYNQ Z1")
     with installed(), open_board("pynq", TINY, ddr_bytes=1 << 16) as board:
         facts = board.facts()
     assert facts["bitstream"].endswith("build/pynq-z1-tiny/joulegrad.bit") and facts["machine"].startswith("Pynq-Z1")

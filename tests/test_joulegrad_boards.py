@@ -106,7 +106,7 @@ def test_a_hash_that_no_configuration_has_is_said(ports):
     ("pynq", 1, "this machine is no PYNQ board"),
 ])  # fmt: skip
 def test_a_board_that_is_not_there_is_one_sentence(url, code, sentence, ports, tmp_path, monkeypatch):
-    monkeypatch.setattr("host.board_pynq.LOCKS", tmp_path)  # another test may hold this machine's
+    monkeypatch.setattr("host.pynq_device.LOCKS", tmp_path)  # another test may hold this machine's
     done = CliRunner().invoke(app, ["boards", url, "--json"])
     assert done.exit_code == code and sentence in json.loads(done.stdout)["error"] and done.stderr.count("\n") == 1
 

@@ -18,7 +18,7 @@ from serial_meter import Terminal
 from test_host_board_serial import _Core
 from typer.testing import CliRunner
 
-from host import board_pynq
+from host import board_pynq, pynq_device
 from host.benchmark_serial_board import played
 from host.readings import HOST_CLOCK
 from host.run_folder import read_iterations, read_record
@@ -60,8 +60,8 @@ def quick(monkeypatch):
 @pytest.fixture
 def zynq_folder(tmp_path, monkeypatch):
     """Folder of a bitstream for the stand-in of a PYNQ-Z2."""
-    monkeypatch.setattr(board_pynq, "LOCKS", tmp_path)
-    monkeypatch.setenv(board_pynq.REMOTE, "")
+    monkeypatch.setattr(pynq_device, "LOCKS", tmp_path)
+    monkeypatch.setenv(pynq_device.REMOTE, "")
     design = describe(TINY, load_board("pynq-z2"), "yosys")
     bitstream.build(design, StandInFlow(), "unknown", tmp_path / "build")
     return tmp_path / "build" / design.name
