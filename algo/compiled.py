@@ -56,6 +56,14 @@ def runs_on(device: torch.device) -> bool:
     return device.type == "cpu" and library() is not None
 
 
+def loops() -> str:
+    """Return which loops an emulator ran on this machine's CPU, for records; "" where none has run."""
+    if not library.cache_info().currsize:
+        return ""
+    found = library()
+    return "torch operations" if found is None else f"compiled C, {Path(found._name).name}"
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled loops; None where there is no C compiler, or it fails."""

@@ -28,11 +28,14 @@ def commit() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return versions of Python, numpy, the machine, and of torch where the run has loaded it."""
+    """Return versions of Python, numpy, the machine; and of torch where the run has loaded it, with the loops that it used."""
     found = {"python": platform.python_version(), "numpy": np.__version__, "machine": f"{platform.system()} {platform.machine()}"}
     torch = sys.modules.get("torch")
     if torch is not None:
         found["torch"] = str(torch.__version__)
+    compiled = sys.modules.get("algo.compiled")
+    if compiled is not None and compiled.loops():
+        found["loops"] = compiled.loops()
     return found
 
 

@@ -93,11 +93,6 @@ class RailLevels:
         if set(self.static_w) != set(SUPPLIED):
             raise ValueError(f"idle powers are given for {sorted(self.static_w)}, the supplied rails are {list(SUPPLIED)}")
 
-    @property
-    def total_idle_w(self) -> float:
-        """Idle power of the whole board."""
-        return math.fsum([self.other_w, *self.static_w.values()])
-
 
 @dataclass(frozen=True)
 class Spread:

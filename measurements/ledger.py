@@ -128,16 +128,5 @@ class EnergyLedger(Ledger):
         return super().to_json() | {"label": self.label}
 
 
-def combined_saving(executed: Fraction, usage: Fraction, product: Fraction) -> Fraction:
-    """Return what is saved where shares of mini-batches, of blocks and of a product's cost multiply: an identity of ledgers.
-
-    Args:
-        executed: share of the mini-batches that are executed.
-        usage: share of the blocks' work that is executed in these.
-        product: cost of an executed product over that of the baseline.
-    """
-    return 1 - executed * usage * product
-
-
 def _plain(amount: Fraction | int | float) -> int | float:
     return amount if isinstance(amount, int) else float(amount)

@@ -77,14 +77,6 @@ def scale(bits_a: int, bits_b: int) -> Fraction:
     return Fraction(bits_a * bits_b, FULL * FULL)
 
 
-def schedule_cost(forward: int, backward: int) -> int:
-    """Return what an iteration costs in units of equal products: forward, and two products backward, all of one size.
-
-    The unit is 1 / 32^2 of one of the three products.
-    """
-    return forward * forward + 2 * forward * backward
-
-
 def run_ledgers(step: Step, lines: Iterable[Mapping], method: Method | None = None) -> tuple[MacLedger, BitScaledLedger]:
     """Return both ledgers of a run.
 

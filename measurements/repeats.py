@@ -7,6 +7,7 @@ measurement. Runs with different seeds do different work; their spread is a prop
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,6 @@ from measurements.joules import Joules
 from measurements.quantities import Quantity, judged
 
 PILOT = "pilot"
-DIFFER = ("seed", "checkpoint")
-"""Conditions in which runs over several seeds may differ."""
 
 
 class NotPooled(RuntimeError):
@@ -69,7 +68,7 @@ def pool(repeats: Sequence[Joules]) -> Pooled:
         NotPooled: fewer than two, one that is invalid or the pilot, or repeats under different conditions.
     """
     repeats = list(repeats)
-    _check(repeats, ())
+    _check(repeats)
     if len({(each.iterations, tuple(each.rails)) for each in repeats}) > 1:
         counts = ", ".join(str(each.iterations) for each in repeats)
         raise NotPooled(f"the repeats have {counts} iterations on rails {repeats[0].rails}: they must do the same work")
@@ -85,13 +84,6 @@ def pool(repeats: Sequence[Joules]) -> Pooled:
                   repeats[0].conditions)  # fmt: skip
 
 
-def scatter_of(values_j: Sequence[float]) -> tuple[float, float]:
-    """Return mean and standard deviation of n >= 2 values."""
-    n = len(values_j)
-    mean = math.fsum(values_j) / n
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values_j) / (n - 1))
-
-
 def _pooled(values_j: list[float], budgets: list[Budget]) -> Budget:
     """Return the budget of a mean: its scatter, and the largest of what each repeat has in common with the others."""
     n = len(values_j)
@@ -100,11 +92,11 @@ def _pooled(values_j: list[float], budgets: list[Budget]) -> Budget:
         for term in budget.terms:
             if term.systematic and (term.name not in shared or term.u_j > shared[term.name].u_j):
                 shared[term.name] = term
-    return of_terms([*shared.values(), Term("repeats", scatter_of(values_j)[1] / math.sqrt(n), n - 1, False, 0.0)])
+    return of_terms([*shared.values(), Term("repeats", statistics.stdev(values_j) / math.sqrt(n), n - 1, False, 0.0)])
 
 
-def _check(several: list[Joules], differ: tuple[str, ...]) -> None:
-    """Raise NotPooled unless the energies are valid and share their conditions, besides those that may differ."""
+def _check(several: list[Joules]) -> None:
+    """Raise NotPooled unless the energies are valid and share their conditions."""
     if len(several) < 2:
         raise NotPooled(f"{len(several)} run has no scatter: at least two are needed")
     for each in several:
@@ -113,54 +105,16 @@ def _check(several: list[Joules], differ: tuple[str, ...]) -> None:
         if each.gross.u95 is None:
             name = f"{each.window.name!r} number {each.window.number}"
             raise NotPooled(f"run {name} is {each.gross.verdict}: only valid runs are pooled")
-    first = {key: value for key, value in several[0].conditions.items() if key not in differ}
+    first = several[0].conditions
     for each in several[1:]:
-        other = {key: value for key, value in each.conditions.items() if key not in differ}
-        for key in sorted({*first, *other}):
-            if first.get(key) != other.get(key):
+        for key in sorted({*first, *each.conditions}):
+            if first.get(key) != each.conditions.get(key):
                 raise NotPooled(f"runs with different {_NAMES.get(key, key)} are not pooled: {first.get(key)!r} and "
-                                f"{other.get(key)!r}")  # fmt: skip
+                                f"{each.conditions.get(key)!r}")  # fmt: skip
 
 
 _NAMES = {"clk_hz": "clocks of the board", "idle": "definitions of idle", "scope": "scopes", "label": "labels", "seed": "seeds",
           "program": "programs", "checkpoint": "checkpoints", "sensor": "kinds of sensors", "clock": "clocks"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class SeedSpread:
-    """How runs with different seeds differ: a field of its own, not an uncertainty of any of them.
-
-    Attributes:
-        seeds: in the order of the values.
-        values_j: energies; net where all have it, else gross: `of` says which.
-        mean_j, sd_j: of the values.
-    """
-
-    seeds: tuple[Any, ...]
-    values_j: tuple[float, ...]
-    of: str
-    mean_j: float
-    sd_j: float
-
-    def to_json(self) -> dict:
-        """Return JSON data."""
-        return {**vars(self), "seeds": list(self.seeds), "values_j": list(self.values_j)}
-
-
-def over_seeds(runs: Sequence[Joules]) -> SeedSpread:
-    """Return the spread of runs that differ in their seed (and so in their checkpoint), one run of each seed.
-
-    Raises:
-        NotPooled: fewer than two, a seed twice or unknown, or runs that differ in anything else.
-    """
-    runs = list(runs)
-    _check(runs, DIFFER)
-    seeds = tuple(run.conditions.get("seed") for run in runs)
-    if None in seeds or len(set(seeds)) < len(seeds):
-        raise NotPooled(f"runs over seeds have the seeds {list(seeds)}: each needs one of its own; runs of one seed are repeats")
-    net = all(run.net is not None for run in runs)
-    values_j = tuple((run.net if net else run.gross).value for run in runs)
-    return SeedSpread(seeds, values_j, "net" if net else "gross", *scatter_of(values_j))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from algo import compiled, vector_pass
 from algo.arithmetic import affine, noise16, to_operand
 from algo.step import Pass
 from algo.vector_pass import Numbers
+from host import provenance
 
 KEY = 0x9ABCDEF1
 PASSES = {
@@ -124,3 +125,13 @@ def test_a_share_without_images_leaves_zeros(run):
 def test_the_loops_are_compiled_here():
     """Where this fails, the suite says nothing of the loops: a C compiler is among what the tests need."""
     assert compiled.runs_on(torch.device("cpu")) and not compiled.runs_on(torch.device("meta"))
+    assert compiled.loops().startswith("compiled C, loops-")
+
+
+def test_records_say_which_loops_ran(monkeypatch):
+    compiled.library.cache_clear()
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
+    assert compiled.loops() == "" and "loops" not in provenance.versions()
+    assert not compiled.runs_on(torch.device("cpu"))
+    assert provenance.versions()["loops"] == "torch operations"
+    compiled.library.cache_clear()

@@ -42,7 +42,6 @@ def energy_j(rails: VirtualRails, duration_s: float, counts=None) -> dict[str, f
 
 def test_idle_is_the_published_power():
     assert energy_j(VirtualRails(16, NOMINAL), 2.0)[BOARD] == pytest.approx(3.2, rel=1e-12)
-    assert RailLevels().total_idle_w == pytest.approx(1.6, rel=1e-12)
 
 
 def test_a_full_array_with_ddr_draws_what_is_stated():

@@ -12,7 +12,7 @@ from scipy import stats
 
 from host.sensor import Specification
 from measurements.joules import joules
-from measurements.repeats import NotPooled, over_seeds, plan, pool
+from measurements.repeats import NotPooled, plan, pool
 
 KNOWN = {"clk_hz": 100e6, "program": "a1", "checkpoint": "c1", "seed": 7}
 
@@ -72,19 +72,6 @@ def test_what_is_invalid_or_alone_or_the_pilot_or_of_another_idle_or_scope_is_no
         pool([one, replace(one, conditions={**one.conditions, "label": "emulated"})])
     with pytest.raises(NotPooled, match="100, 50 iterations"):
         pool([one, replace(one, iterations=50)])
-
-
-def test_the_spread_over_seeds_is_a_field_of_its_own():
-    runs = [run(i, watts, provenance={"seed": i, "checkpoint": f"c{i}"}) for i, watts in enumerate((2.0, 2.1, 2.3))]
-    spread = over_seeds(runs)
-    assert spread.seeds == (0, 1, 2)
-    assert spread.mean_j == pytest.approx(np.mean(spread.values_j))
-    assert spread.sd_j == pytest.approx(np.std(spread.values_j, ddof=1))
-    assert spread.sd_j > 5 * runs[0].net.u95
-    with pytest.raises(NotPooled, match="one of its own"):
-        over_seeds([runs[0], runs[0]])
-    with pytest.raises(NotPooled, match="clocks of the board"):
-        over_seeds([runs[0], run(1, provenance={"seed": 1, "clk_hz": 5e6})])
 
 
 def pilot(limits, noise_w=0.05):
