@@ -27,6 +27,8 @@ def matmul(a: torch.Tensor, b: torch.Tensor, pad: bool | None = None) -> torch.T
     if not has_exact(a.device.type):
         return (a.double() @ b.double()).int()
     if not (a.is_cuda if pad is None else pad):
+        if 1 in (*a.shape, *b.shape):  # a dimension of one may have any stride, which PyTorch's product takes at its word
+            a, b = (one.clone(memory_format=torch.contiguous_format) for one in (a, b))
         return torch._int_mm(a, b.contiguous())
     (m, k), n = a.shape, b.shape[1]
     a = F.pad(a, (0, -k % _DEPTH, 0, -m % _ROWS)).contiguous()

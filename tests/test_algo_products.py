@@ -118,6 +118,17 @@ def test_matrices_of_any_size_and_layout_with_and_without_padding(sizes, pad):
         assert found.dtype == torch.int32 and torch.equal(found.long(), a.long() @ b.long())
 
 
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 128, 27), (20, 128, 1), (20, 1, 27)])
+def test_the_stride_of_a_single_row_or_column_does_not_matter(m, k, n):
+    """A gradient of one channel, or a weight of one tap, comes as such a view."""
+    generator = torch.Generator().manual_seed(m)
+    a, b = (torch.randint(-127, 128, shape, dtype=torch.int8, generator=generator) for shape in ((m, k), (k, n)))
+    strides = [[64 if size == 1 else 1 if 1 in one.shape else one.shape[1] * (at == 0) or 1 for at, size in enumerate(one.shape)]
+               for one in (a, b)]  # fmt: skip
+    views = [one.as_strided(one.shape, stride) for one, stride in zip((a, b), strides, strict=True)]
+    assert torch.equal(matmul(*views, False).long(), a.long() @ b.long())
+
+
 def test_the_longest_sum_is_exact():
     a, b = torch.full((2, 133144), -127, dtype=torch.int8), torch.full((133144, 3), 127, dtype=torch.int8)
     assert (matmul(a, b).long() == -133144 * 127 * 127).all() and (matmul(a, -b, True).long() == 133144 * 127 * 127).all()
