@@ -217,8 +217,8 @@ class Emulator:
         for number, part in enumerate(self.step.sequence):
             if self.route.enter(number, gates, self.state.exponents):
                 self._run(number, phase)
-                if part.pooled:
-                    self.route.keep_pooled(number, self.values[part.pooled].cpu().numpy())
+                for name in part.pooled:
+                    self.route.keep_pooled(number, name, self.values[name].cpu().numpy())
         return self._logits()
 
     def _logits(self) -> np.ndarray:
@@ -237,7 +237,7 @@ class Emulator:
         self._gathered = {}
         if part.gathers in self.step.tensors and self.step.tensors[part.gathers].versions > 1:
             chosen = torch.tensor(self.route.lists[number], device=self.device)
-            self._gathered = {part.gathers: chosen, f"{part.gathers}.grad": chosen}
+            self._gathered = dict.fromkeys(part.gathered, chosen)
         if part.stream:
             self._counts[part.stream, part.version] = count
         return part

@@ -17,7 +17,7 @@ class Op:
 
     Attributes:
         out: the tensor's name, that of the layer that makes it before addition and ReLU.
-        layer: what makes it; "relu" and "add" layers are passes of their own.
+        layer: what makes it; "relu", "add" and "copy" layers are passes of their own.
         x: the tensor the layer reads.
         addend: a tensor that is added in the same pass, or "".
         relu: whether the pass ends with ReLU.

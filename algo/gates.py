@@ -45,8 +45,8 @@ class Gates(Protocol):
     def learn(self, gradients: dict[int, np.ndarray], exponents: dict[int, int]) -> None:
         """Take the gradients of the decisions: block to int64 (images,), in units of 2^exponents[block].
 
-        Of x_{l+1} = G F_l(x_l) + (1 - G) x_l it is sum g (F_l(x_l) - x_l), g the gradient of x_{l+1}; F_l is the block with
-        its shortcut. Samples that did not run the block have 0.
+        Of x_{l+1} = G F_l(x_l) + (1 - G) s_l(x_l) it is sum g (F_l(x_l) - s_l(x_l)), g the gradient of x_{l+1}; s_l is the
+        shortcut, the identity or a projection, F_l the block with it. Samples that did not run the block have 0.
         """
 
     def processor_work(self) -> tuple[int, int]:
@@ -94,10 +94,10 @@ class Route:
             at[samples] = part.version * self.step.batch + np.arange(len(samples))
         return len(samples) > 0
 
-    def keep_pooled(self, number: int, values: np.ndarray) -> None:
-        """Note the plane means (m, c, h, w) that a part made, m its samples, for the decisions behind it."""
-        stream, pixels = self.step.sequence[number].stream, values.shape[2] * values.shape[3]
-        held, _ = self._pooled.setdefault(stream, (np.zeros((self.images, values.shape[1]), np.int64), pixels))
+    def keep_pooled(self, number: int, name: str, values: np.ndarray) -> None:
+        """Note the plane means `name` (m, c, h, w) that a part made, m its samples, for the decisions behind it."""
+        pixels = values.shape[2] * values.shape[3]
+        held, _ = self._pooled.setdefault(name, (np.zeros((self.images, values.shape[1]), np.int64), pixels))
         held[self.samples[number]] = values.astype(np.int64).sum((2, 3))
 
     def gate_gradients(
@@ -132,10 +132,10 @@ class Route:
         return found
 
     def _decision(self, part: Part, gates: Gates, exponents: dict[str, int]) -> np.ndarray:
-        pooled, pixels, exponent = None, 0, 0
-        if part.gathers in self._pooled:
-            pooled, pixels = self._pooled[part.gathers]
-            pooled, exponent = pooled.copy(), exponents[pooled_name(part.gathers)]
+        pooled, pixels, exponent, means = None, 0, 0, pooled_name(part.looked_at)
+        if means in self._pooled:
+            pooled, pixels = self._pooled[means]
+            pooled, exponent = pooled.copy(), exponents[means]
         for needs, there in (("needs_pooled", pooled is not None), ("needs_gradients", part.gate_sum)):
             if getattr(gates, needs, False) and not there:
                 raise GateError(f"the method's gates set {needs}, but the step was exported without; algo.gates.Gating has it")
@@ -146,9 +146,9 @@ class Route:
         return found
 
 
-def pooled_name(stream: str) -> str:
-    """Return the name of the tensor that holds the plane means of a stream's latest version."""
-    return f"{stream}.pooled"
+def pooled_name(name: str) -> str:
+    """Return the name of the tensor that holds the plane means of a tensor, or of a stream's latest version."""
+    return f"{name}.pooled"
 
 
 def own_exponents(step: Step, part: Part) -> frozenset[str]:

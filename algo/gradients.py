@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from algo.arithmetic import BN_SHIFT, INT8_MAX
 from algo.delayed_scaling import SPREAD_DECAY
 from algo.fuse import Op
+from algo.gated_blocks import COPY
 from algo.graph import average_factor
 from algo.lower import (
     Lowering,
@@ -110,6 +111,8 @@ class _Backward:
                 self._through(op, lowering.gradients[op.out])
         if part.gathers in lowering.streams:
             self._gather_stream(part)
+        if part.reads in self.needed:
+            self._gather_reads(part)
         self._flush()
 
     def _gate_sum(self, part: Part, op: Op) -> None:
@@ -133,6 +136,20 @@ class _Backward:
         name = f"{out}.{self.lowering.parts.index(part)}"
         self._sum(self.contributions[part.gathers], _Target(name, out, f"{before}.grad", shape, forced=True))
         self.contributions[part.gathers] = []
+
+    def _gather_reads(self, part: Part) -> None:
+        """Append the passes that make the gradient of what a block beside a projection reads, for the samples that ran it.
+
+        The projection's part, which comes next, adds to it for all samples; so whoever makes the tensor clears it for those
+        that skip the block.
+        """
+        x, gradient = part.reads, part.reads_gradient
+        noise = f"{x.removesuffix(COPY)}.grad.0"  # as where the block is not gated, and this a partial sum
+        self._sum(self.contributions[x], _Target(gradient, gradient, noise, self.lowering.tensors[x].shape, forced=True))
+        self.contributions[x] = [_Contribution("identity", gradient)]
+        maker = next(op for op in self.lowering.ops if op.out == x)
+        clear = Pass(x, "", gradient, self.lowering.record(f"{gradient}.clear", gradient))
+        self._joined(x, self.lowering.part(maker), clear)
 
     def _sum(self, contributions: list[_Contribution], target: _Target) -> str:
         parts = sorted(contributions, key=lambda part: _ORDER.index(part.kind))
@@ -161,9 +178,10 @@ class _Backward:
     def _pass(self, target: _Target, part: _Contribution, addend: str) -> str:
         """Append one pass that makes a target from a contribution and, where given, an addend; return the tensor's name.
 
-        A gradient that is only masked, in its place, keeps its numbers: it needs no noise and no maximum.
+        A gradient that is only masked, or only copied within a stream, keeps its numbers: it needs no noise and no maximum.
         """
-        lowering, out, in_place = self.lowering, target.out, target.out == part.g
+        lowering, out = self.lowering, target.out
+        kept = part.kind == "identity" and not addend and lowering.exponent(out) == lowering.exponent(part.g)
         if out not in lowering.tensors:
             lowering.tensor(out, "gradient", target.shape, delayed=True)
         u, of, terms, table, shift, v = part.g, None, {"a": Term("one", (part.g,))}, "", 0, target.summed_with
@@ -175,9 +193,9 @@ class _Backward:
             self._flush()
         if addend:
             terms["b"] = Term("one", (addend,))
-        record = lowering.record(target.name, out, noise="" if in_place else target.noise, **terms)
+        record = lowering.record(target.name, out, noise="" if kept else target.noise, **terms)
         one = Pass(
-            u, addend or v, out, record, table, mask_in=target.mask, maximum="" if in_place else out, su=shift, **target.sums
+            u, addend or v, out, record, table, mask_in=target.mask, maximum="" if kept else out, su=shift, **target.sums
         )
         self.nodes.append(Compute(target.name, target.shape, (one,), of))
         if part.kind == "product" and part.op.out in self.held:
@@ -200,7 +218,7 @@ class _Backward:
     def _through(self, op: Op, g: str) -> None:
         """Pass the gradient on to what the op read, and note the updates of its parameters."""
         kind = op.layer.kind
-        through = {"bn": "bn", "relu": "identity", "add": "identity"}.get(kind, "product")
+        through = {"bn": "bn", "relu": "identity", "add": "identity", "copy": "identity"}.get(kind, "product")
         if kind == "conv":
             self._conv(op, g)
         if kind == "bn" and trained(op):

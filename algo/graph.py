@@ -31,7 +31,8 @@ class Layer:
 
     Attributes:
         name: unique; the module's path, or the fx node's name for a function.
-        kind: "input", "conv", "bn", "relu", "add", "maxpool", "avgpool".
+        kind: "input", "conv", "bn", "relu", "add", "maxpool", "avgpool", and "copy", which
+            is made where blocks are gated.
         inputs: names of layers.
         in_shape, shape: (c, h, w) per image, of the first input and of the result.
         kernel: (kh, kw), stride, pad (pad_y, pad_x): of convolutions and pools.

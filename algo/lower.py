@@ -201,7 +201,7 @@ def lower_forward(lowering: Lowering) -> None:
     for op in lowering.ops:
         _emit_statistics(lowering, op)
         _emit(lowering, op)
-        if lowering.part(op).pooled and op.out in lowering.cut.views:
+        if pooled_name(lowering.exponent(op.out)) in lowering.part(op).pooled:
             _emit_pooled(lowering, op)
 
 
@@ -281,7 +281,7 @@ def _emit(lowering: Lowering, op: Op) -> None:
 
 
 def _emit_pooled(lowering: Lowering, op: Op) -> None:
-    """Append the plane means of what a part hands on, which a policy decides the next block by."""
+    """Append the plane means of what a part hands on, which a policy decides a block behind it by."""
     (c, h, w), stream = op.layer.shape, lowering.exponent(op.out)
     kernel, stride = _pool_window(op.out, h, w)
     pooled, name = pooled_name(stream), f"{op.out}.pooled"

@@ -280,13 +280,17 @@ class Part:
     reads, image for image, the latest version that the part's list selects; one that writes the stream's gradient by its
     own name writes where that version's gradient lies. The list is the same forward and backward.
 
+    A block with a projection beside it adds to a stream whose version 0 is the projection's result, and reads another tensor.
+    Both lie in the order of the mini-batch, so the one list selects from both.
+
     Attributes:
         forward, backward, evaluate: names of segments.
         gathers: the tensor that the list selects from: the step's input or a stream; "" for none.
         block: number of the gated block, from 0 in order of execution; -1 where every sample runs.
         stream, version: what the part makes for the following ones, or "".
-        pooled: tensor with the plane means of that, or "".
+        pooled: tensors with plane means that it makes.
         gate_sum: result of the block's GateSum, or "".
+        reads: what a block with a projection reads, which the list selects from, too; "" where that is the stream.
     """
 
     forward: str
@@ -296,8 +300,25 @@ class Part:
     block: int = -1
     stream: str = ""
     version: int = 0
-    pooled: str = ""
+    pooled: tuple[str, ...] = ()
     gate_sum: str = ""
+    reads: str = ""
+
+    @property
+    def looked_at(self) -> str:
+        """What goes into the block: the tensor whose plane means the policy is shown."""
+        return self.reads or self.gathers
+
+    @property
+    def reads_gradient(self) -> str:
+        """Gradient of `reads` as far as it comes through the block: zero where a sample skips it."""
+        return f"{self.reads}.through.grad"
+
+    @property
+    def gathered(self) -> frozenset[str]:
+        """Names of what the list selects from, and of gradients that go there."""
+        own = {self.gathers, f"{self.gathers}.grad"} if self.gathers else set()
+        return frozenset(own | ({self.reads, self.reads_gradient} if self.reads else set()))
 
 
 @dataclass(frozen=True)
@@ -350,7 +371,7 @@ class Step:
         for part in self.parts:
             if part.block >= 0:
                 name = next(name for name, t in self.tensors.items() if (t.stream, t.version) == (part.stream, part.version))
-                found.append((name, self.tensors[name].shape[0]))
+                found.append((name, self.tensors[part.looked_at].shape[0]))
         return tuple(found)
 
     @property
@@ -380,12 +401,18 @@ class Step:
         data["levels"] = {k: tuple(v) for k, v in data.get("levels", {}).items()}
         data["segments"] = {k: tuple(_node(n) for n in v) for k, v in data["segments"].items()}
         data["fold"] = InputFold(**_tuples(data["fold"])) if data.get("fold") else None
-        data["parts"] = tuple(Part(**part) for part in data.get("parts", ()))
+        data["parts"] = tuple(_part(part) for part in data.get("parts", ()))
         return Step(**data)
 
 
 def _tuples(entry: dict) -> dict:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+
+
+def _part(entry: dict) -> Part:
+    """A part; files that name one tensor of plane means, or "", are read, too."""
+    pooled = entry["pooled"]
+    return Part(**entry | {"pooled": (pooled,) if pooled and isinstance(pooled, str) else tuple(pooled)})
 
 
 def _record(entry: dict) -> Record:

@@ -57,9 +57,8 @@ class PartData:
 
     def leave(self, route: Route, number: int, work: ProcessorWork) -> None:
         """Read the plane means that a part has made."""
-        part = route.step.sequence[number]
-        if part.pooled:
-            route.keep_pooled(number, self._images_of(part.pooled, len(route.samples[number]), work))
+        for name in route.step.sequence[number].pooled:
+            route.keep_pooled(number, name, self._images_of(name, len(route.samples[number]), work))
             work.array_calls += POOLED_ARRAY_CALLS
 
     def gate_gradients(self, route: Route, exponents: dict[str, int], work: ProcessorWork):

@@ -71,11 +71,9 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
         initial[name] = np.asarray(array).reshape(memory[name].shape)
     users = segment_users(step)
     code, owners = {CLEAR: clear_segment(config, memory)}, {}
+    part_of = {name: part for part in step.sequence for name in (part.forward, part.backward, part.evaluate)}
     for name, nodes in step.segments.items():
-        gathered = next(
-            (part.gathers for part in step.sequence if name in (part.forward, part.backward, part.evaluate)), step.input
-        )
-        segment = Segment(config, memory, step.batch, frozenset({gathered, f"{gathered}.grad"} - {""}))
+        segment = Segment(config, memory, step.batch, part_of.get(name, step.sequence[0]).gathered)
         emit_segment(segment, step, name, nodes, host, users)
         ordered = schedule(segment.instructions, config)
         code[name], owners[name] = encoded(ordered), [i.node for i in ordered]
@@ -186,7 +184,8 @@ def emit_segment(
     segment.load_words("IL", 0, segment.memory[image_list(name)].offset, 1 + step.batch)
     tables = Tables(segment, host, step.tables, step.scalars, frozenset(stored))
     tables.load_host(nodes, HULL_GAP if step.parts else None)
-    shared = {t.name for t in step.tensors.values() if t.stream or t.versions > 1} | {part.pooled for part in step.parts}
+    shared = {t.name for t in step.tensors.values() if t.stream or t.versions > 1}
+    shared |= {pooled for part in step.parts for pooled in part.pooled}
     for position, node in enumerate(nodes):
         segment.node = position
         elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits} | shared

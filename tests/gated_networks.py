@@ -9,11 +9,13 @@ from torch import nn
 from algo.models import ResidualBlock
 
 SHAPE, CLASSES = (3, 8, 8), 5
-GATED = ("blocks.1.bn2", "blocks.2.bn2", "blocks.4.bn2", "blocks.5.bn2")
+GATED = ("blocks.1.bn2", "blocks.2.bn2", "blocks.3.bn2", "blocks.4.bn2", "blocks.5.bn2")
+SEEN = (8, 8, 8, 12, 12)
+"""Channels that go into each gated block."""
 
 
 class Gated(nn.Module):
-    """Three blocks of 8 channels, the first of which always runs, a projection to 12 channels, two blocks of 12."""
+    """Three blocks of 8 channels, the first of which always runs, one with a projection to 12 channels, two blocks of 12."""
 
     def __init__(self):
         super().__init__()
@@ -28,6 +30,14 @@ class Gated(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.linear(self.flatten(self.pool(self.blocks(self.relu(self.bn(self.conv(x)))))))
+
+
+class Projected(Gated):
+    """A block of 8 channels that always runs, then two whose projections read what every sample has, and what some skipped."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.Sequential(ResidualBlock(8, 8), ResidualBlock(8, 12, 2), ResidualBlock(12, 12, 2))
 
 
 class Fixed:
@@ -48,6 +58,6 @@ class Fixed:
         return 3, 5
 
 
-def drawn(seed: int, images: int, share: float = 0.5) -> Fixed:
+def drawn(seed: int, images: int, share: float = 0.5, blocks: int = len(GATED)) -> Fixed:
     """Return gates that let a share of the samples through, drawn from a seed."""
-    return Fixed(np.random.default_rng(seed).random((len(GATED), images)) < share)
+    return Fixed(np.random.default_rng(seed).random((blocks, images)) < share)

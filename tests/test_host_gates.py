@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 from algo_networks import build
-from gated_networks import CLASSES, GATED, SHAPE, Fixed, Gated, drawn
+from gated_networks import CLASSES, GATED, SEEN, SHAPE, Fixed, Gated, Projected, drawn
 
 from algo.data import random_images
 from algo.emulator import Emulator
@@ -72,10 +72,14 @@ class Case:
 
 @pytest.fixture(scope="module")
 def case():
+    return made(Gated)
+
+
+def made(kind):
     data = random_images(3, SHAPE, 24, 8, CLASSES)
     images, labels = data.train[:BATCH], data.train_labels[:BATCH]
     whole = Gating(pooled=True, gradients=True)
-    exported = export(build(Gated), images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), seed=5, gated=whole)
+    exported = export(build(kind), images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), seed=5, gated=whole)
     return Case(exported, data, compile_step(exported.step, TINY, exported.tensors, exported.state))
 
 
@@ -109,15 +113,36 @@ def test_training_equals_the_emulator_bit_for_bit(case, kind):
         np.testing.assert_array_equal(iteration.decisions, np.asarray(wanted, bool)[:, :size])
 
 
+@pytest.mark.parametrize("url", ["golden", "sim"])
+def test_projections_are_gated_bit_for_bit_and_cycles_are_as_predicted(url):
+    """One reads what every sample has, the other what some have skipped; decisions of some, none, all, and others of fewer."""
+    case, none = made(Projected), [[0] * 5, [0] * 5]
+    decisions = [[[1, 0, 1, 1, 0], [0, 1, 1, 0, 0]], none, [[1] * 5, none[0]], [none[0], [1] * 5], [[0, 1, 1], [1, 1, 0]]]
+    taken = slice(None) if url == "golden" else slice(0, 5, 4)
+    sizes = (5, 5, 5, 5, 3)[taken]
+    with opened(case, url) as board:
+        done, courses, run = case.run(board, decisions[taken], sizes, cycles_limit=None if url == "golden" else 0.0)
+        gates = Fixed(np.array(decisions[0], bool))
+        found = run.runtime.evaluate(case.data.test, case.data.test_labels, gates)
+        assert found.accuracy == run._reference.emulator.evaluate(case.data.test, case.data.test_labels, gates)
+    for one, other in zip(*(course.gates_given for course in courses), strict=True):
+        for block in range(2):
+            np.testing.assert_array_equal(one.asked[block][2], other.asked[block][2])
+            np.testing.assert_array_equal(one.learned[0][block], other.learned[0][block])
+    some, fewer = done[0], done[-1]
+    assert [some.lists[f"forward.{part}"] for part in (1, 2, 3)] == [(0, 2, 3), (5, 1, 6, 7, 4), (1, 2)]
+    assert some.lists["forward.4"] == (0, 5, 6, 3, 4) and fewer.lists["backward.4"] == (5, 6, 2)
+
+
 def test_no_segment_is_launched_where_no_sample_runs(case):
     with opened(case, "golden") as board:
-        (none, some), *_ = case.run(board, [NONE, [[1, 0, 1, 0, 0], [0] * 5, [0] * 5, [0, 0, 0, 0, 1]]], (5, 5))
-    always = {f"{phase}.{part}" for phase in ("forward", "backward") for part in (0, 3, 6)}
+        (none, some), *_ = case.run(board, [NONE, [[1, 0, 1, 0, 0], *[[0] * 5] * 3, [0, 0, 0, 0, 1]]], (5, 5))
+    always = {f"{phase}.{part}" for phase in ("forward", "backward") for part in (0, 3, 7)}
     assert set(none.counters) == always
-    assert set(some.counters) == always | {"forward.1", "backward.1", "forward.5", "backward.5"}
+    assert set(some.counters) == always | {"forward.1", "backward.1", "forward.6", "backward.6"}
     assert some.lists["forward.1"] == some.lists["backward.1"] == (0, 2)
-    assert some.lists["forward.3"] == (5, 1, 6, 3, 4) and some.lists["forward.6"] == (0, 1, 2, 3, 10)
-    assert [some.images_of(f"forward.{part}") for part in (0, 1, 3, 5, 6)] == [5, 2, 5, 1, 5]
+    assert some.lists["forward.3"] == (5, 1, 6, 3, 4) and some.lists["forward.7"] == (0, 1, 2, 3, 15)
+    assert [some.images_of(f"forward.{part}") for part in (0, 1, 3, 6, 7)] == [5, 2, 5, 1, 5]
 
 
 def test_work_and_cycles_fall_with_usage(case):
@@ -128,7 +153,7 @@ def test_work_and_cycles_fall_with_usage(case):
         assert run.cycles_error == 0.0
     slots, cycles = [], []
     for iteration in done:
-        gated = [c for name, c in iteration.counters.items() if name.split(".")[1] in "1245"]
+        gated = [c for name, c in iteration.counters.items() if name.split(".")[1] in "12456"]
         slots.append([sum(c[f"slots_{kind}"] for c in gated) for kind in ("forward", "grad_input", "grad_weight", "pool")])
         cycles.append(sum(c["cycles"] for c in gated))
     np.testing.assert_array_equal(np.array(slots[1]) * 5, np.array(slots[0]) * 3)
@@ -141,7 +166,7 @@ def test_a_step_without_pooled_means_and_gradients_has_fewer_instructions_and_ta
     exported = export(build(Gated), images, labels, case.data.exponent, BATCH, Sgd(), seed=5, gated=Gating())
     lean = Case(exported, case.data, compile_step(exported.step, TINY, exported.tensors, exported.state))
     segments = lean.program.segments, case.program.segments
-    assert all(segments[0][f"backward.{part}"].count < segments[1][f"backward.{part}"].count for part in (1, 5))
+    assert all(segments[0][f"backward.{part}"].count < segments[1][f"backward.{part}"].count for part in (1, 4, 6))
     with opened(lean, "golden") as board:
         _, (course, _), _ = lean.run(board, [drawn(3, BATCH).decisions], (5,))
     assert all(asked[2:] == (None, 0, 0) for asked in course.gates_given[0].asked)
@@ -152,7 +177,7 @@ def test_the_processors_work_for_parts_is_counted(case):
     with opened(case, "golden") as board:
         (_, every, none), *_ = case.run(board, [NONE, ALL, NONE], (5, 5, 5))
     assert every.processor.array_calls > none.processor.array_calls
-    lists, sums, pooled = 4 * 8 * (1 + 5), 4 * 5 * 2 * 4 * 8, 5 * 8 + 5 * 12
+    lists, sums, pooled = 5 * 8 * (1 + 5), 5 * 5 * 2 * 4 * 8, 5 * 8 + 2 * 5 * 12
     assert every.processor.elements == none.processor.elements == BATCH * CLASSES + 5
     assert every.processor.copied_bytes - none.processor.copied_bytes == lists + sums + pooled
 
@@ -184,7 +209,7 @@ def test_methods_skip_learn_and_evaluate_on_a_board_as_in_the_emulator(case, nam
     assert (calls, elements) == (0, 0)
     decided = course.gates(Decision(9))
     for block in range(len(GATED)):
-        decided.decide(block, 4, np.ones((4, 8 if block < 2 else 12), np.int64), 1, -4)
+        decided.decide(block, 4, np.ones((4, SEEN[block]), np.int64), 1, -4)
     calls, elements = decided.processor_work()
     assert calls == len(GATED) * (10 if name == "sd" else 80) and elements == (0 if name == "sd" else len(GATED) * 4 * 15)
     assert all(iteration.processor.array_calls > calls for iteration in done)
@@ -213,6 +238,6 @@ def test_a_gated_program_survives_its_file_and_an_ungated_one_is_as_before(case,
     with opened(case, "golden") as board:
         runtime = Runtime(board, found, case.exported.state)
         (iteration,) = runtime.train(case.batches(5))
-    assert iteration.decisions.all() and len(iteration.counters) == 14
+    assert iteration.decisions.all() and len(iteration.counters) == 16
     assert iteration.total_counters()["instructions"] == sum(found.segments[name].count for name in iteration.counters)
     assert set(isa.COUNTER_NAMES) >= set(iteration.total_counters())

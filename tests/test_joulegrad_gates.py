@@ -9,7 +9,7 @@ import pytest
 from algo_networks import build
 from gated_networks import GATED, SHAPE, Gated
 
-from algo.export import ExportError, build_step
+from algo.export import build_step
 from algo.gates import Gating
 from host.runtime import Iteration
 from host.virtual_rails import ACTIVITY
@@ -58,16 +58,16 @@ def test_virtual_time_sums_the_segments_of_a_phase():
 
 def test_the_run_folder_says_who_ran_which_block():
     decisions = np.zeros((len(GATED), 3), bool)
-    decisions[0, 1] = decisions[3] = True
+    decisions[0, 1] = decisions[4] = True
     counters = {"forward.0": {}, "forward.1": {}}
     one = Iteration(0, 2.0, 3, 3, {}, counters, lists={"forward.0": (0, 1, 2), "forward.1": (1,)}, decisions=decisions)
-    assert _gated(one) == {"gates": ["010", "000", "000", "111"], "images_by_segment": {"forward.0": 3, "forward.1": 1}}
+    assert _gated(one) == {"gates": ["010", "000", "000", "000", "111"], "images_by_segment": {"forward.0": 3, "forward.1": 1}}
     assert _gated(dataclasses.replace(one, decisions=np.zeros((0, 3), bool))) == {}
 
 
 def test_a_method_that_skips_blocks_asks_for_a_gated_step():
     exported, _ = asked("digits-resnet14", "tiny", steps=4, batch_size=2, method="sd").export()
-    assert [name for name, _ in exported.step.gated_blocks] == ["blocks.1.bn2", "blocks.3.bn2", "blocks.5.bn2"]
+    assert [name for name, _ in exported.step.gated_blocks] == [f"blocks.{i}.bn2" for i in range(1, 6)]
     assert not exported.step.sequence[0].pooled and not exported.step.sequence[1].gate_sum
-    with pytest.raises(ExportError, match="no block of the network can be gated"):
-        asked("digits", "tiny", steps=4, batch_size=2, method="sd").export()
+    exported, _ = asked("digits", "tiny", steps=4, batch_size=2, method="e2train").export()
+    assert exported.step.gated_blocks == (("blocks.1.bn2", 16),)

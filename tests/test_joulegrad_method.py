@@ -64,12 +64,20 @@ def test_a_recipes_precision_schedule_is_followed_bit_for_bit_and_its_ledgers_st
     assert code == 0 and "blocks.0.conv1" in out and "simulated J" in out, err
 
 
-def test_e2train_runs_where_nothing_can_be_gated_and_says_so(tmp_path):
-    code, out, err = invoke(*BENCH, "--method", "e2train", "--check", "--out", str(tmp_path / "run"))
-    assert code == 0 and "slu has nothing to do" in err, err
+@pytest.mark.parametrize("gated", [True, False])
+def test_e2train_gates_what_can_be_gated_and_says_where_nothing_can(gated, tmp_path):
+    recipe = tmp_path / "vgg.json"
+    recipe.write_text(json.dumps(load_recipe("random-resnet8").to_json() | {"model": {"kind": "vgg_small", "width": 1}}))
+    asked = [BENCH[0], *([BENCH[1]] if gated else [str(recipe)]), *BENCH[2:], "--out", str(tmp_path / "run")]
+    code, out, err = invoke(*asked, "--method", "e2train", "--check")
+    assert code == 0 and ("slu has nothing to do" in err) is not gated, err
     data, record = json.loads(out), read_record(tmp_path / "run")
     assert data["bit_exact"] is True and data["iterations_executed"] == len(EXECUTED)
-    assert record["notes"] and list(record["method"]["settings"]) == ["smd", "slu", "psg_abstain", "swa"]
+    assert bool(record["notes"]) is not gated and list(record["method"]["settings"]) == ["smd", "slu", "psg_abstain", "swa"]
+    decided = [line.get("gates", [""]) for line in read_iterations(tmp_path / "run")]
+    assert [len(runs[0]) for runs in decided] == [2 * gated] * len(EXECUTED)
+    code, out, err = invoke(*asked[:-2], "--method", "sd")
+    assert (code == 0) is gated and ("no block of the network can be gated" in err) is not gated
 
 
 def test_a_packed_program_keeps_its_method(tmp_path):
@@ -89,7 +97,6 @@ def test_a_packed_program_keeps_its_method(tmp_path):
     [
         ("adam", 2, "method 'adam' is not known"),
         ("psg", 2, "no executor computes it: use psg_abstain"),
-        ("sd", 2, "no block of the network can be gated"),
         ("cpt", 2, "32 periods in 2 iterations"),
         ("smd", 1, "drops every mini-batch"),
     ],

@@ -80,12 +80,14 @@ def test_e2_trains_ledger_is_a_product_where_all_three_parts_act():
     plain = run_ledgers(steps[0], [{"images": images}] * drawn)
     usage, predictor, share = Fraction(run, images), Fraction(4 * 4, 8 * 8), Fraction(executed, drawn)
     gated = {name.rpartition(".")[0] for name, _ in steps[1].gated_blocks}
-    assert len(gated) == 3 and 0 < executed < drawn
+    assert len(gated) == 5 and 0 < executed < drawn
     for layer in (f"{block}.{conv}" for block in gated for conv in ("conv1", "conv2")):
         for ledger, factor in ((0, 1), (1, predictor)):
             left = Fraction(ours[ledger].amounts[layer, "grad_weight"]) / plain[ledger].amounts[layer, "grad_weight"]
             assert left == share * usage * factor
         assert Fraction(ours[1].amounts[layer, "forward"]) / plain[1].amounts[layer, "forward"] == share * usage
+    for layer in ("blocks.2.shortcut.0", "blocks.4.shortcut.0"):
+        assert Fraction(ours[0].amounts[layer, "grad_input"]) / plain[0].amounts[layer, "grad_input"] == share
 
 
 def test_macs_of_a_step_by_layer_and_product():
