@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from host import termination
 from host.board import BoardError
 from host.rail_map import board_text
 
@@ -56,12 +57,8 @@ def terminable() -> Iterator[None]:
     """Leave the process in order on SIGTERM, so that the core is stopped, unless somebody does so already."""
     mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
-    def end(number, frame):
-        signal.signal(number, signal.SIG_DFL)
-        raise SystemExit(128 + number)
-
     if mine:
-        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGTERM, termination.raises(SystemExit, 128 + signal.SIGTERM))
     try:
         yield
     finally:

@@ -21,6 +21,12 @@ STATUSES = ("running", "finished", "aborted", "failed")
 RUNS = Path("runs")
 
 
+def became(record: dict) -> str:
+    """Return what a run's record says has become of it, in words: that of a run that was killed outright still says "running"."""
+    status = str(record.get("status", "without a status"))
+    return "running, or was killed" if status == "running" else status
+
+
 class RunFolderError(RuntimeError):
     """The run folder cannot be made, written or read; the message says which and why."""
 

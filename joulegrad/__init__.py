@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 
+__version__ = "0.1.0"
+
 NAMES = {
     "Sgd": "algo.sgd",
     "export": "algo.export",

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import joulegrad
 from joulegrad import cli_calibrate as cli_calibrate  # joins the group `sensors`
 from joulegrad import errors
 from joulegrad.cli_bench import bench_app
@@ -34,6 +35,25 @@ app = typer.Typer(
     name="joulegrad", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Train convolutional networks on an FPGA, simulated here cycle by cycle, and know what every iteration costs in joules.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from host.provenance import commit
+
+        print(f"joulegrad {joulegrad.__version__}, commit {commit()}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say version and commit, and exit.")
+    ] = False,
+) -> None:
+    """The command itself; its help is the app's."""
+
+
 app.add_typer(bench_app, name="bench")
 app.add_typer(sensors_app, name="sensors")
 app.add_typer(trace_app, name="trace")

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
+from host import termination
 from joulegrad.screen import Screen
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -101,16 +102,12 @@ def sentence(error: BaseException | str) -> str:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Raise `Terminated` on the first SIGTERM inside the block; a second one ends the process at once."""
+    """Raise `Terminated` on the first SIGTERM inside the block; a later one ends the process at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def terminate(number, frame):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = signal.signal(signal.SIGTERM, termination.raises(Terminated))
     try:
         yield
     finally:

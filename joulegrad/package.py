@@ -7,9 +7,7 @@ pure-Python packages of board_packages.txt, whose hashes stand there. The same i
 from __future__ import annotations
 
 import base64
-import configparser
 import hashlib
-import importlib.metadata
 import io
 import re
 import subprocess
@@ -18,6 +16,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import joulegrad
 from host import provenance
 from hw.verilator import BUILD
 
@@ -75,7 +74,7 @@ def make_package(out: Path, wheels: Path = WHEELS) -> dict:
 
 def own_wheel() -> tuple[str, bytes]:
     """Return name and bytes of a wheel of this software: what runs without a simulator, tests or RTL."""
-    version = _version()
+    version = joulegrad.__version__
     paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in SUFFIXES and path.is_file()]
     members = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths if "__pycache__" not in path.parts}
     members[provenance.COMMIT_FILE] = f"{provenance.commit()}\n".encode()
@@ -131,14 +130,6 @@ def _download(folder: Path) -> None:
         raise PackageError(
             f"the packages of {PACKAGES.name} cannot be downloaded, so put their wheels into {folder}; pip said: {said[-1]}"
         )
-
-
-def _version() -> str:
-    """Return this software's version, installed or not."""
-    settings = configparser.ConfigParser()
-    if settings.read(ROOT / "setup.cfg") and settings.has_option("metadata", "version"):
-        return settings.get("metadata", "version")
-    return importlib.metadata.version("joulegrad")
 
 
 def _digest(data: bytes) -> str:

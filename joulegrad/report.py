@@ -40,20 +40,26 @@ def run_report(paths: Sequence[Path], out: Path | None, screen: Screen) -> dict:
         raise ModuleNotFoundError("plotly", name="plotly")
     detailed = [load_run(path) for path in named[:DETAILED_MOST]]
     runs = detailed + [load_record(path) for path in (*named[DETAILED_MOST:], *held)]
-    sections, missing = [], []
+    sections = []
     if len(runs) > 1 or not detailed:
         screen.say(f"{len(runs)} runs")
     sections.append(_over_runs(runs, len(named) - len(detailed), len(held)))
+    missing = list(sections[0].missing)
     for index, run in enumerate(detailed):
         screen.say(f"run {run.name}")
         sections.append(_one_run(run, f"run-{index}"))
-    missing = [text for section in sections for text in section.missing]
+        missing += [_of(run, runs, text) for text in run.missing]
     title = f"joulegrad: {runs[0].name}" if len(runs) == 1 else f"joulegrad: {len(runs)} runs"
     text = page(title, LABELS_SAID, sections)
     _write(out, text)
     figures = [part.key for section in sections for part in section.parts if isinstance(part, Figure)]
     return {"schema": 1, "page": str(out), "bytes": len(text.encode()), "runs": [str(run.path) for run in runs],
-            "figures": figures, "missing": missing}  # fmt: skip
+            "figures": figures, "missing": list(dict.fromkeys(missing))}  # fmt: skip
+
+
+def _of(run: ReportedRun, runs: list[ReportedRun], text: str) -> str:
+    """Return a sentence on a run, with its name where there are others."""
+    return f"{run.name}: {text}" if len(runs) > 1 else text
 
 
 def _target(out: Path | None, named: list[Path], held: list[Path]) -> Path:
@@ -98,7 +104,7 @@ def _over_runs(runs: list[ReportedRun], not_detailed: int, held: int) -> Section
     if not figures and counted:
         missing.append("No run has both a simulated and a sensed energy.")
     incomplete = [run for run in runs if not run.result]
-    missing += [f"{run.name}: {run.missing[0]}" for run in incomplete[:20] if run.missing]
+    missing += [_of(run, runs, run.missing[0]) for run in incomplete[:20] if run.missing]
     return Section("runs", "Energy of the runs" if len(runs) > 1 else "Energy of the run", tuple(remarks), tuple(parts), (),
                    tuple(missing))  # fmt: skip
 

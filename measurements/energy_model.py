@@ -151,6 +151,8 @@ def load_table(path: Path = TABLE) -> EnergyTable:
 
 
 def _checked(data: dict) -> EnergyTable:
+    if not isinstance(data, dict):
+        raise ValueError(f"it holds a {type(data).__name__}, not an object")
     if data["label"] != LABEL:
         raise EnergyTableError(f"the energy table has label {data['label']!r}, but its numbers can only be {LABEL!r}")
     factors = {name: _number(name, entry["value"]) for name, entry in data["factors"].items()}

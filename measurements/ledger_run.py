@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from algo.policies.method import PLAIN, Method
-from host.run_folder import read_iterations, read_record
+from host.run_folder import became, read_iterations, read_record
 from hw.program import ProgramError, read_program
 from measurements.energy_model import load_table
 from measurements.ledger import BitScaledLedger, EnergyLedger, MacLedger
@@ -82,7 +82,7 @@ def ledgers_of(path) -> RunLedgers:
     """
     record = read_record(path)
     if not record.get("result"):
-        raise ReportError(f"run {path} is {record.get('status')}: ledgers are of runs that have finished training")
+        raise ReportError(f"run {path} is {became(record)}: ledgers are of runs that have finished training")
     run = load_run(path)
     if run.work is None:
         raise ReportError(f"run {path} has no iterations that could be counted: its iterations.jsonl is empty or damaged")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.run_folder import RECORD, RunFolderError, read_iterations, read_record
+from host.run_folder import RECORD, RunFolderError, became, read_iterations, read_record
 from hw.config import Config
 from measurements.energy_model import PROCESSOR_BYTES, PROCESSOR_S
 from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
@@ -96,7 +96,7 @@ def load_run(path: Path | str) -> Observation:
     """Return one run. Raises RunFolderError or ComparisonError."""
     record = read_record(path)
     if record.get("status") != "finished" or "result" not in record:
-        raise ComparisonError(f"run {path} is {record.get('status', 'without a status')}: only finished runs can be compared")
+        raise ComparisonError(f"run {path} is {became(record)}: only finished runs can be compared")
     result = record["result"]
     try:
         truth = _truth(path, result["run_energy_j"])

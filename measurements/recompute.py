@@ -57,7 +57,7 @@ def recompute(path: Path | str, need_trace: bool = True, energy_table: Path | No
     record = read_record(path)
     name = record.get("trace")
     if need_trace and not name:
-        raise RecomputeError(f"run {path} has no trace: no sensor watched it (board {record.get('board')!r})")
+        raise RecomputeError(f"run {path} has no trace: no sensor watched it")
     if record.get("benchmark") == MEASURE:
         return _measured(path / name, record)
     meter, totals = _replayed(path, record, energy_table or path / ENERGY_TABLE)

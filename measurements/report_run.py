@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from host.readings import HOST_CLOCK
-from host.run_folder import RECORD, RunFolderError, read_iterations, read_record
+from host.run_folder import RECORD, RunFolderError, became, read_iterations, read_record
 from host.trace import TraceError
 from host.trace_file import read_trace
 from hw.config import Config
@@ -134,7 +134,7 @@ def load_record(path: Path) -> ReportedRun:
         raise ReportError(f"run {path} is damaged: the energies in its {RECORD} are none")
     if not run.result:
         why = f": {plain(record['reason'], 200)}" if record.get("reason") else ""
-        run.missing.append(f"The run is {plain(record.get('status', 'without a status'), 20)}{why}; it has no result.")
+        run.missing.append(f"The run is {plain(became(record), 40)}{why}; it has no result.")
     return run
 
 
@@ -151,9 +151,9 @@ def load_run(path: Path) -> ReportedRun:
         _load_work(run)
     name = run.record.get("trace")
     if not name:
-        said = plain(run.record.get("board", "unknown"), 40)
-        run.missing.append(f"No power sensor watched this run (board {said!r}): there is no power trace, and no emulated or "
-                           "measured joules.")  # fmt: skip
+        said = f" (board {plain(run.record['board'], 40)!r})" if run.record.get("board") else ""
+        run.missing.append(f"No power sensor watched this run{said}: there is no power trace, and no emulated or measured "
+                           "joules.")  # fmt: skip
         return run
     if not isinstance(name, str) or Path(name).name != name:
         raise ReportError(f"run {path} is damaged: its trace is called {plain(name, 60)!r}, which is no file in its folder")

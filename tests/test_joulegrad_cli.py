@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 from command_line import invoke
 
+import joulegrad
 from hw.verilator import ToolError
 from joulegrad import errors, kernel
+from joulegrad.cli import app
+from joulegrad.package import FOLDERS
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--board", "golden", "--config", "tiny", "--n", "1", "--c", "5", "--k", "3", "--h", "5", "--w", "4"]
@@ -58,6 +62,33 @@ def test_the_list_of_commands_ends_no_sentence_in_the_middle(monkeypatch):
     for command in ([], ["bench"], ["sensors"], ["trace"]):
         _, commands = invoke(*command, "--help")[1].split("Commands:")
         assert commands.strip() and "..." not in commands, commands
+
+
+def test_the_version_is_said():
+    found = run("--version")
+    assert found.returncode == 0 and found.stdout.startswith(f"joulegrad {joulegrad.__version__}, commit ")
+
+
+def documented():
+    """Return (page, words) of the command lines that stand in the documentation, in code or indented as such."""
+    names = "|".join(one.name for one in (*app.registered_commands, *app.registered_groups))
+    command = re.compile(rf"\bjoulegrad(?:\.cli)? ((?:{names})\b.*?)(?= && | -- | # |  |\\?$)", re.MULTILINE)
+    pages = [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in sorted((ROOT / folder).rglob("*.md")))]
+    for page in pages:
+        for line in page.read_text().splitlines():
+            spans = [line] if line.startswith("    ") and "`" not in line else re.findall(r"`([^`]+)`", line)
+            for words in command.findall("\n".join(spans)):
+                yield page.name, words
+
+
+def test_command_lines_in_the_documentation_are_such_as_the_command_takes():
+    refused, lines = [], set(documented())
+    assert len(lines) > 80
+    for page, words in sorted(lines):
+        code, _, err = invoke(*re.sub(r"[\[\]'\"]", " ", words).split(), "--help")
+        if code:
+            refused.append((page, words, err.splitlines()[-1]))
+    assert refused == []
 
 
 def test_settings_are_looked_at_before_anything_heavy_is_loaded():
