@@ -40,6 +40,15 @@ class Projected(Gated):
         self.blocks = nn.Sequential(ResidualBlock(8, 8), ResidualBlock(8, 12, 2), ResidualBlock(12, 12, 2))
 
 
+class Biased(Projected):
+    """Its projections are convolutions with a bias and no batch norm."""
+
+    def __init__(self):
+        super().__init__()
+        for block in self.blocks[1:]:
+            block.shortcut = nn.Conv2d(block.conv1.in_channels, 12, 1, 2)
+
+
 class Fixed:
     """Gates with given decisions, bool (blocks, images at least); notes what it is asked and told."""
 
