@@ -20,7 +20,7 @@ import numpy as np
 from host.polled_sensor import choice, number
 from host.readings import HOST_CLOCK, Loss, Readings
 from host.sensor import KINDS, UNITS, Channel, Found, Sensor, SensorError, Specification
-from host.trace import Gap, SensorRecord
+from host.trace import Gap, SensorRecord, TraceError
 
 ROWS = 4096
 """Most rows of one read at pace 0."""
@@ -76,7 +76,7 @@ class Driver(Sensor):
         self._started_s = math.nan
 
     def open(self) -> None:
-        """Read the recording; opening again starts it again. Raises SensorError (CSV) or host.trace.TraceError (trace)."""
+        """Read the recording; opening again starts it again. Raises SensorError."""
         self._record, self._gaps = self._from_csv() if self._csv else self._from_trace()
         self.channels, self.label = self._record.channels, self._record.label
         self.clock = HOST_CLOCK if self._pace else self._record.clock
@@ -138,7 +138,10 @@ class Driver(Sensor):
     def _from_trace(self) -> tuple[SensorRecord, list[Gap]]:
         from host.trace_file import read_trace
 
-        trace = read_trace(self._file)
+        try:
+            trace = read_trace(self._file)
+        except TraceError as error:
+            raise SensorError(str(error)) from None
         if self._index >= len(trace.sensors):
             raise SensorError(f"{self._file} has {len(trace.sensors)} sensors, so sensor={self._index} is none of them")
         gaps = [gap for gap in trace.gaps if gap.sensor == self._index]

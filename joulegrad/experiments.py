@@ -18,6 +18,7 @@ from joulegrad.experiment_report import compared, draw, page, table
 from joulegrad.experiment_run import Task, execute
 from joulegrad.screen import Screen
 from joulegrad.settings import ExperimentSettings
+from joulegrad.train import check_device
 
 RESULTS, REPORT, PICTURE = "experiment.json", "report.md", "energy-accuracy.png"
 
@@ -26,7 +27,7 @@ def run_experiments(settings: ExperimentSettings, screen: Screen) -> dict:
     """Execute what is not done yet and return the experiment's JSON data, which its folder holds as well.
 
     Raises:
-        ExperimentError, MethodError, RecipeError, ConfigError: what is asked for cannot be.
+        ExperimentError, MethodError, RecipeError, ConfigError, TrainError: what is asked for cannot be.
         ModuleNotFoundError: there is no Dask.
     """
     experiment = _asked(settings)
@@ -57,6 +58,8 @@ def _asked(settings: ExperimentSettings) -> Experiment:
     }  # fmt: skip
     experiment = dataclasses.replace(experiment, **changes)
     load_recipe(experiment.recipe), load_config(experiment.config)  # one that is not there fails before any run does
+    if not settings.scheduler:
+        check_device(settings.device)
     return experiment.only(settings.runs) if settings.runs else experiment
 
 
@@ -82,8 +85,8 @@ def _client(settings: ExperimentSettings) -> Iterator[None]:
     made = {"address": settings.scheduler} if settings.scheduler else {"n_workers": settings.workers, "threads_per_worker": 1}
     try:
         client = Client(**made, timeout="20s")
-    except (OSError, TimeoutError) as error:
-        raise ExperimentError(f"--scheduler {settings.scheduler}: no Dask scheduler answers there ({error})") from None
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ExperimentError(f"--scheduler {settings.scheduler}: no Dask scheduler answers there ({error}); such as tcp://host:8786 is an address") from None
     with client:
         yield
 

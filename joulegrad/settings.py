@@ -172,6 +172,8 @@ class MethodsSettings:
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
+        if "plain" in self.methods:
+            raise SettingError("--method plain: plain training is what every method is compared with, and runs anyway")
         object.__setattr__(self, "methods", self.methods or ("smd", "psg_abstain", "swa", "e2train"))
 
 

@@ -59,7 +59,7 @@ def run_train(settings: TrainSettings, screen: Screen) -> dict:
     """
     from algo.shared_batch import shared
 
-    _check_device(settings.device)
+    check_device(settings.device)
     with shared(settings.device) as share:
         if share.rank:
             screen.err.quiet, screen.out.quiet, screen.json = True, True, False
@@ -274,7 +274,8 @@ class _Run:
         }  # fmt: skip
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise TrainError where there is no such device here."""
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():

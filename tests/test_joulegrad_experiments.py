@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
@@ -17,6 +18,7 @@ from joulegrad.experiment_run import gross_j
 from joulegrad.experiments import run_experiments
 from joulegrad.screen import Screen
 from joulegrad.settings import ExperimentSettings, SettingError
+from joulegrad.train import TrainError
 from measurements.paired import mean, paired
 
 EXPERIMENT = {
@@ -150,6 +152,15 @@ def test_a_core_or_a_recipe_that_is_not_there_is_found_out_before_any_run(asked,
     with pytest.raises(error, match=said):
         run_experiments(dataclasses.replace(asked, **setting), Screen(True))
     assert not asked.out.exists()
+
+
+def test_a_device_or_a_scheduler_that_is_not_there_is_one_sentence(asked, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainError, match="finds no CUDA device"):
+        run_experiments(dataclasses.replace(asked, device="cuda"), Screen(True))
+    assert not asked.out.exists()
+    with pytest.raises(ExperimentError, match="--scheduler here: no Dask scheduler answers there .*missing port"):
+        run_experiments(dataclasses.replace(asked, scheduler="here"), Screen(True))
 
 
 def test_unknown_experiments_methods_and_settings_are_refused(tmp_path):

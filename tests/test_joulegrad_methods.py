@@ -48,6 +48,15 @@ def test_what_methods_save_is_what_was_predicted(tmp_path, monkeypatch):
     assert code == 1 and "are not those in" in err
 
 
+@pytest.mark.parametrize(
+    ("recipe", "method", "said"),
+    [("nothing", "smd", "neither a recipe"), ("digits", "smb", "'smb' is not known"), ("digits", "plain", "runs anyway")],
+)
+def test_what_cannot_be_is_refused_before_anything_is_trained(tmp_path, recipe, method, said):
+    code, _, err = invoke(recipe, "--method", "swa", "--method", method, "--out", str(tmp_path / "all"))
+    assert code == 2 and said in err and not (tmp_path / "all").exists()
+
+
 def test_what_is_not_as_predicted_fails_in_a_sentence():
     seconds = {"match": False, "saved_counted": 0.5, "saved_predicted": 0.4}
     joules = {"match": False, "sensed": {"value": 1.0, "label": "emulated"}, "predicted": {"value": 0.9}, "u95": 0.01}
