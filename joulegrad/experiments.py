@@ -86,7 +86,11 @@ def _client(settings: ExperimentSettings) -> Iterator[None]:
     try:
         client = Client(**made, timeout="20s")
     except (OSError, TimeoutError, ValueError) as error:
-        raise ExperimentError(f"--scheduler {settings.scheduler}: no Dask scheduler answers there ({error}); such as tcp://host:8786 is an address") from None
+        if not settings.scheduler:
+            raise ExperimentError(f"--workers {settings.workers}: no worker processes can be started ({error})") from None
+        raise ExperimentError(
+            f"--scheduler {settings.scheduler}: no Dask scheduler answers there ({error}); an address is such as tcp://host:8786"
+        ) from None
     with client:
         yield
 
