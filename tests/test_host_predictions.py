@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from algo.data import random_images
 from algo.emulator import Emulator
-from algo.train import export_digits
+from algo.export import export
+from algo.models import residual_network
+from algo.sgd import Sgd
 from host import predictions
 from host.board import open_board
 from host.check import CounterMismatch
@@ -22,15 +25,21 @@ TINY = load_config("tiny")
 BATCH = 3
 
 
+def thin(seed):
+    """Return a thin residual network for random 8 x 8 images, exported, and the images."""
+    data = random_images(seed, (1, 8, 8), BATCH, 0)
+    return export(residual_network(seed, 1, (4, 8)), data.train, data.train_labels, data.exponent, BATCH, Sgd(), seed), data
+
+
 @pytest.fixture(scope="module")
-def digits():
-    exported, data = export_digits(seed=2, steps=8, batch=BATCH)
+def network():
+    exported, data = thin(2)
     return exported, data, compile_step(exported.step, TINY, exported.tensors)
 
 
-def checked(digits, board, **options):
+def checked(network, board, **options):
     """Return a checked run, and the iterations of two full mini-batches and a smaller one."""
-    exported, data, program = digits
+    exported, data, program = network
     run = CheckedRun(
         board, program, exported.state, Emulator(exported.step, exported.tensors, exported.state), inspect=False, **options
     )
@@ -47,17 +56,17 @@ def made(monkeypatch):
     return made
 
 
-def test_predictions_are_made_once_per_segment_and_number_of_images(digits, made):
-    with open_board("golden", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
-        run, iterations = checked(digits, board)
+def test_predictions_are_made_once_per_segment_and_number_of_images(network, made):
+    with open_board("golden", TINY, ddr_bytes=network[2].ddr_bytes) as board:
+        run, iterations = checked(network, board)
         assert len(list(iterations)) == 3
     assert made == [(segment, size) for size in (BATCH, BATCH - 1) for segment in ("forward", "backward")]
     assert run.cycles_error is None
 
 
-def test_programs_that_differ_in_weights_alone_share_their_predictions(digits, made):
-    exported, _, program = digits
-    other, _ = export_digits(seed=3, steps=8, batch=BATCH)
+def test_programs_that_differ_in_weights_alone_share_their_predictions(network, made):
+    exported, _, program = network
+    other, _ = thin(3)
     other = compile_step(other.step, TINY, other.tensors)
     assert any((other.tensors[name] != weights).any() for name, weights in program.tensors.items())
     shorter = replace(program, code=program.code | {"forward": program.code["forward"][: -isa.INSTRUCTION_BYTES]}, owners={})
@@ -66,9 +75,9 @@ def test_programs_that_differ_in_weights_alone_share_their_predictions(digits, m
     assert found[2]["instructions"] < found[0]["instructions"]
 
 
-def test_a_counter_that_differs_is_named_with_its_segment(digits, monkeypatch):
-    with open_board("golden", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
-        run, iterations = checked(digits, board)
+def test_a_counter_that_differs_is_named_with_its_segment(network, monkeypatch):
+    with open_board("golden", TINY, ddr_bytes=network[2].ddr_bytes) as board:
+        run, iterations = checked(network, board)
         next(iterations)
         true = board.wait
         monkeypatch.setattr(board, "wait", lambda timeout_s=None: true() | {"vectors": 1})
@@ -76,18 +85,18 @@ def test_a_counter_that_differs_is_named_with_its_segment(digits, monkeypatch):
             next(iterations)
 
 
-def test_cycles_of_the_rtl_are_as_predicted_and_a_limit_is_enforced(digits, monkeypatch):
+def test_cycles_of_the_rtl_are_as_predicted_and_a_limit_is_enforced(network, monkeypatch):
     """Equal but for divisions and roots, whose operands the prediction does not know; another memory is beyond the limit."""
     first_images = []
     true = predictions.predict_cycles
     monkeypatch.setattr(predictions, "predict_cycles", lambda *a, **k: first_images.append(k["first_image"]) or true(*a, **k))
-    with open_board("sim", TINY, ddr_bytes=digits[2].ddr_bytes) as board:
-        run, iterations = checked(digits, board, cycles_limit=0.001)
+    with open_board("sim", TINY, ddr_bytes=network[2].ddr_bytes) as board:
+        run, iterations = checked(network, board, cycles_limit=0.001)
         assert len(list(iterations)) == 3
         assert run.cycles_error is not None
     assert first_images == [BATCH, BATCH, 0, 0, BATCH, BATCH]  # the halves of the input region in turn
-    with open_board("sim", TINY, ddr_bytes=digits[2].ddr_bytes, latency_cycles=80) as board:
-        _, iterations = checked(digits, board, cycles_limit=0.01)
+    with open_board("sim", TINY, ddr_bytes=network[2].ddr_bytes, latency_cycles=80) as board:
+        _, iterations = checked(network, board, cycles_limit=0.01)
         with pytest.raises(CounterMismatch, match=r"segment \w+ took \d+ cycles, predicted \d+: \d\.\d\d % off, at most 1 %"):
             next(iterations)
 
