@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from dataclasses import dataclass
 
-from host.board import open_board
+from host.board import BoardError, open_board
 from host.kernel import run_kernel
 from hw.compile_kernel import compile_kernel
-from hw.config import Config, load_config
+from hw.config import Config, ConfigError, load_config
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,10 @@ def simulator_speed(config: Config, repeats: int = 3) -> Speed:
 
 
 if __name__ == "__main__":
-    speed = simulator_speed(load_config(sys.argv[1] if len(sys.argv) > 1 else "z7020"))
+    parser = argparse.ArgumentParser(prog="python -m host.benchmark_sim", description=__doc__.splitlines()[0])
+    parser.add_argument("config", nargs="?", default="z7020", help="configuration, by name or path")
+    try:
+        speed = simulator_speed(load_config(parser.parse_args().config))
+    except (BoardError, ConfigError) as error:
+        sys.exit(str(error))
     print(f"{speed.cycles_per_second:,.0f} core cycles per second ({speed.cycles} cycles in {speed.seconds:.1f} s)")

@@ -9,7 +9,7 @@ every bit above the last field is zero.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -480,4 +480,6 @@ def _camel(name: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(package())
+    parser = argparse.ArgumentParser(prog="python -m hw.isa", description="Write the SystemVerilog package joulegrad_pkg.")
+    parser.add_argument("file", type=Path, help="to write")
+    parser.parse_args().file.write_text(package())

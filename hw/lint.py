@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -36,10 +37,12 @@ def lint(config: Config, top: str = simulate.TOP) -> str:
     return text or (f"verilator ended with {done.returncode}" if done.returncode else "")
 
 
-def main(names: list[str]) -> int:
-    """Lint the named configurations, or all, and return the exit code."""
+def main(arguments: list[str]) -> int:
+    """Run the command line and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hw.lint", description=__doc__.partition(":")[0])
+    parser.add_argument("config", nargs="*", help="configuration, by name or path; all where none is given")
     failed = 0
-    for name in names or sorted(path.stem for path in CONFIGS.glob("*.json")):
+    for name in parser.parse_args(arguments).config or sorted(path.stem for path in CONFIGS.glob("*.json")):
         try:
             config = load_config(name)
             text = "\n".join(filter(None, (lint(config, top) for top in TOPS)))
