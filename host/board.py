@@ -47,6 +47,11 @@ class Identity:
     config_hash: int
 
 
+def flat_bytes(data) -> np.ndarray:
+    """Return uint8 (n,): the bytes of bytes or of a contiguous array."""
+    return data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
+
+
 class Board(abc.ABC):
     """An accelerator with its DDR. Use it as a context manager: leaving the block stops and releases it.
 

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 
 from host.background import BackgroundCall
-from host.board import Board, BoardError, Identity, SegmentError
+from host.board import Board, BoardError, Identity, SegmentError, flat_bytes
 from hw import isa
 from hw.config import Config
 from hw.golden import run_segment
@@ -51,7 +51,7 @@ class Driver(Board):
 
     def write(self, address: int, data) -> None:
         """Write to DDR."""
-        values = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8)
+        values = flat_bytes(data)
         self.check_range(address, values.size)
         self._opened().ddr[address : address + values.size] = values
 

@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from host import pynq_bitstream, pynq_interrupt
-from host.board import Board, BoardError, BoardTimeout, Identity
+from host.board import Board, BoardError, BoardTimeout, Identity, flat_bytes
 from host.core_driver import CoreDriver
 from host.pynq_device import asked, claimed, find_device, terminable
 from host.pynq_memory import LocalMemory, RemoteMemory, allocate
@@ -126,7 +126,7 @@ class Driver(Board):
 
     def write(self, address: int, data) -> None:
         """Write to the core's memory."""
-        values = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8)
+        values = flat_bytes(data)
         self._opened()
         self.check_range(address, values.size)
         with asked("memory cannot be written"):

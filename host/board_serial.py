@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from host.board import Board, BoardError, BoardTimeout, Identity
+from host.board import Board, BoardError, BoardTimeout, Identity, flat_bytes
 from host.core_driver import CoreDriver
 from host.packet_link import Link
 from host.port import Port
@@ -102,7 +102,7 @@ class Driver(Board):
 
     def write(self, address: int, data) -> None:
         """Write to the board's memory."""
-        values = bytes(data) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8).tobytes()
+        values = flat_bytes(data).tobytes()
         self._opened()
         self.check_range(address, len(values))
         self.link.write(MEMORY_BASE + address, values)

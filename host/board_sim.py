@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from host.background import BackgroundCall
-from host.board import Board, BoardError, BoardTimeout, Identity
+from host.board import Board, BoardError, BoardTimeout, Identity, flat_bytes
 from host.core_driver import CoreDriver
 from host.readings import VIRTUAL_CLOCK
 from hw.config import Config
@@ -69,7 +69,7 @@ class Driver(Board):
 
     def write(self, address: int, data) -> None:
         """Write to the DDR that the simulation shares."""
-        values = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8)
+        values = flat_bytes(data)
         self.check_range(address, values.size)
         self._opened().ddr[address : address + values.size] = values
 
