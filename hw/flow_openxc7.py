@@ -42,6 +42,7 @@ class Flow(flow.Flow):
         synthesis = [
             yosys.XILINX_CELLS,
             yosys.read(design, flow.copy_sources(design, folder)),
+            yosys.XC7_NETS,
             f"synth_xilinx -family xc7 -flatten -nolutram -noiopad -top {design.top}",
             "tee -q -o check.txt check",
             f"write_json {NAME}.json",

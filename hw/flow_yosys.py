@@ -17,13 +17,14 @@ from hw.flow import FlowError, Report, Tool
 from hw.logic_paths import LogicPath, Multiplier, Netlist
 
 SYNTHESIS = {
-    "xc7": "synth_xilinx -family xc7 -flatten -noiopad",
+    "xc7": f"{yosys.XC7_NETS}\nsynth_xilinx -family xc7 -flatten -noiopad",
     "xcup": "synth_xilinx -family xcup -flatten -noiopad -uram",
     "ecp5": "synth_ecp5",
 }
 STATISTICS = {"xc7": "-tech xilinx", "xcup": "-tech xilinx", "ecp5": ""}
-LEVEL_S = {"xc7": 1.0e-9, "xcup": 0.6e-9}
-"""A LUT with the net behind it, assumed: a path may have as many levels as go into the clock's period. On ECP5 nextpnr tells."""
+LEVEL_S = {"xc7": 1.25e-9, "xcup": 0.6e-9}
+"""A LUT with the net behind it, assumed, on an XC7Z020-1 with room for the clock and for what placement adds: a path may have as
+many levels as go into the clock's period. On ECP5 nextpnr tells."""
 PATHS = 12
 """Longest paths that a report lists."""
 NAMED = 3
@@ -189,7 +190,7 @@ def bare(multipliers: list[Multiplier]) -> list[Multiplier]:
 
 
 def yosys_delay_s(log: str) -> float | None:
-    """Return the longest delay that Yosys' own mapper counted, from its delays of cells and 300 ps for each net."""
+    """Return the longest delay that Yosys' own mapper counted, from its delays of cells and what it takes for a net."""
     found = re.findall(r"^ABC: \w: +Del = +(\d+\.\d+)", log, re.MULTILINE)
     return round(float(found[-1]) * 1e-12, 12) if found else None
 

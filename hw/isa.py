@@ -401,10 +401,9 @@ def _too_many_taps(rows: str, columns: str) -> str:
 
 
 def _malformed() -> str:
-    """Return the SystemVerilog function that says of 512 bits what `check` says of an instruction."""
-    lines = ["  // True for what hw/isa.py check() refuses.",
-             "  function automatic logic malformed(input logic [InstructionBits-1:0] word);",
-             "    case (word[3:0])"]
+    """Return the SystemVerilog function that says of 512 bits what `check` says of an instruction, for each engine's."""
+    lines = ["  // Bit e: hw/isa.py check() refuses it as an instruction of engine e.",
+             "  function automatic logic [NumEngines-1:0] malformed(input logic [InstructionBits-1:0] word);"]
     for number, op in enumerate(ENGINES):
         at = {}
         for f in FIELDS[op]:
@@ -425,8 +424,8 @@ def _malformed() -> str:
             indexed = " || ".join(start[name] for name in INDEXED)
             terms.append(f"(({indexed}) && ({_too_many_taps(start['n_ky'], start['n_kx'])}))")
         body = " ||\n               ".join(terms)
-        lines.append(f"      4'd{number + 1}: return {body};")
-    lines += ["      default: return 1'b1;", "    endcase", "  endfunction", ""]
+        lines.append(f"    malformed[{number}] = {body};")
+    lines += ["  endfunction", ""]
     return "\n".join(lines)
 
 

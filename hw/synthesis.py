@@ -78,6 +78,7 @@ def _script(config: Config, top: str) -> list[str]:
     parameters = " ".join(f"-G {name}={value}" for name, value in parameters_of(sources[-1], config).items())
     return [
         f"read_slang -D SYNTHESIS --top {top} {parameters} {' '.join(map(str, sources))}",
+        yosys.XC7_NETS,
         f"synth_xilinx -family xc7 -flatten -noiopad -top {top}",
         "tee -q -o stat.json stat -json -tech xilinx",
     ]

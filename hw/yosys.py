@@ -22,6 +22,9 @@ GET = "pip install 'joulegrad[bitstream]'"
 NICENESS = 10
 XILINX_CELLS = "read_verilog -lib -specify +/xilinx/cells_sim.v +/xilinx/cells_xtra.v"
 """Has to come first where a top instantiates cells of the part that take no parameters; hw/primitives declares the others."""
+XC7_NETS = "scratchpad -set synth_xilinx.abc9.W 800"
+"""Picoseconds that the mapper counts for a net of an XC7Z020. With its own 300 the delay through a multiplier is the longest by
+far, and paths of LUTs that are shorter are drawn out to it for the sake of a few LUTs."""
 
 
 def find() -> Tool:

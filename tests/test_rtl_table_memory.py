@@ -31,7 +31,7 @@ class Port:
         self.claim = getattr(dut, f"{name}_{way}claim_i", self.request)
         self.claim.value = 0
         self.data = getattr(dut, f"{name}_wdata_i") if way == "w" else None
-        self.always = name == "coefficient"  # granted whether it asks or not
+        self.always = name != "vector"  # granted whether it asks or not
         self.share, self.source = share, source
         self.pending = False
         self.request.value = self.address.value = 0

@@ -42,12 +42,13 @@ module array_passes import joulegrad_pkg::*; #(
   logic        held_q;
   logic [7:0]  kb_left_q, red_left_q;  // with the present one
   logic [4:0]  ky_left_q, kx_left_q;
+  logic        kx_last_q, ky_last_q, red_last_q, kb_last_q;  // they are 1
   logic [15:0] b_red_q, b_kb_q, c_red_q, c_kb_q;
   logic [63:0] word_q;  // the bit of the pass at hand is the lowest
   logic [15:0] word_addr_q;
   logic [5:0]  bit_q;
   logic        word_asked_q, word_valid_q;
-  logic        skip, advance, kx_last, ky_last, red_last, kb_last, taps_last;
+  logic        skip, advance, taps_last;
   logic [15:0] oy, ox, w, ky_start, b_red, b_kb, c_red, c_kb, tap_rows;
   logic        unused_instr;
 
@@ -65,11 +66,7 @@ module array_passes import joulegrad_pkg::*; #(
   assign bl_ren_o     = state_q == Run && instr_i.use_blocks && !word_valid_q && !word_asked_q;
   assign bl_addr_o    = word_addr_q;
 
-  assign kx_last   = kx_left_q == 5'd1;
-  assign ky_last   = ky_left_q == 5'd1;
-  assign red_last  = red_left_q == 8'd1;
-  assign kb_last   = kb_left_q == 8'd1;
-  assign taps_last = kx_last && ky_last;
+  assign taps_last = kx_last_q && ky_last_q;
 
   assign ky_start = ky_start_q + w;
   assign b_red    = b_red_q + instr_i.b_step_red;
@@ -86,7 +83,7 @@ module array_passes import joulegrad_pkg::*; #(
       unique case (state_q)
         Idle:    if (start_i) state_q <= Setup;
         Setup:   if (oy_magnitude_q == '0 && stride_left_q == '0) state_q <= Run;
-        default: if (advance && taps_last && red_last && kb_last) state_q <= Idle;
+        default: if (advance && taps_last && red_last_q && kb_last_q) state_q <= Idle;
       endcase
     end
   end
@@ -115,17 +112,31 @@ module array_passes import joulegrad_pkg::*; #(
       red_left_q <= instr_i.n_red;
       ky_left_q  <= instr_i.n_ky;
       kx_left_q  <= instr_i.n_kx;
+      kb_last_q  <= instr_i.n_kb == 8'd1;
+      red_last_q <= instr_i.n_red == 8'd1;
+      ky_last_q  <= instr_i.n_ky == 5'd1;
+      kx_last_q  <= instr_i.n_kx == 5'd1;
       pass_tap_o  <= '0;
       held_q      <= 1'b0;
       pass_load_o <= !instr_i.os;
     end else if (advance) begin
-      kx_left_q  <= kx_last ? instr_i.n_kx : kx_left_q - 5'd1;
+      kx_left_q   <= kx_last_q ? instr_i.n_kx : kx_left_q - 5'd1;
+      kx_last_q   <= kx_last_q ? instr_i.n_kx == 5'd1 : kx_left_q == 5'd2;
       pass_tap_o  <= taps_last ? '0 : pass_tap_o + 10'd1;
       held_q      <= !taps_last && (held_q || pass_taken_i);
       pass_load_o <= !instr_i.os && !(instr_i.hold_weights && !taps_last && (held_q || pass_taken_i));
-      if (kx_last) ky_left_q <= ky_last ? instr_i.n_ky : ky_left_q - 5'd1;
-      if (taps_last) red_left_q <= red_last ? instr_i.n_red : red_left_q - 8'd1;
-      if (taps_last && red_last) kb_left_q <= kb_left_q - 8'd1;
+      if (kx_last_q) begin
+        ky_left_q <= ky_last_q ? instr_i.n_ky : ky_left_q - 5'd1;
+        ky_last_q <= ky_last_q ? instr_i.n_ky == 5'd1 : ky_left_q == 5'd2;
+      end
+      if (taps_last) begin
+        red_left_q <= red_last_q ? instr_i.n_red : red_left_q - 8'd1;
+        red_last_q <= red_last_q ? instr_i.n_red == 8'd1 : red_left_q == 8'd2;
+      end
+      if (taps_last && red_last_q) begin
+        kb_left_q <= kb_left_q - 8'd1;
+        kb_last_q <= kb_left_q == 8'd2;
+      end
     end
   end
 
@@ -136,7 +147,7 @@ module array_passes import joulegrad_pkg::*; #(
       pass_sx_o     <= ox;
       pass_offset_o <= start_q;
       ky_start_q    <= start_q;
-    end else if (advance && kx_last) begin
+    end else if (advance && kx_last_q) begin
       pass_sy_o     <= pass_sy_o + 16'd1;
       pass_sx_o     <= ox;
       pass_offset_o <= ky_start;
@@ -153,9 +164,9 @@ module array_passes import joulegrad_pkg::*; #(
       pass_a_o <= instr_i.a_base;
       pass_w_o <= instr_i.os ? instr_i.b_base : instr_i.idx_base;
     end else if (advance && taps_last) begin
-      pass_a_o <= red_last ? instr_i.a_base : pass_a_o + instr_i.a_step_red;
-      if (instr_i.os) pass_w_o <= red_last ? pass_w_o + instr_i.b_step_kb : pass_w_o;
-      else pass_w_o <= red_last ? instr_i.idx_base : pass_w_o + instr_i.a_step_red;
+      pass_a_o <= red_last_q ? instr_i.a_base : pass_a_o + instr_i.a_step_red;
+      if (instr_i.os) pass_w_o <= red_last_q ? pass_w_o + instr_i.b_step_kb : pass_w_o;
+      else pass_w_o <= red_last_q ? instr_i.idx_base : pass_w_o + instr_i.a_step_red;
     end
   end
 
@@ -166,9 +177,9 @@ module array_passes import joulegrad_pkg::*; #(
       b_red_q  <= instr_i.b_base;
       b_kb_q   <= instr_i.b_base;
     end else if (advance && taps_last) begin
-      pass_b_o <= red_last ? b_kb : b_red;
-      b_red_q  <= red_last ? b_kb : b_red;
-      if (red_last) b_kb_q <= b_kb;
+      pass_b_o <= red_last_q ? b_kb : b_red;
+      b_red_q  <= red_last_q ? b_kb : b_red;
+      if (red_last_q) b_kb_q <= b_kb;
     end else if (advance && !instr_i.hold_weights) begin
       pass_b_o <= pass_b_o + instr_i.b_step_tap;
     end
@@ -181,7 +192,7 @@ module array_passes import joulegrad_pkg::*; #(
       c_red_q  <= instr_i.c_base;
       c_kb_q   <= instr_i.c_base;
     end else if (advance && taps_last) begin
-      if (red_last) begin
+      if (red_last_q) begin
         pass_c_o <= c_kb;
         c_red_q  <= c_kb;
         c_kb_q   <= c_kb;

@@ -2,10 +2,10 @@
 //
 //   sy = pass_sy + y * stride, sx = pass_sx + x * stride;  inside: 0 <= sy < h, 0 <= sx < w
 //
-// Plain and strided offset and the accumulator row advance by additions; counters count down to 1. The next pass follows without a gap when it is ready; an
-// output-stationary one G cycles behind the last slot, while rows drain. A slot waits while one of the three
-// cycles before accumulated into the same row, which is then still on its way. For zero images a pass is
-// one void slot, which moves its weight block and its drain on and nothing else.
+// Plain and strided offset and the accumulator row advance by additions; counters count down to 1, which flags know. The
+// next pass follows without a gap when it is ready; an output-stationary one G cycles behind the last slot, while rows drain.
+// A slot waits while one of the three cycles before accumulated into the same row, which is then still on its way. For zero
+// images a pass is one void slot, which moves its weight block and its drain on and nothing else.
 //
 // Latency 1 cycle from pass_taken_o to slot_o. Golden: hw/golden_array.py.
 
@@ -52,6 +52,7 @@ module array_sequencer import joulegrad_pkg::*; #(
   logic [GapW-1:0]    gap_q;
   logic [9:0]         x_left_q, y_left_q;  // with the present one
   logic [11:0]        i_left_q;
+  logic               empty_q, x_last_q, y_last_q, i_last_q;
   logic [9:0]         tap_q;
   logic signed [15:0] sy_q, sx_q, sy_start_q, sx_start_q;
   logic [15:0]        plain_q, offset_q, row_offset_q, start_q;
@@ -61,7 +62,10 @@ module array_sequencer import joulegrad_pkg::*; #(
   logic [1:0][15:0]   recent_addr_q;
   logic               hazard_q;   // the slot's accumulator row is on its way
   logic               reads_w_q;  // the instruction's slots read W
-  logic               empty, step, x_last, y_last, i_last, pass_last, in_range;
+  logic               x_one_q, y_one_q, i_one_q;  // one pixel in a line, one line, one image; or no images
+  logic               scatters_q;                 // accumulator rows follow the strided side
+  logic [15:0]        c_step_x_q, c_step_i_q;
+  logic               step, line_last, pass_last, in_range;
   logic [15:0]        row_offset, stride, a_offset, c_first, c_x, c_y, c_i;
   logic               unused_instr;
 
@@ -71,14 +75,11 @@ module array_sequencer import joulegrad_pkg::*; #(
                           instr_i.b_base, instr_i.b_step_kb, instr_i.b_step_red, instr_i.b_step_tap, instr_i.c_base,
                           instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base};
 
-  assign empty      = images_i == '0;
   assign stride     = 16'(instr_i.stride);
   assign row_offset = row_offset_q + row_step_i;
 
-  assign x_last    = empty || x_left_q == 10'd1;
-  assign y_last    = empty || y_left_q == 10'd1;
-  assign i_last    = empty || i_left_q == 12'd1;
-  assign pass_last = x_last && y_last && i_last;
+  assign line_last = x_last_q && y_last_q;
+  assign pass_last = line_last && i_last_q;
   assign in_range  = sy_q >= 0 && sy_q < signed'(16'(instr_i.h)) && sx_q >= 0 && sx_q < signed'(16'(instr_i.w));
 
   assign a_offset = instr_i.scatter ? plain_q : offset_q;
@@ -86,15 +87,16 @@ module array_sequencer import joulegrad_pkg::*; #(
   assign w_addr_o = w_q + plain_q;
   assign c_addr_o = c_q;
 
-  // The accumulator row of a pass's first slot, of the next slot in the line, of the next line's first, of the next image's.
-  assign c_first = pass_c_i + (instr_i.os || !instr_i.scatter ? '0 : pass_offset_i);
-  assign c_x     = c_q + (instr_i.os ? '0 : instr_i.scatter ? stride : 16'd1);
-  assign c_y     = instr_i.os ? c_q : instr_i.scatter ? c_row_q + row_step_i : c_q + 16'd1;
-  assign c_i     = c_img_q + (instr_i.os ? '0 : instr_i.c_step_img);
+  // The accumulator row of a pass's first slot, of the next slot in the line, of the next line's first where that is not just
+  // the next row, of the next image's.
+  assign c_first = pass_c_i + (scatters_q ? pass_offset_i : '0);
+  assign c_x     = c_q + c_step_x_q;
+  assign c_y     = c_row_q + row_step_i;
+  assign c_i     = c_img_q + c_step_i_q;
 
   assign step = active_q && !hazard_q;
 
-  assign slot_o   = step && !empty;
+  assign slot_o   = step && !empty_q;
   assign inside_o = slot_o && in_range;
   assign a_ren_o  = inside_o;
   assign w_ren_o  = instr_i.os ? slot_o : instr_i.select && inside_o;
@@ -126,8 +128,19 @@ module array_sequencer import joulegrad_pkg::*; #(
     end
   end
 
+  // Settings stand for cycles before the first pass.
   always_ff @(posedge clk_i) begin
-    reads_w_q <= instr_i.os || instr_i.select;
+    reads_w_q  <= instr_i.os || instr_i.select;
+    empty_q    <= images_i == '0;
+    x_one_q    <= instr_i.n_x == 10'd1 || images_i == '0;
+    y_one_q    <= instr_i.n_y == 10'd1 || images_i == '0;
+    i_one_q    <= images_i[11:1] == '0;
+    scatters_q <= instr_i.scatter && !instr_i.os;
+    c_step_x_q <= instr_i.os ? '0 : instr_i.scatter ? stride : 16'd1;
+    c_step_i_q <= instr_i.os ? '0 : instr_i.c_step_img;
+  end
+
+  always_ff @(posedge clk_i) begin
     if (recent_q[0]) recent_addr_q[1] <= recent_addr_q[0];
     if (acc_o) recent_addr_q[0] <= c_addr_o;
   end
@@ -142,9 +155,9 @@ module array_sequencer import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     if (pass_taken_o) hazard_q <= on_its_way(c_first, acc_o, c_q, recent_q, recent_addr_q);
     else if (!step) hazard_q <= on_its_way(c_q, 1'b0, c_q, recent_q, recent_addr_q);
-    else if (!x_last) hazard_q <= on_its_way(c_x, acc_o, c_q, recent_q, recent_addr_q);
-    else if (!y_last) hazard_q <= on_its_way(c_y, acc_o, c_q, recent_q, recent_addr_q);
-    else hazard_q <= on_its_way(c_i, acc_o, c_q, recent_q, recent_addr_q);
+    else if (line_last) hazard_q <= on_its_way(c_i, acc_o, c_q, recent_q, recent_addr_q);
+    else if (x_last_q && scatters_q) hazard_q <= on_its_way(c_y, acc_o, c_q, recent_q, recent_addr_q);
+    else hazard_q <= on_its_way(c_x, acc_o, c_q, recent_q, recent_addr_q);
   end
 
   // Bases of a pass, and of the image it is at.
@@ -156,7 +169,7 @@ module array_sequencer import joulegrad_pkg::*; #(
       start_q    <= pass_offset_i;
       a_q        <= pass_a_i;
       w_q        <= pass_w_i;
-    end else if (step && x_last && y_last) begin
+    end else if (step && line_last) begin
       a_q <= a_q + instr_i.a_step_img;
       w_q <= w_q + (instr_i.os ? instr_i.b_step_img : instr_i.a_step_img);
     end
@@ -168,15 +181,15 @@ module array_sequencer import joulegrad_pkg::*; #(
       c_q     <= c_first;
       c_row_q <= c_first;
       c_img_q <= c_first;
-    end else if (step && !x_last) begin
-      c_q <= c_x;
-    end else if (step && !y_last) begin
-      c_q     <= c_y;
-      c_row_q <= c_y;
-    end else if (step) begin
+    end else if (step && line_last) begin
       c_q     <= c_i;
       c_row_q <= c_i;
       c_img_q <= c_i;
+    end else if (step && x_last_q && scatters_q) begin
+      c_q     <= c_y;
+      c_row_q <= c_y;
+    end else if (step) begin
+      c_q <= c_x;
     end
   end
 
@@ -186,25 +199,32 @@ module array_sequencer import joulegrad_pkg::*; #(
       x_left_q     <= instr_i.n_x;
       y_left_q     <= instr_i.n_y;
       i_left_q     <= images_i;
+      x_last_q     <= x_one_q;
+      y_last_q     <= y_one_q;
+      i_last_q     <= i_one_q;
       plain_q      <= '0;
       sy_q         <= signed'(pass_sy_i);
       sx_q         <= signed'(pass_sx_i);
       offset_q     <= pass_offset_i;
       row_offset_q <= pass_offset_i;
     end else if (step) begin
-      x_left_q <= x_last ? instr_i.n_x : x_left_q - 10'd1;
-      sx_q     <= x_last ? sx_start_q : sx_q + signed'(stride);
-      plain_q  <= x_last && y_last ? '0 : plain_q + 16'd1;
-      if (!x_last) begin
+      x_left_q <= x_last_q ? instr_i.n_x : x_left_q - 10'd1;
+      x_last_q <= x_last_q ? x_one_q : x_left_q == 10'd2;
+      sx_q     <= x_last_q ? sx_start_q : sx_q + signed'(stride);
+      plain_q  <= line_last ? '0 : plain_q + 16'd1;
+      if (!x_last_q) begin
         offset_q <= offset_q + stride;
-      end else if (!y_last) begin
+      end else if (!y_last_q) begin
         y_left_q     <= y_left_q - 10'd1;
+        y_last_q     <= y_left_q == 10'd2;
         sy_q         <= sy_q + signed'(stride);
         offset_q     <= row_offset;
         row_offset_q <= row_offset;
       end else begin
         y_left_q     <= instr_i.n_y;
+        y_last_q     <= y_one_q;
         i_left_q     <= i_left_q - 12'd1;
+        i_last_q     <= i_left_q == 12'd2;
         sy_q         <= sy_start_q;
         offset_q     <= start_q;
         row_offset_q <= start_q;

@@ -3,7 +3,8 @@
 //   beats = min(beats left, 16 - beat number of the address in its aligned group of 16)
 //
 // 16 beats of 8 bytes are a stripe and of 4 bytes half a stripe, so a cut at aligned groups of 16 beats never
-// leaves one. Words are at their own alignment and no longer than a stripe: no word is cut.
+// leaves one. Words are at their own alignment and no longer than a stripe: no word is cut. Kept is how far the run
+// goes beyond its first cut: its sign tells the last burst, and each burst but the last takes 16 off it.
 // Latency 1 cycle; one burst per cycle, one cycle more per run. Golden: tests/test_rtl_load_engine.py bursts().
 
 module burst_splitter
@@ -39,22 +40,24 @@ module burst_splitter
   output logic        burst_last_o   // last burst of the instruction
 );
 
-  logic              valid_q, last_q, narrow_q, narrow_in, final_burst, taken;
-  logic [31:0]       addr_q;
-  logic [15:0]       word_q;
-  logic [BeatsW-1:0] left_q;
-  logic [3:0]        sel_q;
-  logic [1:0]        tag_q;
-  logic [4:0]        to_edge, beats;
+  logic            valid_q, last_q, narrow_q, narrow_in, final_burst, taken;
+  logic [31:0]     addr_q;
+  logic [15:0]     word_q;
+  logic [BeatsW:0] run_beats, beyond_q;  // beats of a run; those behind the next cut, less one
+  logic [3:0]      sel_q, first_beat, first_in;
+  logic [1:0]      tag_q;
+  logic [4:0]      to_edge;
 
   assign narrow_in     = run_sel_i inside {MemC, MemP, MemIL, MemBL};
-  assign to_edge       = 5'd16 - 5'(addr_q[BeatBits+3:BeatBits]);
-  assign final_burst   = left_q <= BeatsW'(to_edge);
-  assign beats         = final_burst ? left_q[4:0] : to_edge;
+  assign run_beats     = narrow_in ? (BeatsW + 1)'(run_words_i) << NarrowShift : (BeatsW + 1)'(run_words_i) << WideShift;
+  assign first_in      = run_addr_i[BeatBits+3:BeatBits];
+  assign first_beat    = addr_q[BeatBits+3:BeatBits];
+  assign to_edge       = 5'd16 - 5'(first_beat);
+  assign final_burst   = beyond_q[BeatsW];
   assign run_ready_o   = !valid_q;
   assign burst_valid_o = valid_q;
   assign burst_addr_o  = addr_q;
-  assign burst_len_o   = 4'(beats - 5'd1);
+  assign burst_len_o   = final_burst ? beyond_q[3:0] - first_beat : ~first_beat;
   assign burst_word_o  = word_q;
   assign burst_sel_o   = sel_q;
   assign burst_tag_o   = tag_q;
@@ -67,19 +70,21 @@ module burst_splitter
     else if (taken && final_burst) valid_q <= 1'b0;
   end
 
+  // beats + number of the first - 17 is below 0 where the run ends at the cut or before; mod 16 it is the number of its last.
   always_ff @(posedge clk_i) begin
     if (run_valid_i && run_ready_o) begin
       addr_q   <= run_addr_i;
       word_q   <= run_word_i;
-      left_q   <= narrow_in ? BeatsW'(run_words_i) << NarrowShift : BeatsW'(run_words_i) << WideShift;
+      beyond_q <= run_beats + {{(BeatsW - 4){1'b1}}, first_in != '0, 4'(first_in - 4'd1)};
       sel_q    <= run_sel_i;
       tag_q    <= run_tag_i;
       last_q   <= run_last_i;
       narrow_q <= narrow_in;
     end else if (taken) begin
-      addr_q <= addr_q + (32'(beats) << BeatBits);
-      word_q <= word_q + (narrow_q ? 16'(beats >> NarrowShift) : 16'(beats >> WideShift));
-      left_q <= left_q - BeatsW'(beats);
+      addr_q[31:BeatBits+4]       <= addr_q[31:BeatBits+4] + 1'b1;
+      addr_q[BeatBits+3:BeatBits] <= '0;
+      word_q                      <= word_q + (narrow_q ? 16'(to_edge >> NarrowShift) : 16'(to_edge >> WideShift));
+      beyond_q[BeatsW:4]          <= beyond_q[BeatsW:4] - 1'b1;
     end
   end
 

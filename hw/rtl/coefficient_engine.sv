@@ -3,7 +3,7 @@
 //   for ch in 0 .. ch_count - 1:  r0 .. r15 = 0;  run P[pc .. pc + length - 1]
 //
 // Three stages. Fetch: the word that P has read. Decode: a register with what is known of the instruction, its operands
-// from the registers or from the result of this cycle, and the read request of ldc and lds. Execute: 1 cycle, min, max,
+// from the registers or from the result of this cycle, its address in C, and the read request of ldc and lds. Execute: 1 cycle, min, max,
 // sat, shi, shr and mul 2, div and sqrt as their modules say, stc 1 more than its grant takes, so that a load sees what was
 // stored before. Programs follow each other without a gap from channel to channel. An error elsewhere ends it by rst_ni. Golden: hw/golden_coefficient.py execute_coefficient().
 
@@ -55,10 +55,10 @@ module coefficient_engine
   logic [7:0]              stride_q;
 
   // Decode.
-  logic                    d_valid_q, d_last_q, d_final_q, d_load_q, d_store_q, d_bad_op_q, d_imm_b_q, d_bad_addr;
+  logic                    d_valid_q, d_last_q, d_final_q, d_load_q, d_store_q, d_bad_op_q, d_imm_b_q, d_bad_addr, d_bad;
   logic                    advance;
   scalar_instr_t           d_instr_q;
-  logic [AddrW-1:0]        d_addr_q;
+  logic [AddrW-1:0]        d_base_q, d_addr;
   logic [63:0]             a_read, b_read, a, b;
 
   // Execute. x_slow_q: two cycles.
@@ -67,9 +67,9 @@ module coefficient_engine
   logic                    x_writing_q, x_written_q;  // the word to be stored asks for its grant; had it in the cycle before
   logic [3:0]              x_rd_q;
   logic [15:0]             x_addr_q;
-  logic [63:0]             a_q, b_q, result, alu_result, quotient;
+  logic [63:0]             a_q, b_q, result, quotient, alu_early;
   (* keep *)
-  logic [63:0]             worked;
+  logic [63:0]             early, late;  // of the result, the table's word left out
   logic [31:0]             root;
   logic                    divided, rooted;
 
@@ -137,13 +137,15 @@ module coefficient_engine
     end
   end
 
-  // Decode. An address below 0 is far above the table as well.
-  assign d_bad_addr = (d_load_q || d_store_q) && d_addr_q >= AddrW'(TableWords);
+  // Decode. An address below 0 is far above the table as well. What is wrong goes on, but nothing comes of it: it is not valid in
+  // the next stage, and fetch has ended.
+  assign d_addr      = d_base_q + AddrW'(d_instr_q.imm);
+  assign d_bad_addr  = (d_load_q || d_store_q) && d_addr >= AddrW'(TableWords);
+  assign d_bad       = d_bad_op_q || d_bad_addr;
   assign c_rclaim_o = d_valid_q && d_load_q && (!x_valid_q || x_done);
-  assign c_rreq_o   = c_rclaim_o && !d_bad_addr;
-  assign c_raddr_o  = d_addr_q[15:0];
-  assign advance    = d_valid_q && !d_bad_op_q && !d_bad_addr && (!x_valid_q || x_done)
-                      && (!d_load_q || c_rgnt_i);
+  assign c_rreq_o    = c_rclaim_o && !d_bad_addr;
+  assign c_raddr_o   = d_addr[15:0];
+  assign advance     = d_valid_q && (!x_valid_q || x_done) && (!d_load_q || c_rgnt_i);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || error != ErrorNone) d_valid_q <= 1'b0;
@@ -160,7 +162,7 @@ module coefficient_engine
       d_store_q  <= f_instr.op == ScalarStc;
       d_imm_b_q  <= f_instr.op inside {ScalarAddi, ScalarShi, ScalarSat};
       d_bad_op_q <= f_instr.op > ScalarSat || (f_instr.op == ScalarSat && (f_instr.imm < 15'sd1 || f_instr.imm > 15'sd62));
-      d_addr_q   <= (f_instr.op == ScalarLds ? AddrW'(scalar_q) : channel_q) + AddrW'(f_instr.imm);
+      d_base_q   <= f_instr.op == ScalarLds ? AddrW'(scalar_q) : channel_q;
     end
   end
 
@@ -190,9 +192,9 @@ module coefficient_engine
       x_writing_q <= 1'b0;
       x_written_q <= 1'b0;
     end else begin
-      if (advance) x_valid_q <= 1'b1;
+      if (advance) x_valid_q <= !d_bad;
       else if (x_done) x_valid_q <= 1'b0;
-      x_writing_q <= advance ? d_store_q : x_writing_q && !c_wgnt_i;
+      x_writing_q <= advance ? d_store_q && !d_bad : x_writing_q && !c_wgnt_i;
       x_written_q <= x_writing_q && c_wgnt_i;
     end
   end
@@ -203,7 +205,7 @@ module coefficient_engine
       x_rd_q     <= d_instr_q.rd;
       x_last_q   <= d_last_q;
       x_final_q  <= d_final_q;
-      x_addr_q   <= d_addr_q[15:0];
+      x_addr_q   <= d_addr[15:0];
       x_load_q   <= d_load_q;
       x_store_q  <= d_store_q;
       x_divide_q <= d_instr_q.op == ScalarDiv;
@@ -216,9 +218,9 @@ module coefficient_engine
 
   assign x_done = x_valid_q && (x_store_q ? x_written_q : x_divide_q ? divided : x_root_q ? rooted : !(x_slow_q && x_first_q));
 
-  // What is worked out is put together before the word from the table, which comes last in a cycle.
-  assign worked = ({64{x_divide_q}} & quotient) | (x_root_q ? 64'(root) : '0) | alu_result;
-  assign result = x_load_q ? c_rdata_i : worked;
+  // What comes last in a cycle, sums and the table's word, is put together last.
+  assign early  = ({64{x_divide_q}} & quotient) | (x_root_q ? 64'(root) : '0) | alu_early;
+  assign result = ({64{x_load_q}} & c_rdata_i) | early | late;
 
   assign c_wreq_o  = x_writing_q;
   assign c_waddr_o = x_addr_q;
@@ -230,7 +232,8 @@ module coefficient_engine
     .next_op_i(d_instr_q.op),
     .a_i      (a_q),
     .b_i      (b_q),
-    .result_o (alu_result)
+    .early_o  (alu_early),
+    .late_o   (late)
   );
 
   scalar_divider u_divider (

@@ -115,7 +115,7 @@ module core_memories import joulegrad_pkg::*; #(
   localparam int unsigned BW = $clog2(BlockWords);
 
   logic [WideBits-1:0] o_rdata, mo_rdata;
-  logic                u_wgnt, v_wgnt, c_wgnt, u_rgnt, v_rgnt, c_rgnt;
+  logic                u_wfree, v_wfree, c_wfree, u_rfree, v_rfree, c_rfree;
   logic [3:0]          dma_rsel_q;
   logic [15:0]         image_count_q /* verilator public_flat_rd */;
 
@@ -259,10 +259,10 @@ module core_memories import joulegrad_pkg::*; #(
     .engine_waddr_i(u_waddr_i[VW-1:0]),
     .engine_wdata_i(u_wdata_i),
     .dma_rreq_i    (dma_rreq_i && dma_rsel_i == MemU),
-    .dma_rgnt_o    (u_rgnt),
+    .dma_rgnt_o    (u_rfree),
     .dma_raddr_i   (dma_raddr_i[VW-1:0]),
     .dma_wreq_i    (dma_wreq_i && dma_wsel_i == MemU),
-    .dma_wgnt_o    (u_wgnt),
+    .dma_wgnt_o    (u_wfree),
     .dma_waddr_i   (dma_waddr_i[VW-1:0]),
     .dma_wdata_i   (dma_wdata_i[WideBits-1:0]),
     .rdata_o       (u_rdata_o)
@@ -279,10 +279,10 @@ module core_memories import joulegrad_pkg::*; #(
     .engine_waddr_i(v_waddr_i[VW-1:0]),
     .engine_wdata_i(v_wdata_i),
     .dma_rreq_i    (dma_rreq_i && dma_rsel_i == MemV),
-    .dma_rgnt_o    (v_rgnt),
+    .dma_rgnt_o    (v_rfree),
     .dma_raddr_i   (dma_raddr_i[VW-1:0]),
     .dma_wreq_i    (dma_wreq_i && dma_wsel_i == MemV),
-    .dma_wgnt_o    (v_wgnt),
+    .dma_wgnt_o    (v_wfree),
     .dma_waddr_i   (dma_waddr_i[VW-1:0]),
     .dma_wdata_i   (dma_wdata_i[WideBits-1:0]),
     .rdata_o       (v_rdata_o)
@@ -302,7 +302,7 @@ module core_memories import joulegrad_pkg::*; #(
     .coefficient_rgnt_o (cc_rgnt_o),
     .dma_rreq_i         (dma_rreq_i && dma_rsel_i == MemC),
     .dma_raddr_i        (dma_raddr_i[TW-1:0]),
-    .dma_rgnt_o         (c_rgnt),
+    .dma_rgnt_o         (c_rfree),
     .rdata_o            (c_rdata_o),
     .vector_wclaim_i    (vc_wclaim_i),
     .vector_wreq_i      (vc_wreq_i),
@@ -316,22 +316,16 @@ module core_memories import joulegrad_pkg::*; #(
     .dma_wreq_i         (dma_wreq_i && dma_wsel_i == MemC),
     .dma_waddr_i        (dma_waddr_i[TW-1:0]),
     .dma_wdata_i        (dma_wdata_i[63:0]),
-    .dma_wgnt_o         (c_wgnt)
+    .dma_wgnt_o         (c_wfree)
   );
 
+  // Which memory is the last thing known in a cycle: whether it is free is known for each.
+  assign dma_wgnt_o = dma_wreq_i && !(dma_wsel_i == MemU && !u_wfree) && !(dma_wsel_i == MemV && !v_wfree)
+                      && !(dma_wsel_i == MemC && !c_wfree);
+  assign dma_rgnt_o = dma_rreq_i && !(dma_rsel_i == MemU && !u_rfree) && !(dma_rsel_i == MemV && !v_rfree)
+                      && !(dma_rsel_i == MemC && !c_rfree);
+
   always_comb begin
-    unique case (dma_wsel_i)
-      MemU:    dma_wgnt_o = u_wgnt;
-      MemV:    dma_wgnt_o = v_wgnt;
-      MemC:    dma_wgnt_o = c_wgnt;
-      default: dma_wgnt_o = dma_wreq_i;
-    endcase
-    unique case (dma_rsel_i)
-      MemU:    dma_rgnt_o = u_rgnt;
-      MemV:    dma_rgnt_o = v_rgnt;
-      MemC:    dma_rgnt_o = c_rgnt;
-      default: dma_rgnt_o = dma_rreq_i;
-    endcase
     unique case (dma_rsel_q)
       MemU:    dma_rdata_o = MemBits'(u_rdata_o);
       MemV:    dma_rdata_o = MemBits'(v_rdata_o);

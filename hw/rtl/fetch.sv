@@ -44,7 +44,8 @@ module fetch import joulegrad_pkg::*; #(
   typedef enum logic [1:0] {StFill, StCheck, StHand} state_e;
 
   state_e                     state_q;
-  logic                       arvalid_q, misaligned_q, malformed_q;
+  logic                       arvalid_q, misaligned_q;
+  logic [NumEngines-1:0]      malformed_q, accepted;  // by engine
   logic [31:0]                address_q, to_read_q, to_hand_q, index_q;
   logic [AheadW-1:0]          held_q;       // instructions asked for that have not left the buffer
   logic [AddrW:0]             expected_q;   // beats asked for that have not arrived
@@ -61,11 +62,9 @@ module fetch import joulegrad_pkg::*; #(
 
   // One-hot of the opcode, which numbers the engines from 1.
   always_comb begin
-    instr_valid_o = '0;
-    for (int unsigned e = 0; e < NumEngines; e++) begin
-      instr_valid_o[e] = state_q == StHand && !malformed_q && !stop_i && instr_q[3:0] == 4'(e + 1);
-    end
+    for (int unsigned e = 0; e < NumEngines; e++) accepted[e] = instr_q[3:0] == 4'(e + 1) && !malformed_q[e];
   end
+  assign instr_valid_o = state_q == StHand && !stop_i ? accepted : '0;
   assign handed    = |(instr_valid_o & instr_ready_i);
   assign instr_o   = instr_q;
   assign arvalid_o = arvalid_q;
@@ -76,7 +75,7 @@ module fetch import joulegrad_pkg::*; #(
 
   always_comb begin
     error_o = ErrorNone;
-    if (state_q == StHand && malformed_q) error_o = ErrorMalformed;
+    if (state_q == StHand && accepted == '0) error_o = ErrorMalformed;
     if (misaligned_q && to_read_q != '0) error_o = ErrorBadAddress;
     if (rvalid_i && rresp_i != '0) error_o = ErrorReadError;
   end

@@ -19,22 +19,25 @@ module fifo #(
   output logic [Width-1:0] out_data_o
 );
 
-  // One bit more than an address tells full from empty.
-  logic [AddrW:0] write_q, read_q;
-  logic           push, pop;
+  // Flags tell full from empty, so that whoever asks need not compare.
+  logic [AddrW-1:0] write_q, read_q;
+  logic             full_q, push, pop;
 
-  assign in_ready_o  = (write_q ^ read_q) != {1'b1, AddrW'(0)};
-  assign out_valid_o = write_q != read_q;
-  assign push        = in_valid_i && in_ready_o;
-  assign pop         = out_valid_o && out_ready_i;
+  assign in_ready_o = !full_q;
+  assign push       = in_valid_i && in_ready_o;
+  assign pop        = out_valid_o && out_ready_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      write_q <= '0;
-      read_q  <= '0;
+      write_q     <= '0;
+      read_q      <= '0;
+      full_q      <= 1'b0;
+      out_valid_o <= 1'b0;
     end else begin
       if (push) write_q <= write_q + 1'b1;
       if (pop) read_q <= read_q + 1'b1;
+      full_q      <= !pop && (full_q || (push && AddrW'(write_q + 1'b1) == read_q));
+      out_valid_o <= push || (out_valid_o && !(pop && AddrW'(read_q + 1'b1) == write_q));
     end
   end
 
@@ -43,10 +46,10 @@ module fifo #(
     .Depth(Depth)
   ) u_ram (
     .clk_i,
-    .raddr_i(read_q[AddrW-1:0]),
+    .raddr_i(read_q),
     .rdata_o(out_data_o),
     .wen_i  (push),
-    .waddr_i(write_q[AddrW-1:0]),
+    .waddr_i(write_q),
     .wdata_i(in_data_i)
   );
 

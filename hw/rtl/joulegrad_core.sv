@@ -266,11 +266,19 @@ module joulegrad_core import joulegrad_pkg::*; #(
   logic array_waits;  // the array's next instruction lacks a token and none is under way
   assign array_waits = !under_way[EngineArray] && missing[EngineArray] != '0;
 
-  logic store_reads_pad;  // the word that the store engine reads is not one of C
-  assign store_reads_pad = dma_rgnt && dma_rsel != MemC;
+  // What is known last in a cycle counts in the next one; a segment never ends so soon behind it.
+  logic       store_reads_pad_q, store_reads_table_q;   // a word that the store engine reads, of C or not
+  logic       load_writes_pad_q, load_writes_table_q;   // the same of load; nor one of the lists and programs
+  logic [1:0] read_beat_q, write_beat_q;
 
-  logic load_writes_pad;  // nor one of the lists and programs
-  assign load_writes_pad = dma_wgnt && dma_wsel < MemC;
+  always_ff @(posedge clk_i) begin
+    store_reads_pad_q   <= dma_rgnt && dma_rsel != MemC;
+    store_reads_table_q <= dma_rgnt && dma_rsel == MemC;
+    load_writes_pad_q   <= dma_wgnt && dma_wsel < MemC;
+    load_writes_table_q <= dma_wgnt && dma_wsel == MemC;
+    read_beat_q         <= {m1_axi_rvalid_i && m1_axi_rready_o, m0_axi_rvalid_i && m0_axi_rready_o};
+    write_beat_q        <= {m1_axi_wvalid_o && m1_axi_wready_i, m0_axi_wvalid_o && m0_axi_wready_i};
+  end
 
   always_comb begin
     increment                          = '0;
@@ -286,17 +294,15 @@ module joulegrad_core import joulegrad_pkg::*; #(
     increment[CounterVectorsWide]      = 3'(ev_wide);
     increment[CounterScalarOps]        = 3'(ev_scalar);
     increment[CounterSpadReads]        = 3'(a_ren) + 3'(w_ren) + 3'(u_ren) + 3'(v_ren) + 3'(mi_ren)
-                                       + 3'(store_reads_pad);
+                                       + 3'(store_reads_pad_q);
     increment[CounterSpadWrites]       = 3'(o_wen) + 3'(u_wen) + 3'(v_wen) + 3'(mo_wen)
-                                       + 3'(load_writes_pad);
+                                       + 3'(load_writes_pad_q);
     increment[CounterAccReads]         = 3'(acc_valid) + 3'(vec_ren);
     increment[CounterAccWrites]        = 3'(acc_valid) + 3'(vec_ren && vec_clear);
-    increment[CounterTableReads]       = 3'(vc_rgnt || (cc_rreq && cc_rgnt) || (dma_rgnt && dma_rsel == MemC));
-    increment[CounterTableWrites]      = 3'(vc_wgnt || (cc_wreq && cc_wgnt) || (dma_wgnt && dma_wsel == MemC));
-    increment[CounterDdrReadBytes]     = 3'(m0_axi_rvalid_i && m0_axi_rready_o)
-                                       + 3'(m1_axi_rvalid_i && m1_axi_rready_o);
-    increment[CounterDdrWriteBytes]    = 3'(m0_axi_wvalid_o && m0_axi_wready_i)
-                                       + 3'(m1_axi_wvalid_o && m1_axi_wready_i);
+    increment[CounterTableReads]       = 3'(vc_rgnt || (cc_rreq && cc_rgnt)) + 3'(store_reads_table_q);
+    increment[CounterTableWrites]      = 3'(vc_wgnt || (cc_wreq && cc_wgnt)) + 3'(load_writes_table_q);
+    increment[CounterDdrReadBytes]     = 3'(read_beat_q[0]) + 3'(read_beat_q[1]);
+    increment[CounterDdrWriteBytes]    = 3'(write_beat_q[0]) + 3'(write_beat_q[1]);
     increment[CounterInstructions]     = 3'($countones(done));
     increment[CounterStallArrayGap]    = 3'(!ev_slot && (under_way[EngineArray] ||
                                            (queued[EngineArray] && missing[EngineArray] == '0)));

@@ -21,11 +21,10 @@ module noise_position (
 
   logic [11:0] slot_q;
   logic [23:0] px_total_q;
-  logic [31:0] multiple_q, image_q, pixel_q, image_next;
+  logic [31:0] multiple_q, image_q, image_next;  // image_q: position of the image's first vector
 
   assign ready_o    = slot_q == '0;
-  assign position_o = image_q + pixel_q;
-  assign image_next = image_q + (slot_q[0] ? multiple_q : '0) + (slot_q[1] ? multiple_q << 1 : '0);
+  assign image_next = image_q + (ready_o ? 32'(px_total_q) : (slot_q[0] ? multiple_q : '0) + (slot_q[1] ? multiple_q << 1 : '0));
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) slot_q <= '0;
@@ -38,13 +37,14 @@ module noise_position (
       px_total_q <= px_total_i;
       multiple_q <= 32'(px_total_i);
       image_q    <= 32'(px0_i);
-      pixel_q    <= '0;
+      position_o <= 32'(px0_i);
     end else if (!ready_o) begin
       multiple_q <= multiple_q << 2;
       image_q    <= image_next;
+      position_o <= image_next;
     end else if (step_i) begin
-      pixel_q <= image_last_i ? '0 : pixel_q + 1'b1;
-      if (image_last_i) image_q <= image_q + 32'(px_total_q);
+      position_o <= image_last_i ? image_next : position_o + 1'b1;
+      if (image_last_i) image_q <= image_next;
     end
   end
 

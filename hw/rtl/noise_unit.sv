@@ -34,6 +34,7 @@ module noise_unit #(
   logic [2:0]  valid_q;
   logic [31:0] first_q, second_q, vector_hash;
   logic [31:0] lane_q [G];
+  logic [G*16-1:0] channel_q;  // the instruction's, so they stand for cycles before its first vector
 
   assign vector_hash = second_q ^ (second_q >> 16);
 
@@ -43,11 +44,12 @@ module noise_unit #(
   end
 
   always_ff @(posedge clk_i) begin
+    for (int unsigned l = 0; l < G; l++) channel_q[l*16+:16] <= ch0_i + 16'(l);
     if (valid_i) first_q <= mix_first(position_i ^ key_i);
     if (valid_q[0]) second_q <= mix_second(first_q);
     if (valid_q[1]) begin
       for (int unsigned l = 0; l < G; l++) begin
-        lane_q[l] <= mix_first(vector_hash ^ {2{ch0_i + 16'(l)}});
+        lane_q[l] <= mix_first(vector_hash ^ {2{channel_q[l*16+:16]}});
       end
     end
     if (valid_q[2]) begin

@@ -41,7 +41,7 @@ module read_port
   output logic               word_last_o,
 
   output logic               outstanding_o,  // a burst's data are not all here
-  output logic               error_o         // a beat came with an error response (pulse)
+  output logic               error_o         // a beat comes with an error response, from the cycle in which it is offered
 );
 
   localparam int unsigned EntryW = 4 + 16 + 2;
@@ -54,7 +54,7 @@ module read_port
   assign burst_ready_o = queue_ready && (!axi_arvalid_o || axi_arready_i);
   assign push          = burst_valid_i && burst_ready_o;
   assign axi_rready_o  = outstanding_o && beat_ready;
-  assign error_o       = axi_rvalid_i && axi_rready_o && axi_rresp_i != 2'b00;
+  assign error_o       = axi_rvalid_i && outstanding_o && axi_rresp_i != 2'b00;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) axi_arvalid_o <= 1'b0;

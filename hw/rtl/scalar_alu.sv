@@ -2,7 +2,8 @@
 //
 // next_i: next_op_i is the operation from the next cycle on, and a_i and b_i are its operands until the operation after it.
 // The immediate comes as b_i. add, sub, addi, pack: result_o in that cycle; min, max, sat, shi, shr, mul: in the one after
-// it. For others result_o is 0, so that whoever has theirs can or it. Golden: algo/scalar_ops.py ARITHMETIC.
+// it. The result is early_o | late_o, of which late_o comes later in a cycle; for others both are 0, so that whoever has
+// theirs can or it. Golden: algo/scalar_ops.py ARITHMETIC.
 
 module scalar_alu
   import joulegrad_pkg::*;
@@ -12,7 +13,8 @@ module scalar_alu
   input  logic [4:0]  next_op_i,
   input  logic [63:0] a_i,
   input  logic [63:0] b_i,
-  output logic [63:0] result_o
+  output logic [63:0] early_o,
+  output logic [63:0] late_o
 );
 
   // What the operation is, one bit each: no decoder stands before the arithmetic.
@@ -64,7 +66,8 @@ module scalar_alu
     .clk_i,
     .start_i (first_q && shift_q),
     .a_i,
-    .amount_i({immediate_q ? b_i[14:7] : {8{b_i[6]}}, b_i[6:0]}),
+    .wide_i  (immediate_q),
+    .b_i     (b_i[14:0]),
     .result_o(shifted)
   );
 
@@ -76,8 +79,8 @@ module scalar_alu
     .product_o(product)
   );
 
-  assign result_o = ({64{sum_q}} & sum) | ({64{shift_q}} & shifted) | ({64{multiply_q}} & product)
-                    | ({64{a_below_b_q ? least_q : most_q}} & a_i) | ({64{a_below_b_q ? most_q : least_q}} & b_i)
-                    | ({64{sat_q}} & saturated) | ({64{pack_q}} & {14'b0, b_i[17:0], 14'b0, a_i[17:0]});
+  assign late_o  = ({64{sum_q}} & sum) | ({64{multiply_q}} & product) | ({64{shift_q}} & shifted);
+  assign early_o = ({64{sat_q}} & saturated) | ({64{pack_q}} & {14'b0, b_i[17:0], 14'b0, a_i[17:0]})
+                   | ({64{a_below_b_q ? least_q : most_q}} & a_i) | ({64{a_below_b_q ? most_q : least_q}} & b_i);
 
 endmodule

@@ -19,14 +19,14 @@ module scalar_divider (
   typedef enum logic [2:0] {Idle, Triple, Divide, Sign, Done} state_e;
 
   state_e      state_q;
-  logic        negative_q, skips, last;
+  logic        negative_q, skips, last, inverts;
   logic [6:0]  left_q;                     // quotient bits to come
   logic [63:0] rest_q, bits_q, divisor_q;  // bits_q: dividend bits to come, quotient bits behind them
   logic [65:0] triple_q;
   logic [65:0] wider;                      // the remainder with two more bits
   logic [66:0] less_one, less_two, less_three;
   logic [64:0] less_skipped;
-  logic [63:0] skipped;
+  logic [63:0] skipped, turned;            // turned: dividend or quotient, negated where its sign asks for it
   logic [1:0]  digit;
 
   // The remainder is below the divisor, at most 2^63: four times as much fits 66 bits.
@@ -42,6 +42,10 @@ module scalar_divider (
   assign last         = left_q == (skips ? 7'd16 : 7'd2);
   assign done_o       = state_q == Done;
   assign quotient_o   = bits_q;
+
+  // A negation is an addition whose operand is inverted on its way in.
+  assign inverts = state_q == Sign || a_i[63];
+  assign turned  = ((state_q == Sign ? bits_q : a_i) ^ {64{inverts}}) + 64'(inverts);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -60,8 +64,8 @@ module scalar_divider (
     if (start_i) begin
       negative_q <= a_i[63] != b_i[63];
       rest_q     <= '0;
-      bits_q     <= a_i[63] ? -a_i : a_i;
-      divisor_q  <= b_i[63] ? -b_i : b_i;
+      bits_q     <= turned;
+      divisor_q  <= (b_i ^ {64{b_i[63]}}) + 64'(b_i[63]);
       left_q     <= 7'd64;
     end else if (state_q == Triple) begin
       triple_q <= 66'(divisor_q) + {1'b0, divisor_q, 1'b0};
@@ -81,7 +85,7 @@ module scalar_divider (
         endcase
       end
     end else if (state_q == Sign && negative_q) begin
-      bits_q <= -bits_q;
+      bits_q <= turned;
     end
   end
 

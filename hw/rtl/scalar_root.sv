@@ -14,7 +14,7 @@ module scalar_root (
   output logic [31:0] root_o
 );
 
-  logic        busy_q, skips, digit;
+  logic        busy_q, zeros_q, skips, digit;  // zeros_q: of the radicand, nothing but zeros has come so far
   logic [5:0]  left_q;      // root bits to come
   logic [63:0] radicand_q;
   logic [31:0] root_q;
@@ -24,7 +24,7 @@ module scalar_root (
   assign rest   = {rest_q, radicand_q[63:62]};
   assign trial  = {2'b0, root_q, 2'b01};
   assign digit  = rest >= trial;
-  assign skips  = left_q >= 6'd8 && root_q == '0 && rest_q == '0 && radicand_q[63:48] == '0;
+  assign skips  = left_q[5:3] != '0 && zeros_q && radicand_q[63:48] == '0;
   assign done_o = busy_q && left_q == '0;
   assign root_o = root_q;
 
@@ -39,9 +39,11 @@ module scalar_root (
       radicand_q <= a_i;
       root_q     <= '0;
       rest_q     <= '0;
+      zeros_q    <= 1'b1;
       left_q     <= a_i[63] ? '0 : 6'd32;
     end else if (busy_q && !done_o) begin
       radicand_q <= skips ? radicand_q << 16 : radicand_q << 2;
+      zeros_q    <= zeros_q && radicand_q[63:62] == '0;
       left_q     <= left_q - (skips ? 6'd8 : 6'd1);
       if (!skips) begin
         root_q <= {root_q[30:0], digit};

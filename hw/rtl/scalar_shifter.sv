@@ -2,41 +2,42 @@
 //
 //   result = amount >= 0 ? a << amount : (a + 2^(-amount - 1)) >> -amount        0 from 64 places on
 //
-// Two cycles: start_i takes the operands, the result is there in the next cycle and holds. One barrel shifts right;
-// a left shift is one of the number reversed. -amount = ~amount + 1. Golden: algo/scalar_ops.py shift().
+// amount = wide_i ? b_i[14:0] : b_i[6:0], both signed. Two cycles: start_i takes the operands, the result is there in the next
+// cycle and holds. One barrel shifts right; a left shift is one of the number reversed. -amount = ~amount + 1.
+// Golden: algo/scalar_ops.py shift().
 
 module scalar_shifter (
-  input  logic               clk_i,
-  input  logic               start_i,
-  input  logic [63:0]        a_i,
-  input  logic signed [14:0] amount_i,
-  output logic [63:0]        result_o
+  input  logic        clk_i,
+  input  logic        start_i,
+  input  logic [63:0] a_i,
+  input  logic        wide_i,
+  input  logic [14:0] b_i,
+  output logic [63:0] result_o
 );
 
-  logic        left, far;
-  logic [14:0] places;           // to the left; to the right it is one more
-  logic [63:0] reversed, turned;
-  logic [64:0] shifted;          // bit 0: the last bit that is shifted out
+  logic        right, far;
+  logic [5:0]  places;           // to the left; to the right it is one more
+  logic [64:0] turned, by1, by4, by16;  // bit 0: the last bit that is shifted out
   logic [63:0] moved_q;
   logic        round_q;
 
-  assign left    = !amount_i[14];
-  assign places  = left ? amount_i : ~amount_i;
-  assign far     = places[14:6] != '0;
-  assign shifted = $signed(left ? {1'b0, reversed} : {a_i[63], a_i}) >>> places[5:0];
+  assign right  = wide_i ? b_i[14] : b_i[6];
+  assign places = b_i[5:0] ^ {6{right}};
+  assign far    = wide_i && b_i[14:6] != {9{b_i[14]}};
 
+  // Two bits of the amount at a time.
   always_comb begin
-    for (int unsigned i = 0; i < 64; i++) reversed[i] = a_i[63-i];
-  end
-
-  always_comb begin
-    for (int unsigned i = 0; i < 64; i++) turned[i] = shifted[63-i];
+    turned = {right && a_i[63], a_i};
+    for (int unsigned i = 0; i < 64; i++) if (!right) turned[i] = a_i[63-i];
+    by1  = $signed(turned) >>> places[1:0];
+    by4  = $signed(by1) >>> {places[3:2], 2'd0};
+    by16 = $signed(by4) >>> {places[5:4], 4'd0};
   end
 
   always_ff @(posedge clk_i) begin
     if (start_i) begin
-      moved_q <= far ? '0 : left ? turned : shifted[64:1];
-      round_q <= !far && !left && shifted[0];
+      for (int unsigned i = 0; i < 64; i++) moved_q[i] <= !far && (right ? by16[i+1] : by16[63-i]);
+      round_q <= !far && right && by16[0];
     end
   end
 

@@ -3,8 +3,8 @@
 //   rdata_o(t + 1) = mem[address of the port that was granted at t]
 //
 // The engine is never stalled; a DMA access is granted in a cycle in which the engine leaves that
-// port alone. Latency 1 cycle, one read and one write per cycle. rdata_o is the reader's in the one
-// cycle after its read. Golden: an array.
+// port alone, and its grant stands whether it asks or not. Latency 1 cycle, one read and one write per cycle.
+// rdata_o is the reader's in the one cycle after its read. Golden: an array.
 
 module scratchpad #(
   parameter  int unsigned Width = 128,   // bits of a word
@@ -30,8 +30,8 @@ module scratchpad #(
   output logic [Width-1:0] rdata_o
 );
 
-  assign dma_rgnt_o = dma_rreq_i && !engine_ren_i;
-  assign dma_wgnt_o = dma_wreq_i && !engine_wen_i;
+  assign dma_rgnt_o = !engine_ren_i;
+  assign dma_wgnt_o = !engine_wen_i;
 
   ram_1r1w #(
     .Width(Width),

@@ -5,7 +5,7 @@
 //
 // One read and one write per cycle, each to the first of vector unit, coefficient unit, DMA. An engine's claim keeps those
 // behind it out: in every cycle in which it requests and in a few more, since it comes sooner in a cycle. A request is held
-// with its address until its grant (the coefficient unit's grant stands whether it asks or not); rdata_o is that reader's
+// with its address until its grant (those of coefficient unit and DMA stand whether they ask or not); rdata_o is that reader's
 // in the one cycle after. A word is not written in the cycle in which it is read.
 // Latency 1 cycle from the grant. Golden: an array.
 
@@ -48,11 +48,11 @@ module table_memory #(
 
   assign vector_rgnt_o      = vector_rreq_i;
   assign coefficient_rgnt_o = !vector_rclaim_i;
-  assign dma_rgnt_o         = dma_rreq_i && !vector_rclaim_i && !coefficient_rclaim_i;
+  assign dma_rgnt_o         = !vector_rclaim_i && !coefficient_rclaim_i;
 
   assign vector_wgnt_o      = vector_wreq_i;
   assign coefficient_wgnt_o = !vector_wclaim_i;
-  assign dma_wgnt_o         = dma_wreq_i && !vector_wclaim_i && !coefficient_wreq_i;
+  assign dma_wgnt_o         = !vector_wclaim_i && !coefficient_wreq_i;
 
   always_comb begin
     raddr = dma_raddr_i;
@@ -78,10 +78,10 @@ module table_memory #(
     .Depth(Depth)
   ) u_ram (
     .clk_i,
-    .ren_i  (vector_rreq_i || (coefficient_rreq_i && coefficient_rgnt_o) || dma_rgnt_o),
+    .ren_i  (vector_rreq_i || (coefficient_rreq_i && coefficient_rgnt_o) || (dma_rreq_i && dma_rgnt_o)),
     .raddr_i(raddr),
     .rdata_o,
-    .wen_i  (vector_wreq_i || (coefficient_wreq_i && coefficient_wgnt_o) || dma_wgnt_o),
+    .wen_i  (vector_wreq_i || (coefficient_wreq_i && coefficient_wgnt_o) || (dma_wreq_i && dma_wgnt_o)),
     .waddr_i(waddr),
     .wdata_i(wdata)
   );

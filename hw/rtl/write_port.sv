@@ -60,10 +60,10 @@ module write_port
 
   logic               push, reads_ready, tags_ready, tags_valid, burst_here;
   logic [15:0]        first_word;
-  logic [3:0]         len, index_q, last_index;
+  logic [3:0]         index_q, last_index, last_index_in;
   logic               narrow, last_word, granted;
 
-  // Words between grant and data channel: counted from the grant, so that there is room for every word that comes.
+  // Words between grant and data channel: counted from the grant, so that there is room for every word that comes; at most 4.
   logic [2:0]         words_q;
   logic               arrives_q, arrives_last_q, arrives_narrow_q;
   logic               word_valid, word_last, word_narrow, word_sent, word_queue_ready;
@@ -87,6 +87,9 @@ module write_port
     end
   end
 
+  // A burst has whole words.
+  assign last_index_in = burst_sel_i == MemC ? burst_len_i >> NarrowShift : burst_len_i >> WideShift;
+
   fifo #(
     .Width(EntryW),
     .Depth(Outstanding)
@@ -95,16 +98,15 @@ module write_port
     .rst_ni,
     .in_valid_i (push),
     .in_ready_o (reads_ready),
-    .in_data_i  ({burst_sel_i, burst_word_i, burst_len_i}),
+    .in_data_i  ({burst_sel_i, burst_word_i, last_index_in}),
     .out_valid_o(burst_here),
     .out_ready_i(granted && last_word),
-    .out_data_o ({read_sel_o, first_word, len})
+    .out_data_o ({read_sel_o, first_word, last_index})
   );
 
   assign narrow       = read_sel_o == MemC;
-  assign last_index   = narrow ? 4'((5'(len) + 5'd1) >> NarrowShift) - 4'd1 : 4'((5'(len) + 5'd1) >> WideShift) - 4'd1;
   assign last_word    = index_q == last_index;
-  assign read_valid_o = burst_here && words_q != 3'(WordDepth);
+  assign read_valid_o = burst_here && !words_q[2];
   assign read_addr_o  = first_word + 16'(index_q);
   assign granted      = read_valid_o && read_grant_i;
 
