@@ -68,7 +68,7 @@ module vector_table #(
 
   state_e              state_q, state_d;
   logic                read_q;               // a word read in the last cycle stands in c_rdata_i
-  logic [CountW-1:0]   rindex, rcount_q, rindex_q, wcount_q, fetch_words;
+  logic [CountW-1:0]   rindex, rcount_q, rindex_q, wcount_q, wnext_q, fetch_words;  // wnext_q: wcount_q + 1
   logic [15:0]         raddr_next, waddr_next;
   logic                fetch_last, flush_last, sums_last;
   logic [1:0]          old_count_q;
@@ -189,7 +189,7 @@ module vector_table #(
 
   // Write side.
   assign waddr_next   = after(c_waddr_o, wcount_q[0], stride_i);
-  assign wcount       = state_q == Sums ? wcount_q + CountW'(c_wreq_o && c_wgnt_i) : '0;
+  assign wcount       = state_q != Sums ? '0 : c_wreq_o && c_wgnt_i ? wnext_q : wcount_q;
   assign sum_lane_o   = wcount[LaneW:1];
   assign sum_second_o = wcount[0];
   assign max_step_o   = state_q == Max && !max_known;
@@ -215,6 +215,7 @@ module vector_table #(
       c_waddr_o <= waddr_next;
     end
     wcount_q <= wcount;
+    wnext_q  <= wcount + 1'b1;
     if (state_q != Max) begin
       max_count_q     <= '0;
       old_max_q       <= 1'b0;
