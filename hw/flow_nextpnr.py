@@ -13,6 +13,9 @@ from hw.flow import FlowError, Report, Tool
 NAME = "joulegrad"
 PACKAGES = {"BG256": "CABGA256", "BG381": "CABGA381", "BG554": "CABGA554", "BG756": "CABGA756"}
 """Package of a part number to what nextpnr calls it."""
+NET_PS = 800
+"""Picoseconds that the mapper counts for a net; synth_ecp5 has 300 and takes no other. The delay through a block RAM is the longest
+by far then, and paths of LUTs that are shorter are drawn out to it for the sake of a few LUTs."""
 KINDS = {"lut": "TRELLIS_COMB", "flip_flops": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MULT18X18D", "lut_rams": "TRELLIS_RAMW"}
 
 
@@ -34,8 +37,11 @@ class Flow(flow.Flow):
         """Write synth.ys, the pins, and commands.sh, which says what is called."""
         synthesis = [
             yosys.read(design, flow.copy_sources(design, folder)),
-            f"synth_ecp5 -top {design.top} -json {NAME}.json",
+            f"synth_ecp5 -top {design.top} -run :map_luts",
+            f"abc9 -W {NET_PS}",
+            f"synth_ecp5 -top {design.top} -run map_cells:",
             "tee -q -o check.txt check",
+            f"write_json {NAME}.json",
             "",
         ]
         head = [f"# {design.name} with nextpnr-ecp5.", "set -eu", "yosys -m slang -s synth.ys"]
@@ -100,6 +106,7 @@ def _commands(design: Design) -> list[list[str]]:
             "nextpnr-ecp5", f"--{part[1]}k", "--package", PACKAGES[part[3]], "--speed", part[2], "--json", f"{NAME}.json",
             "--lpf", f"{NAME}.lpf", "--textcfg", f"{NAME}.config", "--report", "report.json",
             "--freq", f"{design.clk_hz / 1e6:g}", "--timing-allow-fail", "--seed", "1",
+            "--placer", "static", "--router", "router2",
         ],
         ["ecppack", "--compress", f"{NAME}.config", f"{NAME}.bit"],
     ]  # fmt: skip

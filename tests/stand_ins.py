@@ -40,8 +40,6 @@ elif arguments[:1] == ["-s"]:
         if words[:1] == ["write_json"]:
             given = os.environ.get("YOSYS_NETLIST")
             (folder / words[1]).write_text(pathlib.Path(given).read_text() if given else "{}")
-        if words[:1] == ["synth_ecp5"]:
-            (folder / words[words.index("-json") + 1]).write_text("{}")
         if words[:1] == ["read_slang"]:
             missing = [word for word in words if word.startswith("rtl/") and not (folder / word).is_file()]
             if missing:

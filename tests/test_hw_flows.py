@@ -230,6 +230,7 @@ def test_nextpnr(tools, tmp_path):
     assert place == [
         "nextpnr-ecp5", "--85k", "--package", "CABGA381", "--speed", "6", "--json", "joulegrad.json", "--lpf", "joulegrad.lpf",
         "--textcfg", "joulegrad.config", "--report", "report.json", "--freq", "50", "--timing-allow-fail", "--seed", "1",
+        "--placer", "static", "--router", "router2",
     ]  # fmt: skip
     assert pack == ["ecppack", "--compress", "joulegrad.config", "joulegrad.bit"]
     assert made["clk_hz"] == 50_000_000 and made["max_clk_hz"] == 110.5e6 and made["resources"]["dsp"] == 80
