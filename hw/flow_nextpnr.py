@@ -14,8 +14,8 @@ NAME = "joulegrad"
 PACKAGES = {"BG256": "CABGA256", "BG381": "CABGA381", "BG554": "CABGA554", "BG756": "CABGA756"}
 """Package of a part number to what nextpnr calls it."""
 NET_PS = 800
-"""Picoseconds that the mapper counts for a net; synth_ecp5 has 300 and takes no other. With these the delay through a block RAM is
-the longest by far, and paths of LUTs that are shorter are drawn out to it for the sake of a few LUTs."""
+"""Picoseconds that the mapper counts for a net; synth_ecp5 has 300 and takes no other. With these the delay through a block RAM
+is the longest by far, and paths of LUTs that are shorter are drawn out to it for the sake of a few LUTs."""
 KINDS = {"lut": "TRELLIS_COMB", "flip_flops": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MULT18X18D", "lut_rams": "TRELLIS_RAMW"}
 
 
