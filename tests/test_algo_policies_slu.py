@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import zlib
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import slu_reference
 import torch
 
 from algo.policies import slu_cell
@@ -32,22 +33,26 @@ def random_gate(channels: list[int], scale: float = 0.5):
     return [draw(shape) for shape in shapes[0]], draw(shapes[1]), draw(shapes[2])
 
 
+def passed(weights, pooled: list[np.ndarray], pixels: int, exponent: int, gradients: list[np.ndarray]):
+    """Return the pass of a mini-batch, its gradients, and the means of what blocks saw."""
+    found = slu_cell.Pass(*weights, len(pooled[0]))
+    for one in pooled:
+        found.forward(one, pixels, exponent)
+    return found, found.backward(np.array(gradients)), [slu_reference.mean(one, pixels, exponent) for one in pooled]
+
+
 def test_forward_and_gradients_follow_autograd():
     channels, images = [16, 16, 32, 64, 64], 12
-    projects, cell, out = random_gate(channels)
-    inputs = [RNG.integers(0, 2 << VALUE_BITS, (images, c)) for c in channels]
+    weights = projects, cell, out = random_gate(channels)
+    pooled = [RNG.integers(0, 128 * 64, (images, c)) for c in channels]
     gradients = [RNG.integers(-(1 << 18), 1 << 18, images) for _ in channels]
-    seen, state = [], slu_cell.start(images)
-    for project, x in zip(projects, inputs, strict=True):
-        one, state = slu_cell.forward(project, cell, out, x, state)
-        seen.append(one)
-    found = slu_cell.backward(seen, projects, cell, out, gradients)
+    seen, found, inputs = passed(weights, pooled, 64, -6, gradients)
 
     floats = [real(project, WEIGHT_BITS) for project in projects], real(cell, WEIGHT_BITS), real(out, WEIGHT_BITS)
     lstm = torch.nn.LSTMCell(HIDDEN, HIDDEN).double()
     hidden = memory = torch.zeros(images, HIDDEN, dtype=torch.float64)
     total = 0
-    for one, project, x, gradient in zip(seen, floats[0], inputs, gradients, strict=True):
+    for mine, project, x, gradient in zip(seen.probabilities, floats[0], inputs, gradients, strict=True):
         projected = real(x, VALUE_BITS) @ project[:, :-1].T + project[:, -1]
         own = {
             "weight_ih": floats[1][:, :HIDDEN], "weight_hh": floats[1][:, HIDDEN:-1], "bias_ih": floats[1][:, -1],
@@ -55,7 +60,7 @@ def test_forward_and_gradients_follow_autograd():
         }
         hidden, memory = torch.func.functional_call(lstm, own, (projected, (hidden, memory)))
         p = torch.sigmoid(hidden @ floats[2][0, :-1] + floats[2][0, -1])
-        np.testing.assert_allclose(one.probability / 2**VALUE_BITS, p.detach().numpy(), atol=2e-5)
+        np.testing.assert_allclose(mine / 2**VALUE_BITS, p.detach().numpy(), atol=2e-5)
         total = total + (p * torch.tensor(gradient, dtype=torch.float64)).sum()
     total.backward()
     expected = [one.grad.numpy() for one in floats[0]], floats[1].grad.numpy(), floats[2].grad.numpy()
@@ -64,34 +69,101 @@ def test_forward_and_gradients_follow_autograd():
         assert error <= 1e-3 * np.linalg.norm(reference)
 
 
-def test_the_largest_numbers_stay_inside_64_bits():
-    images, channels = 128, [64] * 6
-    projects, cell, out = random_gate(channels, 63)
-    inputs = [np.full((images, c), slu_cell.VALUE_MAX) for c in channels]
-    gradients = [np.full(images, slu_cell.GRADIENT_MAX) for _ in channels]
-    seen, state = [], slu_cell.start(images)
-    for project, x in zip(projects, inputs, strict=True):
-        one, state = slu_cell.forward(project, cell, out, x, state)
-        assert 0 <= one.probability.min() and one.probability.max() <= 1 << VALUE_BITS
-        for values, weights in ((one.inputs, project), (one.joined, cell), (one.hidden, out)):
-            assert np.abs(values.astype(object) @ np.abs(weights).T.astype(object)).max() < 1 << 62
-        seen.append(one)
-    found = slu_cell.backward(seen, projects, cell, out, gradients)
-    unlimited = [dataclasses.replace(one, **{
-        field.name: tuple(part.astype(object) for part in value) if isinstance(value, tuple) else value.astype(object)
-        for field in dataclasses.fields(one) for value in [getattr(one, field.name)]
-    }) for one in seen]  # fmt: skip
-    wide = [np.array(project, object) for project in projects]
-    exact = slu_cell.backward(unlimited, wide, cell.astype(object), out.astype(object), [one.astype(object) for one in gradients])
-    for mine, reference in zip([*found[0], *found[1:]], [*exact[0], *exact[1:]], strict=True):
-        assert (mine.astype(object) == reference).all()
+@pytest.mark.parametrize(
+    ("channels", "images", "scale", "pixels", "exponent"),
+    [
+        ([16, 16, 32, 64, 64], 12, 0.5, 64, -5), ([8] * 3, 5, 3, 49, -1), ([64] * 14, 40, 20, 1, 2), ([3], 1, 63, 64, -30),
+        ([1, 5] * 20, 7, 8, 16, -4), ([64] * 6, 128, 63, 64, 0),
+    ],
+)  # fmt: skip
+def test_the_gate_has_the_bits_of_its_equations(channels, images, scale, pixels, exponent):
+    """Backward against integers of any size: with the largest weights, values and gradients nothing leaves 64 bits."""
+    weights = projects, cell, out = random_gate(channels, scale)
+    pooled = [RNG.integers(-128 * pixels, 127 * pixels + 1, (images, c)) for c in channels]
+    pooled[-1][:] = 127 * pixels
+    gradients = [RNG.integers(-slu_cell.GRADIENT_MAX, slu_cell.GRADIENT_MAX + 1, images) for _ in channels]
+    gradients[-1][:] = slu_cell.GRADIENT_MAX
+    seen, found, inputs = passed(weights, pooled, pixels, exponent, gradients)
+    reference = slu_reference.forward(projects, cell, out, inputs)
+    np.testing.assert_array_equal(seen.probabilities, [one["probability"] for one in reference])
+    for one, project in zip(reference, projects, strict=True):
+        for values, factors in ((one["inputs"], project), (one["joined"], cell), (one["behind"], out)):
+            assert (np.abs(values).astype(float) @ np.abs(factors).T.astype(float)).max() < 1 << 62
+    unlimited = [{name: value.astype(object) for name, value in one.items()} for one in reference]
+    exact = slu_reference.backward(unlimited, cell.astype(object), out.astype(object), [one.astype(object) for one in gradients])
+    for mine, expected in zip([*found[0], *found[1:]], [*exact[0], *exact[1:]], strict=True):
+        assert (mine == expected).all()
 
 
-def test_the_mean_of_a_plane():
-    pooled = RNG.integers(-127 * 64, 127 * 64, (5, 7))
-    for exponent in (-30, -9, -3, 0):
-        mean = slu_cell.mean_input(pooled, 64, exponent) / 2**VALUE_BITS
-        np.testing.assert_allclose(mean, (pooled / 64 * 2.0**exponent).clip(-63, 63), atol=1e-6)
+def test_gradients_that_saturate_on_their_way_through_depth_have_the_bits_too():
+    """Cells that forget nothing add up the gradients of twelve blocks."""
+    weights = projects, cell, out = random_gate([8] * 12, 0.02)
+    cell[:, -1] += np.repeat([-5, 6, 0, 5], HIDDEN) << WEIGHT_BITS
+    out[0, :-1] = 60 << WEIGHT_BITS
+    pooled = [RNG.integers(-100, 100, (6, 8)) for _ in projects]
+    gradients = [np.full(6, slu_cell.GRADIENT_MAX)] * len(projects)
+    _, found, inputs = passed(weights, pooled, 1, -8, gradients)
+    exact = slu_reference.backward(slu_reference.forward(projects, cell, out, inputs), cell, out, gradients)
+    for mine, expected in zip([*found[0], *found[1:]], [*exact[0], *exact[1:]], strict=True):
+        np.testing.assert_array_equal(mine, expected)
+
+
+@pytest.mark.parametrize("at", [-64, -16, -8, -1, 0, 1, 8, 16, 64])
+def test_a_gate_has_the_functions_bits_at_and_between_knots(at):
+    """z that is x and a bias: i, f, o and p as the sigmoid, g and tanh(c') as tanh, where tables begin, end and turn."""
+    near = np.concatenate([at * slu_cell.ONE + np.arange(-40, 41), at * slu_cell.ONE + RNG.integers(-(1 << 20), 1 << 20, 400)])
+    x = near.clip(-slu_cell.VALUE_MAX, slu_cell.VALUE_MAX)[:, None]
+    project, cell, out = (np.zeros(shape, np.int64) for shape in ((HIDDEN, 2), slu_cell.CELL_SHAPE, slu_cell.OUT_SHAPE))
+    project[0, 0] = cell[::HIDDEN, 0] = out[0, 0] = 1 << WEIGHT_BITS
+    cell[:, -1], out[0, -1] = RNG.integers(-3, 3, 4 * HIDDEN) << WEIGHT_BITS - 1, 5
+    found = slu_cell.Pass([project] * 3, cell, out, len(x))
+    for _ in range(3):
+        found.forward(x, 1, -VALUE_BITS)
+    expected = slu_reference.forward([project] * 3, cell, out, [x] * 3)
+    np.testing.assert_array_equal(found.probabilities, [one["probability"] for one in expected])
+
+
+@pytest.mark.parametrize("pixels", [64, 49, 1])
+def test_the_mean_of_a_plane(pixels):
+    pooled = RNG.integers(-127 * pixels, 127 * pixels, (5, 7))
+    for exponent in (-30, -9, -3, -2, -1, 0, 30):
+        found = np.empty_like(pooled)
+        slu_cell.mean_input(pooled, pixels, exponent, found)
+        np.testing.assert_array_equal(found, slu_reference.mean(pooled, pixels, exponent))
+        np.testing.assert_allclose(found / 2**VALUE_BITS, (pooled / pixels * 2.0**exponent).clip(-63, 63), atol=2e-6)
+
+
+LEARNED = [
+    ([16, 16, 32, 64, 64], 12, 64, -5, {}, (3420704242, 2675037438, 8278429, 1431653, 572725868794, 303489463)),
+    ([8] * 12, 5, 49, -1, {"usage": "2/5", "decay": "1/1000"}, (2901875435, 2291947737, 1561211, 648720, 191718848379, 68323592)),
+    (
+        [3], 16, 1, 2, {"rate": 4, "momentum": 0, "evaluation": "drawn"},
+        (636388808, 770937757, 10268304, 5, 360244764420, 3138743115),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("channels", "images", "pixels", "exponent", "settings", "expected"), LEARNED)
+def test_forty_iterations_have_the_bits_that_they_always_had(channels, images, pixels, exponent, settings, expected):
+    """Decisions, parameters and momenta, what steers, and decisions of an evaluation, by their check sums."""
+    seed = [one[0] for one in LEARNED].index(channels)
+    blocks = range(len(channels))
+    running = Slu(**settings).begin(Setting(seed, 1000, 1000, tuple((f"blocks.{i}", c) for i, c in enumerate(channels))))
+    rng = np.random.default_rng(seed)
+    asked = lambda block: rng.integers(-100 * pixels, 100 * pixels, (images, channels[block]))  # noqa: E731
+    runs = []
+    for iteration in range(40):
+        gates = running.gates(Decision(iteration))
+        now = [gates.decide(block, images, asked(block), pixels, exponent) for block in blocks]
+        gradients = {block: rng.integers(-1 << 20, 1 << 20, images) * now[block] for block in blocks}
+        gates.learn(gradients, {block: -24 - block for block in blocks})
+        runs += now
+    gates = running.evaluation_gates()
+    evaluated = [gates.decide(block, images, asked(block), pixels, exponent) for block in blocks]
+    state = running.sgd.state()
+    learned = b"".join(value.tobytes() for kind in state.values() for value in kind.values())
+    sums = [zlib.crc32(data) for data in (np.array(runs).tobytes(), learned, np.array(evaluated).tobytes())]
+    assert (sums[0], sums[1], running.usage, running.alpha, running.scale, sums[2]) == expected
 
 
 def test_integer_sgd_follows_torch():
@@ -179,8 +251,7 @@ def test_evaluation_is_deterministic_and_learns_nothing():
     gates = task.running.evaluation_gates()
     first, second = ([gates.decide(block, 9, x, 64, -5) for block in range(5)] for _ in range(2))
     np.testing.assert_array_equal(first, second)
-    for one, seen in zip(second, gates.seen, strict=True):
-        np.testing.assert_array_equal(one, seen.probability >= 1 << VALUE_BITS - 1)
+    np.testing.assert_array_equal(second, gates.seen.probabilities >= 1 << VALUE_BITS - 1)
     assert str(before) == str(task.running.state()) and not gates.needs_gradients
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from algo.arithmetic import MASK32, mix32, noise_key
+from algo.arithmetic import MASK32, mix32, name_hash, noise_key, noise_keys
 
 DRAW_BITS = 32
 
@@ -18,9 +18,14 @@ def draw(seed: int, iteration: int, name: str) -> int:
 
 def draws(seed: int, iteration: int, name: str, count: int) -> np.ndarray:
     """Return 32 random bits for each of the images of a mini-batch, int64 (count,)."""
-    key = draw(seed, iteration, name)
+    return draws_of_all(seed, iteration, (name,), count)[0]
+
+
+def draws_of_all(seed: int, iteration: int, names: tuple[str, ...], count: int) -> np.ndarray:
+    """Return the `draws` for many names, int64 (names, count)."""
+    keys = noise_keys(seed, iteration, np.array([name_hash(name) for name in names]))
     numbers = np.arange(count, dtype=np.int64)
-    return mix32(mix32((numbers ^ key) & MASK32) ^ (numbers << 16 | numbers))
+    return mix32(mix32((numbers ^ keys[:, None]) & MASK32) ^ (numbers << 16 | numbers))
 
 
 def happens(bits: int | np.ndarray, probability: Fraction) -> bool | np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -17,31 +18,34 @@ class IntegerSgd:
     """Parameters as int64 arrays with PARAMETER_BITS fraction bits, within +-64; m = momentum m + g + decay w, w = w - rate m.
 
     Attributes:
-        parameters, momenta: by name.
+        parameters, momenta: by name, parts of one array for all.
     """
 
     def __init__(self, parameters: dict[str, np.ndarray], momentum: Fraction, decay: Fraction):
-        self.parameters = parameters
-        self.momenta = {name: np.zeros_like(value) for name, value in parameters.items()}
+        self._shapes = {name: value.shape for name, value in parameters.items()}
+        self._parameters = np.concatenate([value.ravel() for value in parameters.values()])
+        self._momenta = np.zeros_like(self._parameters)
+        self.parameters, self.momenta = self._named(self._parameters), self._named(self._momenta)
         self._momentum, self._decay = _factor(momentum), _factor(decay)
 
-    def weights(self, name: str, bits: int) -> np.ndarray:
-        """Return a parameter with `bits` fraction bits."""
-        return _shifted(self.parameters[name], bits - PARAMETER_BITS)
+    def weights(self, bits: int) -> dict[str, np.ndarray]:
+        """Return the parameters with `bits` fraction bits, by name."""
+        return self._named(_shifted(self._parameters, bits - PARAMETER_BITS))
 
     def step(self, gradients: dict[str, np.ndarray], exponent: int, rate: Fraction) -> None:
         """Update all parameters.
 
         Args:
-            gradients: by name, in units of 2^exponent.
+            gradients: of every parameter by name, in units of 2^exponent.
         """
-        factor = _factor(rate)
-        for name, gradient in gradients.items():
-            scaled = _shifted(gradient, exponent + PARAMETER_BITS)
-            decayed = _scaled(self._decay, self.parameters[name])
-            moved = _scaled(self._momentum, self.momenta[name]) + scaled.clip(-LIMIT, LIMIT) + decayed
-            self.momenta[name] = moved.clip(-LIMIT, LIMIT)
-            self.parameters[name] = (self.parameters[name] - _scaled(factor, self.momenta[name])).clip(-LIMIT, LIMIT)
+        gradient = np.concatenate([gradients[name].ravel() for name in self._shapes])
+        moved = _shifted(gradient, exponent + PARAMETER_BITS).clip(-LIMIT, LIMIT)
+        moved += _scaled(self._momentum, self._momenta)
+        if self._decay:
+            moved += _scaled(self._decay, self._parameters)
+        moved.clip(-LIMIT, LIMIT, out=self._momenta)
+        moved = self._parameters - _scaled(_factor(rate), self._momenta)
+        moved.clip(-LIMIT, LIMIT, out=self._parameters)
 
     def state(self) -> dict:
         """Return parameters and momenta."""
@@ -50,7 +54,17 @@ class IntegerSgd:
     def restore(self, state: dict) -> None:
         """Go on from a checkpoint."""
         for kind in ("parameters", "momenta"):
-            setattr(self, kind, {name: np.array(value, np.int64) for name, value in state[kind].items()})
+            for name, value in state[kind].items():
+                getattr(self, kind)[name][...] = value
+
+    def _named(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the parts of an array of all."""
+        found, start = {}, 0
+        for name, shape in self._shapes.items():
+            stop = start + math.prod(shape)
+            found[name] = values[start:stop].reshape(shape)
+            start = stop
+        return found
 
 
 def _factor(value: Fraction) -> int:

@@ -23,10 +23,10 @@ import numpy as np
 from algo.arithmetic import pow2
 from algo.policies import slu_cell
 from algo.policies.decision import Decision, MethodError, Policy, Running, Setting, fraction
-from algo.policies.draws import DRAW_BITS, draws
+from algo.policies.draws import DRAW_BITS, draws, draws_of_all
 from algo.policies.gates import Gates
 from algo.policies.integer_sgd import PARAMETER_BITS, IntegerSgd
-from algo.policies.slu_cell import VALUE_BITS, WEIGHT_BITS, Seen
+from algo.policies.slu_cell import VALUE_BITS, WEIGHT_BITS, Pass
 
 SHARE_BITS = 24
 """Fraction bits of usage and alpha."""
@@ -47,9 +47,10 @@ _SCALE_BITS, _FACTOR_BITS = 40, 24
 
 EVALUATIONS = ("threshold", "drawn")
 
-_DECIDE_WORK, _LEARN_WORK = (80, 15), (55, 12)
-"""Of a block, numpy calls, and elements per image, that take as long as deciding and as learning: timed with 1 to 128 images
-and 16 and 64 channels on a desktop processor, as the model of the processor's time is."""
+_DECIDE_WORK, _LEARN_WORK = (23, 15, 7), (38, 11, 11)
+"""numpy calls of a mini-batch and of each of its blocks, and elements of a block's image, that take as long as deciding and as
+learning: a least-squares fit to times with 1 to 128 images, 1 to 18 blocks and 16 and 64 channels on a desktop processor, in
+units of what a call and an element of the model of the processor's time take there."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,10 @@ class Selecting(Running):
         """Return gates that decide the same whenever they are asked; a fresh mini-batch begins with the first block."""
         return Drawn(self) if self.settings.evaluation == "drawn" else Selection(self)
 
-    def drawn(self, what: str, number: int, block: int, probability: np.ndarray) -> np.ndarray:
-        """Return where a random number of mini-batch `number` is below the probability."""
-        bits = draws(self.setting.seed, number, f"{what}.{self.setting.blocks[block][0]}", len(probability))
-        return bits < probability << (DRAW_BITS - VALUE_BITS)
+    def draws(self, what: str, number: int, images: int) -> np.ndarray:
+        """Return what probabilities of mini-batch `number` have to be above: with VALUE_BITS fraction bits, (blocks, images)."""
+        names = tuple(f"{what}.{name}" for name, _ in self.setting.blocks)
+        return draws_of_all(self.setting.seed, number, names, images) >> (DRAW_BITS - VALUE_BITS)
 
     def steer(self, executed: int, possible: int) -> None:
         """Take note of the usage of an iteration: blocks executed of those possible, summed over images."""
@@ -155,10 +156,11 @@ class Selecting(Running):
         """Return the weight of the cost now, with SHARE_BITS fraction bits; negative where blocks are to run more often."""
         return self.alpha + _times(self.settings.alpha, self.usage - self.target)
 
-    def weights(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return projection, cell and output weights of a block's gate."""
-        names = (f"project.{self.setting.blocks[block][0]}", "cell", "out")
-        return tuple(self.sgd.weights(name, WEIGHT_BITS) for name in names)
+    def begin(self, images: int) -> Pass:
+        """Return the gates for a mini-batch, with the weights of now."""
+        projects = self.sgd.weights(WEIGHT_BITS)
+        cell, out = projects.pop("cell"), projects.pop("out")
+        return Pass(list(projects.values()), cell, out, images)
 
     def state(self) -> dict:
         """Return parameters, momenta and what steers."""
@@ -174,7 +176,7 @@ class Selection(Gates):
     """Gates of an evaluation: probabilities of at least 1/2 run.
 
     Attributes:
-        seen: forward passes of the blocks so far.
+        seen: forward pass through the blocks so far.
     """
 
     needs_pooled = True
@@ -182,28 +184,31 @@ class Selection(Gates):
     def __init__(self, running: Selecting):
         super().__init__()
         self._running = running
-        self.seen: list[Seen] = []
-        self._state: tuple[np.ndarray, np.ndarray] | None = None
+        self.seen: Pass | None = None
+        self._below: np.ndarray | None = None
 
     def processor_work(self) -> tuple[int, int]:
         """Return numpy calls, and elements, in whose time the gates were run."""
-        blocks, images = len(self.seen), len(self.seen[0].probability) if self.seen else 0
-        return blocks * _DECIDE_WORK[0], blocks * images * _DECIDE_WORK[1]
+        return _work(_DECIDE_WORK, *self._size)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Blocks that were asked, and images."""
+        return (self.seen.blocks, self.seen.images) if self.seen else (0, 0)
 
     def _decide(self, block: int, images: int, pooled: np.ndarray | None, pixels: int, exponent: int) -> np.ndarray:
         if block == 0:
-            self._state, self.seen, self.runs = slu_cell.start(images), [], {}
-        if block != len(self.seen):
-            raise MethodError(f"gated block {block} is asked for after {len(self.seen)}: blocks are asked in order of depth")
+            self.seen, self.runs = self._running.begin(images), {}
+            self._below = self._draws(images)
+        if block != self._size[0]:
+            raise MethodError(f"gated block {block} is asked for after {self._size[0]}: blocks are asked in order of depth")
         if pooled is None:
             raise MethodError("slu looks at every gated block's input: export the step with its plane means")
-        x = slu_cell.mean_input(pooled, pixels, exponent)
-        one, self._state = slu_cell.forward(*self._running.weights(block), x, self._state)
-        self.seen.append(one)
-        return self._chosen(block, one.probability)
+        return self.seen.forward(pooled, pixels, exponent) > self._below[block]
 
-    def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
-        return 2 * probability >= 1 << VALUE_BITS
+    def _draws(self, images: int) -> np.ndarray:
+        """Return what the probabilities have to be above, (blocks, images) or for all images (blocks, 1)."""
+        return np.full((len(self._running.setting.blocks), 1), (1 << VALUE_BITS - 1) - 1)
 
 
 class Drawn(Selection):
@@ -213,9 +218,9 @@ class Drawn(Selection):
         super().__init__(running)
         self._mini_batch = -1
 
-    def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
-        self._mini_batch += block == 0
-        return self._running.drawn("slu.evaluation", self._mini_batch, block, probability)
+    def _draws(self, images: int) -> np.ndarray:
+        self._mini_batch += 1
+        return self._running.draws("slu.evaluation", self._mini_batch, images)
 
 
 class Learning(Selection):
@@ -229,34 +234,34 @@ class Learning(Selection):
 
     def processor_work(self) -> tuple[int, int]:
         """Return numpy calls, and elements, in whose time the gates were run and taught."""
-        calls, elements = super().processor_work()
-        blocks, images = len(self.seen), len(self.seen[0].probability) if self.seen and self._taught else 0
-        return calls + self._taught * blocks * _LEARN_WORK[0], elements + blocks * images * _LEARN_WORK[1]
+        decided, learned = super().processor_work(), _work(_LEARN_WORK, *self._size)
+        return (decided[0] + learned[0], decided[1] + learned[1]) if self._taught else decided
 
-    def _chosen(self, block: int, probability: np.ndarray) -> np.ndarray:
-        return self._running.drawn("slu", self._iteration, block, probability)
+    def _draws(self, images: int) -> np.ndarray:
+        return self._running.draws("slu", self._iteration, images)
 
     def learn(self, gradients: dict[int, np.ndarray], exponents: dict[int, int]) -> None:
         """Update the gates of all blocks, and steer."""
         if self._settles:
             return
         self._taught = True
-        running, blocks = self._running, range(len(self.seen))
-        decided = len(self.seen) * len(self.seen[0].probability)
+        running, blocks = self._running, range(len(self._running.setting.blocks))
+        given, units = np.array([gradients[block] for block in blocks]), [exponents[block] for block in blocks]
+        decided = given.size
         cost = Fraction(running.cost_weight(), decided << SHARE_BITS)
-        magnitude = sum(int(np.abs(gradients[block]).sum()) * pow2(exponents[block]) for block in blocks)
-        factor, unit = running.task_factor(Fraction(magnitude))
-        scaled = [(gradients[block] * factor, exponents[block] + unit) for block in blocks]
-        largest = [_top(int(np.abs(values).max()), exponent) for values, exponent in scaled]
-        common = max(*largest, _top(cost.numerator, 0) - _top(cost.denominator, 0)) - _GRADIENT_BITS
-        at_cost = _nearest(cost * pow2(-common))
-        total = [_at(values, exponent - common) + at_cost for values, exponent in scaled]
-        weights = [running.weights(block) for block in blocks]
-        projects, cell, out = slu_cell.backward(self.seen, [one[0] for one in weights], *weights[0][1:], total)
-        names = [f"project.{running.setting.blocks[block][0]}" for block in blocks]
+        sizes, lowest = np.abs(given), min(units)
+        magnitude = sum(size << unit - lowest for size, unit in zip(sizes.sum(1).tolist(), units, strict=True))
+        factor, unit = running.task_factor(magnitude * pow2(lowest))
+        tops = [_top(size * factor, own + unit) for size, own in zip(sizes.max(1).tolist(), units, strict=True)]
+        common = max(*tops, _top(cost.numerator, 0) - _top(cost.denominator, 0)) - _GRADIENT_BITS
+        given *= factor
+        total = _at(given, [own + unit - common for own in units])
+        total += _nearest(cost * pow2(-common))
+        projects, cell, out = self.seen.backward(total)
+        names = (f"project.{name}" for name, _ in running.setting.blocks)
         found = dict(zip(names, projects, strict=True)) | {"cell": cell, "out": out}
         running.sgd.step(found, common - VALUE_BITS, running.settings.rate)
-        running.steer(sum(int(self.runs[block].sum()) for block in blocks), decided)
+        running.steer(int(np.count_nonzero(list(self.runs.values()))), decided)
 
 
 def gate_macs(blocks: tuple[tuple[str, int], ...], images: int) -> dict[str, int]:
@@ -291,9 +296,15 @@ def _top(value: int, exponent: int) -> int:
     return abs(value).bit_length() + exponent if value else _LOWEST
 
 
-def _at(value: np.ndarray, left: int) -> np.ndarray:
-    """Return value * 2^left, nearest; where it grows it has room to."""
-    if left >= 0:
-        return value << min(left, 62)
-    right = min(-left, 62)
-    return (value + ((1 << right) >> 1)) >> right
+def _at(values: np.ndarray, left: list[int]) -> np.ndarray:
+    """Return rows of values * 2^left, nearest; where they grow they have room to."""
+    right = np.array([min(max(-one, 0), 62) for one in left])[:, None]
+    found = values << np.array([min(max(one, 0), 62) for one in left])[:, None]
+    found += (1 << right) >> 1
+    found >>= right
+    return found
+
+
+def _work(work: tuple[int, int, int], blocks: int, images: int) -> tuple[int, int]:
+    """Return numpy calls and elements."""
+    return work[0] * (blocks > 0) + work[1] * blocks, work[2] * blocks * images

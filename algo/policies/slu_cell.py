@@ -68,15 +68,16 @@ _TANH_BASE, _TANH_RISE = _BASE + _TO_TANH, 2 * _RISE
 _WEIGHT_SHIFT, _VALUE_SHIFT, _KNOT_SHIFT, _LINE_SHIFT = (_constant(n) for n in (WEIGHT_BITS, VALUE_BITS, _KNOT, _LINE_BITS))
 _TANH_KNOT_SHIFT, _TANH_LINE_SHIFT, _TANH_ZERO = (_constant(n) for n in (_KNOT - 1, _LINE_BITS - 1, _ZERO << _KNOT - 1))
 _WEIGHT_HALF, _VALUE_HALF = _constant(1 << WEIGHT_BITS - 1), _constant(ONE >> 1)
-_OUT_ADDED = _WEIGHT_HALF + (_ZERO << _KNOT + WEIGHT_BITS)
-_GATES_ADDED = _of_gates(int(_OUT_ADDED), int(_WEIGHT_HALF) + (_ZERO << _KNOT - 1 + WEIGHT_BITS))
+_OUT_ADDED = _constant((1 << WEIGHT_BITS - 1) + (_ZERO << _KNOT + WEIGHT_BITS))
+_GATES_ADDED = _of_gates(int(_OUT_ADDED), (1 << WEIGHT_BITS - 1) + (_ZERO << _KNOT - 1 + WEIGHT_BITS))
 _GATES_LEFT, _GATES_SHIFT, _GATES_TO_TANH = _of_gates(0, 1), _of_gates(_LINE_BITS, _LINE_BITS - 1), _of_gates(0, _TO_TANH)
+_WEIGHT_HALVES, _VALUE_HALVES = _constant(15), _constant(13)
 _LARGEST_VALUE, _LOWEST_VALUE = _constant(VALUE_MAX), _constant(-VALUE_MAX)
 _LARGEST_GRADIENT, _LOWEST_GRADIENT = _constant(GRADIENT_MAX), _constant(-GRADIENT_MAX)
 
 _ONE = _constant(ONE)
-_ONE_LESS = _constant((ONE >> 1) - 1 + (ONE << VALUE_BITS))
-"""1 - y^2 is the nearest of y^2 taken from 1, ties down."""
+_ONE_LESS = _constant((ONE >> 1) + (ONE << VALUE_BITS))
+"""From it y^2 is taken: the nearest of 1 - y^2, there being no ties, as no square ends in 2^(VALUE_BITS - 1)."""
 _SLOPE_OF = _constant(ONE, ONE, 0, ONE)[:, None]
 _SLOPE_ADDED = _constant(*(int(_ONE_LESS if at == G else _VALUE_HALF) for at in (I, F, G, O)))[:, None]
 _MULTIPLIED = [F, G, BEFORE, I]
@@ -88,15 +89,16 @@ class Pass:
 
     Args:
         projects: of every block (HIDDEN, c + 1), cell: CELL_SHAPE, out: OUT_SHAPE, with WEIGHT_BITS fraction bits.
-        images: in the mini-batch.
 
     Attributes:
+        images: in the mini-batch.
         blocks: whose gates have been run.
         probabilities: of these, (blocks, images) with VALUE_BITS fraction bits.
     """
 
     def __init__(self, projects: list[np.ndarray], cell: np.ndarray, out: np.ndarray, images: int):
-        self._projects, self._cell, self._out, self._images = projects, cell, out[0], images
+        self._projects, self._out, self.images = projects, out[0], images
+        self._cell_halves = _halves(cell, _WEIGHT_HALVES)
         self.blocks, self._inputs = 0, []
         self.probabilities = np.empty((len(projects), images), np.int64)
         self._joined = np.zeros((len(projects) + 1, images, 2 * HIDDEN + 1), np.int64)
@@ -107,13 +109,13 @@ class Pass:
         """Run the gate of the next block on what `mean_input` takes, and return the probabilities, (images,)."""
         block, following = self.blocks, self.blocks + 1
         joined, values, behind = self._joined[block], self._values[block], self._joined[following, :, HIDDEN:]
-        inputs = np.empty((self._images, pooled.shape[1] + 1), np.int64)
+        inputs = np.empty((self.images, pooled.shape[1] + 1), np.int64)
         inputs[:, -1] = _ONE
         mean_input(pooled, pixels, exponent, inputs[:, :-1])
         projected = _product(inputs, self._projects[block])
         np.minimum(projected, _LARGEST_VALUE, out=projected)
         np.maximum(projected, _LOWEST_VALUE, out=joined[:, :HIDDEN])
-        self._gates(joined, values[:, :BEFORE].reshape(self._images, 4 * HIDDEN))
+        self._gates(joined, values[:, :BEFORE].reshape(self.images, 4 * HIDDEN))
         terms = values[:, I : F + 1] * values[:, G : BEFORE + 1 : BEFORE - G]
         terms += _VALUE_HALF
         terms >>= _VALUE_SHIFT
@@ -161,18 +163,20 @@ class Pass:
             d_parts *= slopes[block]
             d_parts += _VALUE_HALF
             np.right_shift(d_parts, _VALUE_SHIFT, out=d_z[block])
-            d_joined = d_z[block].reshape(self._images, -1) @ self._cell[:, : 2 * HIDDEN]
+            d_joined = d_z[block].reshape(self.images, -1).astype(np.float64) @ self._cell_halves[:, :, : 2 * HIDDEN]
+            d_joined = _joined(d_joined, _WEIGHT_HALVES)
             d_joined += _WEIGHT_HALF
             d_joined >>= _WEIGHT_SHIFT
             _limited(d_joined)
             above_hidden = d_joined[:, HIDDEN:]
             d_projects.append(d_joined[:, :HIDDEN].T @ self._inputs[block])
-        d_cell = d_z.reshape(-1, 4 * HIDDEN).T @ self._joined[:-1].reshape(-1, 2 * HIDDEN + 1)
+        halves = _halves(self._joined[:-1].reshape(-1, 2 * HIDDEN + 1), _VALUE_HALVES)
+        d_cell = _joined(d_z.reshape(-1, 4 * HIDDEN).T.astype(np.float64) @ halves, _VALUE_HALVES)
         return d_projects[::-1], d_cell, d_out
 
     def _gates(self, joined: np.ndarray, out: np.ndarray) -> None:
         """Write i, f, g and o behind their functions, (images, 4 * HIDDEN)."""
-        x = joined @ self._cell.T
+        x = _joined(joined.astype(np.float64) @ self._cell_halves.swapaxes(1, 2), _WEIGHT_HALVES)
         x += _GATES_ADDED
         x >>= _WEIGHT_SHIFT
         x <<= _GATES_LEFT
@@ -201,6 +205,26 @@ def mean_input(pooled: np.ndarray, pixels: int, exponent: int, out: np.ndarray) 
 def forward_macs(channels: int) -> int:
     """Return the multiply-accumulates of one gate for one image, forward; backward takes twice as many."""
     return HIDDEN * (channels + 1) + CELL_SHAPE[0] * CELL_SHAPE[1] + OUT_SHAPE[1]
+
+
+def _halves(x: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return x as upper bits and `low` lower ones, (2, ...) in float64.
+
+    A fast library makes their products. These are exact, and with them those of x, while no sum is above 2^53: values below 2^26
+    by half a weight, 2^15, leave room for 2^12 terms, and gradients up to 2^23 by half a value, 2^13, for 2^17.
+    """
+    halves = np.empty((2, *x.shape))
+    np.right_shift(x, low, out=halves[0])
+    np.bitwise_and(x, (1 << low) - 1, out=halves[1])
+    return halves
+
+
+def _joined(products: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """Return products with `_halves` as those with the whole, int64."""
+    high, found = products.astype(np.int64)
+    high <<= low
+    found += high
+    return found
 
 
 def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
