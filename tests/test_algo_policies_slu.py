@@ -255,6 +255,17 @@ def test_evaluation_is_deterministic_and_learns_nothing():
     assert str(before) == str(task.running.state()) and not gates.needs_gradients
 
 
+@pytest.mark.parametrize(("below", "runs"), [(0, True), (1, False)])
+def test_a_probability_of_exactly_half_runs_in_evaluation(below, runs):
+    running = begun(blocks=1)
+    for value in running.sgd.parameters.values():
+        value[:] = 0
+    running.sgd.parameters["out"][0, -1] = -4 * below << PARAMETER_BITS - VALUE_BITS
+    gates = running.evaluation_gates()
+    assert (gates.decide(0, 3, np.ones((3, 16), np.int64), 64, -5) == runs).all()
+    assert (gates.seen.probabilities == (1 << VALUE_BITS - 1) - below).all()
+
+
 @pytest.mark.parametrize(("target", "evaluated"), [("7/10", 1.0), ("3/10", 0.0)])
 def test_gates_that_tell_no_images_apart_are_evaluated_as_all_or_none_or_drawn(target, evaluated):
     """The threshold of 1/2 makes a usage above it all, and one below it none; drawn, it is that of training."""
