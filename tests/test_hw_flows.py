@@ -234,7 +234,7 @@ def test_nextpnr(tools, tmp_path):
     ]  # fmt: skip
     assert pack == ["ecppack", "--compress", "joulegrad.config", "joulegrad.bit"]
     assert made["clk_hz"] == 50_000_000 and made["max_clk_hz"] == 110.5e6 and made["resources"]["dsp"] == 80
-    assert made["facts"]["memory_bytes"] == 256 * 1024
+    assert made["facts"]["memory_bytes"] == 128 * 1024
     assert made["tools"]["ecppack"] == "stand-in of ecppack"
 
 
