@@ -22,7 +22,7 @@ SYNTHESIS = {
     "ecp5": "synth_ecp5",
 }
 STATISTICS = {"xc7": "-tech xilinx", "xcup": "-tech xilinx", "ecp5": ""}
-LEVEL_S = {"xc7": 1.25e-9, "xcup": 0.6e-9}
+LEVEL_S = {"xc7": 10e-9 / 9, "xcup": 0.6e-9}
 """A LUT with the net behind it, assumed, on an XC7Z020-1 with room for the clock and for what placement adds: a path may have as
 many levels as go into the clock's period. On ECP5 nextpnr tells."""
 PATHS = 12

@@ -253,6 +253,17 @@ def test_nextpnr_places_and_routes_a_small_design(tmp_path):
     assert not build(small, flow_of("nextpnr"), "the commit", tmp_path / "out")["built"]
 
 
+def test_nextpnr_tries_seeds_until_the_clock_is_met(tools, tmp_path, monkeypatch):
+    monkeypatch.setenv("FMAX_MHZ", "40,61,70")
+    made = make("ulx3s-85f", None, tmp_path)
+    seeds = [call[call.index("--seed") + 1] for call in tools.calls() if call[0] == "nextpnr-ecp5"]
+    assert seeds == ["1", "2"] and made["max_clk_hz"] == 61e6 and made["facts"]["seed"] == 2
+    monkeypatch.setenv("FMAX_MHZ", "40")
+    with pytest.raises(FlowError, match="timing is not met: .* which allows 40.00 MHz"):
+        make("ulx3s-85f", None, tmp_path / "never")
+    assert [call[0] for call in tools.calls()].count("nextpnr-ecp5") == 3
+
+
 @pytest.mark.parametrize("tool, board", [("openxc7", "zedboard"), ("nextpnr", "ulx3s-85f")])
 def test_slow_routes_are_errors(tool, board, tmp_path, monkeypatch):
     stand_ins = StandIns(tmp_path / "tools", load_board(board).part)
@@ -287,7 +298,7 @@ def test_yosys_report(tools, tmp_path, yosys_says):
     assert facts["memories"] == {"u_a.mem_q": {"where": "block RAM", "cells": {}}}
     assert facts["limits"] == {"lut": 40000, "flip_flops": 106400, "bram36": 130, "dsp": 200}
     assert facts["paths"][0] == {"levels": 8.0, "luts": 8, "carries": 0, "start": "from_q", "end": "to_q"}
-    assert facts["most_levels"] == 8 and facts["registers"] == {"from_q": 1, "to_q": 1}
+    assert facts["most_levels"] == 9 and facts["registers"] == {"from_q": 1, "to_q": 1}
     assert facts["multipliers"] == {"all": 0, "bare": 0}
     folder = tmp_path / "pynq-z2-z7020" / "yosys"
     assert (folder / MANIFEST).is_file() and not (folder / "netlist.json").exists()
@@ -302,7 +313,7 @@ def test_yosys_report(tools, tmp_path, yosys_says):
     ({"log": "using FF mapping for memory joulegrad_core.u_b.mem_q"}, "memories that fell into flip-flops: u_b.mem_q"),
     ({"log": "using FF mapping for memory joulegrad_core.u_b.line_q"}, "memories that fell into flip-flops: u_b.line_q"),
     ({"module": register_of(1025)}, "registers as large as memories: u_lost.line_q (1025 bits)"),
-    ({"module": chain(11)}, "too long for 100 MHz, where 8 levels fit: from_q to to_q: 11 levels (11 LUTs, 0 carry blocks)"),
+    ({"module": chain(11)}, "too long for 100 MHz, where 9 levels fit: from_q to to_q: 11 levels (11 LUTs, 0 carry blocks)"),
     ({"module": bare_multiplier()}, "multipliers without registers on both sides: product"),
     ({"check": "Warning: multiple conflicting drivers for core.\\x [0]:"}, "multiple conflicting drivers for core"),
     ({"check": "Warning: found logic loop in module core:"}, "found logic loop in module core"),

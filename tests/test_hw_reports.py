@@ -42,7 +42,7 @@ def test_the_smallest_core_has_no_fault_of_structure():
     report = structure(design)
     assert report.faults == ()
     facts, taken = report.facts, report.resources
-    assert 5 < facts["paths"][0]["levels"] <= facts["most_levels"] == 8
+    assert 5 < facts["paths"][0]["levels"] <= facts["most_levels"] == 9
     assert facts["multipliers"] == {"all": taken["dsp"], "bare": 0} and taken["dsp"] == 8 + 3 * 4 + 4
     assert all(path["start"] and path["end"] and path["luts"] <= path["levels"] for path in facts["paths"])
     where = {name: one["where"] for name, one in facts["memories"].items()}
