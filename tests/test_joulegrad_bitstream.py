@@ -49,7 +49,7 @@ def test_people_see_memories_and_paths(run, tmp_path, monkeypatch):
     made = run("z7020", "--board", "pynq-z2", "--tool", "yosys")
     assert made.exit_code == 0, made.output
     for text in ("dsp             180, at most 200", "estimated_lcs   30,000, at most 40,000", "block RAM       u_a",
-                 "longest paths   8 levels of at most 10: from_q to to_q"):  # fmt: skip
+                 "longest paths   8 levels of at most 9: from_q to to_q"):  # fmt: skip
         assert text in made.stdout
 
 

@@ -206,7 +206,7 @@ def test_a_priced_run_takes_what_the_same_run_takes_on_a_board(tmp_path, method,
         accesses = 9 * len(other["counters"])
         assert one["processor"] == other["processor"] | {"register_accesses": accesses}, "the golden board has no registers"
     joules, expected = (one["run_energy_j"]["simulated"]["gross"]["value"] for one in (trained, on_board))
-    assert joules == pytest.approx(expected, rel=0.15)
+    assert joules == pytest.approx(expected, rel=0.2)
     assert list(trained["run_energy_j"]) == ["simulated"]
 
 
