@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 from hw import verilator
 
 TESTS = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own():
+    """A command logs to the standard error it found; in tests that is closed behind it, and what logs later must not meet it."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in [one for one in root.handlers if type(one) is logging.StreamHandler]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture
