@@ -3,7 +3,7 @@
 A packet is 1 sss llll, 0 m llllll: sensor, level, marker. A group is a time stamp (sensor 7 with the marker bit, the lowest
 ten bits of a microsecond clock) and the sensors in order. Pairs of sensors are amperes and volts of a rail, with reference
 voltage and sensitivity in the device's memory. There is no sequence number: what is missing is told from the time stamps,
-which wrap every 1.024 ms, so that a long hole is measured with the host's clock and its count is near, not exact.
+which wrap every 1.024 ms, so that a long hole is found and measured with the host's clock and its count is near, not exact.
 """
 
 from __future__ import annotations
@@ -231,6 +231,11 @@ class StampClock:
     """Undoes the wraps of 10-bit time stamps, and numbers the groups."""
 
     TOLERANCE_US = 2
+    UNSEEN_US = 2 * STAMP_TURN_US
+    """A hole of whole turns, or all but, leaves stamps 50 us apart; groups that stay later than this tell of it."""
+
+    DRIFT = 1e-3
+    """The clocks differ by less: crystals by 1e-4, and the host's may be slewed by 5e-4."""
 
     def __init__(self):
         self._last_us = self._whole_us = self._number = 0
@@ -256,9 +261,10 @@ class StampClock:
         first = 1 if self._arrival_s == 0.0 else 0
         step[:first] = 0
         holes = np.flatnonzero(np.abs(step[first:] - PERIOD_US) > self.TOLERANCE_US) + first
-        turns = self._turns(holes, self._whole_us + np.cumsum(step), arrival_s)
-        if turns is None:
+        found = self._turns(holes, self._whole_us + np.cumsum(step), arrival_s)
+        if found is None:
             return None
+        holes, turns = found
         missing = np.zeros(len(step), np.int64)
         losses, self._begun = self._begun, []
         for n, i in enumerate(holes):
@@ -270,7 +276,8 @@ class StampClock:
                 losses.append(Loss(float(arrival_s[i]), "dropped", int(missing[i]), text))
         whole = self._whole_us + np.cumsum(step)
         number = self._number + np.cumsum(1 + missing) - first
-        self._offset_s = min(self._offset_s + 1e-4 * (arrival_s[-1] - arrival_s[0]), float((arrival_s - whole * 1e-6).min()))
+        drifted_s = self.DRIFT * (arrival_s[-1] - self._arrival_s if self._arrival_s else 0.0)
+        self._offset_s = min(self._offset_s + drifted_s, float((arrival_s - whole * 1e-6).min()))
         self._last_us, self._whole_us, self._number = int(stamp_us[-1]), int(whole[-1]), int(number[-1])
         self._arrival_s, self._late_us = float(arrival_s[-1]), math.inf
         return whole * 1e-6, number, losses
@@ -285,20 +292,24 @@ class StampClock:
         self._last_us = (stamp_us - (PERIOD_US if self._arrival_s else 0)) % STAMP_TURN_US
         self._offset_s, self._started = t_s - self._whole_us * 1e-6, True
 
-    def _turns(self, holes: np.ndarray, whole_us: np.ndarray, arrival_s: np.ndarray) -> int | None:
-        """Return how many turns the stamps have made unseen in the holes, None while the groups still catch up."""
-        if not len(holes):
-            return 0
+    def _turns(self, holes: np.ndarray, whole_us: np.ndarray, arrival_s: np.ndarray) -> tuple[np.ndarray, int] | None:
+        """Return the holes and how many turns the stamps have made unseen in them, None while the groups still catch up."""
         behind = (arrival_s - self._offset_s) * 1e6 - whole_us
-        recent = (np.arange(len(behind)) >= holes[-1]) & (arrival_s > arrival_s[-1] - CATCH_UP_S / 10)
+        seen = len(holes) > 0
+        recent = arrival_s > arrival_s[-1] - CATCH_UP_S / 10
+        if seen:
+            recent[: holes[-1]] = False
         late_us, before_us = float(behind[recent].min()), self._late_us
-        if late_us < STAMP_TURN_US:
-            return 0
-        waited = arrival_s[-1] - arrival_s[holes[0]] > CATCH_UP_S or len(behind) > HELD_GROUPS
-        if waited or (before_us < math.inf and late_us > before_us - 2 * STAMP_TURN_US):
-            return round(late_us / STAMP_TURN_US)
-        self._late_us = late_us
-        return None
+        if late_us < (STAMP_TURN_US if seen else self.UNSEEN_US):
+            return holes, 0
+        caught_up = seen and before_us < math.inf and late_us > before_us - 2 * STAMP_TURN_US
+        if not caught_up and len(behind) <= HELD_GROUPS and arrival_s[-1] - arrival_s[holes[0] if seen else 0] <= CATCH_UP_S:
+            self._late_us = late_us
+            return None
+        if not seen:
+            # What was buffered before the hole is worked off where groups are first no later than those that follow.
+            holes = np.flatnonzero(behind < late_us + STAMP_TURN_US)[:1]
+        return holes, round(late_us / STAMP_TURN_US)
 
 
 def _packets(data: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
