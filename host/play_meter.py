@@ -27,8 +27,7 @@ from host.serial_powersensor3 import GROUP_BYTES, SENSORS, Sensor, encode_groups
 TICK_S = 0.001
 SLICE_ROWS = 256
 LATE_S = 0.005
-"""Rows of so much time are made at once at most; what the player itself was late for is made later, at the same rate."""
-
+"""What the player is late for is made at once where the buffer takes it; else rows of so much time now, the rest later."""
 
 
 class LinesMeter:
@@ -143,9 +142,10 @@ class Player:
             if started_s is None:
                 started_s = time.monotonic()
             due = min(until, before + int((time.monotonic() - started_s) * self._rate))
-            if due - self.made > LATE_S * self._rate:  # a real meter is never late
-                started_s += (due - self.made) / self._rate - LATE_S
-                due = min(until, self.made + int(LATE_S * self._rate))
+            at_once = max(int(LATE_S * self._rate), (self._room - len(self._buffer)) // self._meter.row_bytes)
+            if due - self.made > at_once:  # a real meter is never late
+                started_s += (due - self.made - at_once) / self._rate
+                due = min(until, self.made + at_once)
             while self.made < due:
                 self._make(min(due - self.made, SLICE_ROWS))
                 self._send()
