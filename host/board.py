@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from host import termination
 from hw.config import Config
 
 
@@ -77,7 +78,8 @@ class Board(abc.ABC):
         return self
 
     def __exit__(self, *exc_info):
-        self.close()
+        with termination.deferred():
+            self.close()
 
     @abc.abstractmethod
     def open(self) -> None:

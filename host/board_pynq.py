@@ -80,6 +80,7 @@ class Driver(Board):
     def open(self) -> None:
         """Claim the board, load the bitstream, check what it is, allocate memory. Raises BoardError."""
         with contextlib.ExitStack() as held:
+            held.enter_context(terminable())  # left last, so that SIGTERM cannot end the process before the core has stopped
             held.enter_context(claimed(self._host))
             with asked("PYNQ cannot load the bitstream"):
                 pynq, device, machine = find_device(self._host)
@@ -95,7 +96,6 @@ class Driver(Board):
             held.callback(self._give_back, functools.partial(pynq_bitstream.load, pynq, device, found))
             self._waits = pynq_interrupt.find(pynq, overlay, device)
             held.callback(self._waits.close)
-            held.enter_context(terminable())
             self._facts = {
                 "machine": machine, "remote": self._host or None, "pynq": pynq.__version__, "bitstream": str(found.path),
                 "bitstream_sha256": found.digest, "bitstream_board": found.manifest["board"],

@@ -6,8 +6,11 @@ whole lines, so that a crash costs at most its last line.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,12 +36,30 @@ class RunFolderError(RuntimeError):
 
 def new_run_dir(name: str, now: time.struct_time | None = None) -> Path:
     """Return the path of a run folder that is not there yet: runs/<name>-<date>-<time>, numbered if need be."""
-    name = name.replace(":", "-").replace("/", "-")
-    path, number = RUNS / f"{name}-{time.strftime('%Y%m%d-%H%M%S', now or time.localtime())}", 1
-    while path.exists():
-        number += 1
-        path = path.with_name(f"{path.name.split('.')[0]}.{number}")
-    return path
+    name = re.sub(r"[^\w.+=-]", "-", name)
+    first = RUNS / f"{name}-{time.strftime('%Y%m%d-%H%M%S', now or time.localtime())}"
+    numbered = (first.with_name(f"{first.name}.{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([first], numbered) if not path.exists())
+
+
+def check_vacant(path: Path) -> None:
+    """Make nothing, but see before the work whether a run's folder can be made.
+
+    Raises:
+        RunFolderError: something is there already, or nothing can be written there.
+    """
+    try:
+        if path.exists() and any(path.iterdir()):
+            raise RunFolderError(f"the run folder {path} is not empty: a run is not overwritten, name another folder")
+        place = next(place for place in (path, *path.absolute().parents) if place.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise RunFolderError(f"the run folder {path} cannot be written: {place} is no folder that may be written to")
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: Exception) -> RunFolderError:
+    return RunFolderError(f"the run folder {path} cannot be written: {getattr(error, 'strerror', None) or error}")
 
 
 class RunFolder:
@@ -66,13 +87,12 @@ class RunFolder:
         self.path = Path(path)
         self._every = every
         self._iterations = 0
+        check_vacant(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
-                raise RunFolderError(f"the run folder {self.path} is not empty: a run is not overwritten, name another folder")
             self._lines = open(self.path / ITERATIONS, "x", encoding="utf-8")
         except OSError as error:
-            raise RunFolderError(f"the run folder {self.path} cannot be written: {error.strerror or error}") from None
+            raise _unwritable(self.path, error) from None
         self.record = {
             "schema": SCHEMA, "status": "running", "started_unix_s": time.time(), "ended_unix_s": None, **record,
             "iterations": 0, "loss": [],
@@ -87,10 +107,12 @@ class RunFolder:
             return
         if kind is None:
             self.end("finished")
-        elif issubclass(kind, KeyboardInterrupt):
-            self.end("aborted", reason="interrupted")
-        else:
-            self.end("failed", reason=f"{kind.__name__}: {error}")
+            return
+        with contextlib.suppress(RunFolderError):  # of a full disk, say: the exception that passes is what the user has to see
+            if issubclass(kind, KeyboardInterrupt):
+                self.end("aborted", reason="interrupted")
+            else:
+                self.end("failed", reason=f"{kind.__name__}: {error}")
 
     def append(self, iteration: dict) -> None:
         """Add an iteration; its "loss", if there, also goes into run.json's list.
@@ -116,10 +138,11 @@ class RunFolder:
         self._write_record()
 
     def end(self, status: str, **fields) -> None:
-        """Write run.json for the last time with a status of STATUSES, and close the folder."""
+        """Write run.json for the last time with a status of STATUSES, and close the folder. Raises RunFolderError."""
         if status not in STATUSES:
             raise ValueError(f"a run ends with one of {STATUSES[1:]}, not {status!r}")
-        self._lines.close()
+        with contextlib.suppress(OSError):  # what of a line could not be written, `append` has said already
+            self._lines.close()
         self.update(status=status, ended_unix_s=time.time(), **fields)
 
     def _write_record(self) -> None:
@@ -166,11 +189,14 @@ def read_iterations(path: Path | str) -> Iterator[dict]:
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file by `text` so that a reader, and a crash, sees the old or the new one. Raises OSError."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _json(data, **options) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 TOGETHER_S = 0.1
 """`timeout` and others tell a process and then its whole group: signals that come so close together are one wish."""
@@ -20,3 +22,27 @@ def raises(error: type[BaseException], *arguments) -> Callable:
         raise error(*arguments)
 
     return leave
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of a short block that must not be left half-way, such as stopping a core."""
+    if threading.current_thread() is not threading.main_thread():  # no other one has handlers
+        yield
+        return
+    came, before = [], {}
+
+    def later(number, frame):
+        came.append(number)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, later)
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is later:  # else the block has put back what was there before all of this
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            handler = before[came[-1]]
+            handler(came[-1], None) if callable(handler) else signal.raise_signal(came[-1])

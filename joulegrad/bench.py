@@ -22,7 +22,7 @@ from host.checked_run import CheckedRun
 from host.packed_program import PackedProgram
 from host.predictions import Predictions
 from host.readings import HOST_CLOCK
-from host.run_folder import RunFolder, RunFolderError, new_run_dir
+from host.run_folder import RunFolder, RunFolderError, check_vacant, new_run_dir
 from host.runtime import Evaluation, Iteration, Runtime, check_identity, summed
 from host.trace_file import TRACE
 from host.virtual_rails import LEVELS_SAID, RailLevels, Spread
@@ -85,47 +85,52 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
     if settings.check:
         _need_torch()
     wanted = asked(settings.what, settings.config, settings.steps, settings.batch_size, settings.seed, settings.method)
-    config, options = wanted.config, settings.stalls.options(settings.board)
-    board = open_board(settings.board, config, **options)  # one that cannot be had is refused before anything is made
+    options = settings.stalls.options(settings.board)
+    board = open_board(settings.board, wanted.config, **options)  # one that cannot be had is refused before the work
     sensors = sensors_for(settings.board, board.clock, settings.sensors)
-    meter = _meter(settings, config)
+    _meter(settings, wanted.config)
     path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.board.partition('?')[0]}")
-    with RunFolder(path, _record(settings, wanted, board, meter, sensors)) as folder:
-        screen.facts["run_dir"] = str(folder.path)
-        shutil.copyfile(settings.energy_table or TABLE, folder.path / ENERGY_TABLE)
-        packed = wanted.pack()
-        folder.update(steps=packed.iterations)
-        _keep(packed.program, folder.path / PROGRAM)
-        with open_board(settings.board, config, ddr_bytes=_ddr_bytes(packed.program), **options) as board:
-            check_identity(board, packed.program)
-            if board.facts():
-                folder.update(board_facts=board.facts())
-            if board.clk_hz != config.clk_hz:
-                meter = _meter(settings, dataclasses.replace(config, clk_hz=round(board.clk_hz)))
-                folder.update(config=dataclasses.asdict(meter.config))
-            with watched(settings, sensors, board, packed.program, folder, screen) as watch:
-                run = _runner(board, packed, settings)
-                runtime = run.runtime if isinstance(run, CheckedRun) else run
-                course = packed.course()
-                for note in course.notes:
-                    screen.say(note)
-                folder.update(notes=list(course.notes))
-                learned = _train(run, packed, course, meter, folder, screen, watch)
-                if watch:
-                    _measure(watch, runtime, packed, settings, screen)
-            if watch:
-                folder.update(replayed=watch.replayed, planned=watch.planned, calibrations=watch.calibrations)
-                screen.say(f"planned: {watch.planned['said']}")
-            images = packed.images
-            screen.say(f"evaluating {len(images.test)} held-out images")
-            learned.evaluation = runtime.evaluate(images.test, images.test_labels, course.evaluation_gates())
-            checked = {"counters_exact": None, "cycles_predicted_error": None}
-            if isinstance(run, CheckedRun):
-                checked = {"counters_exact": True, "cycles_predicted_error": run.cycles_error}
-        result = _result(settings, packed, learned, folder.path) | checked
-        folder.update(result=result, versions=provenance.versions())
-        _draw(folder.path, settings, packed, learned, meter, screen)
+    check_vacant(path)
+    packed = wanted.pack()
+    _executed(packed)
+    with open_board(settings.board, wanted.config, ddr_bytes=_ddr_bytes(packed.program), **options) as board:
+        check_identity(board, packed.program)
+        meter = _meter(settings, dataclasses.replace(wanted.config, clk_hz=round(board.clk_hz)))
+        with RunFolder(path, _record(settings, wanted, packed, board, meter, sensors)) as folder:
+            screen.facts["run_dir"] = str(folder.path)
+            shutil.copyfile(settings.energy_table or TABLE, folder.path / ENERGY_TABLE)
+            _keep(packed.program, folder.path / PROGRAM)
+            learned, checked = _on_board(settings, packed, board, meter, sensors, folder, screen)
+            result = _result(settings, packed, learned, folder.path) | checked
+            folder.update(result=result, versions=provenance.versions())
+            _draw(folder.path, settings, packed, learned, meter, screen)
     return result
+
+
+def _on_board(
+    settings: BenchSettings, packed: PackedProgram, board: Board, meter: EnergyMeter, sensors: tuple[str, ...], folder: RunFolder,
+    screen: Screen,
+) -> tuple[Learned, dict]:  # fmt: skip
+    """Train, measure where sensors watch, and evaluate; return what was learned and what was checked."""
+    with watched(settings, sensors, board, packed.program, folder, screen) as watch:
+        run = _runner(board, packed, settings)
+        runtime = run.runtime if isinstance(run, CheckedRun) else run
+        course = packed.course()
+        for note in course.notes:
+            screen.say(note)
+        folder.update(notes=list(course.notes))
+        learned = _train(run, packed, course, meter, folder, screen, watch)
+        if watch:
+            _measure(watch, runtime, packed, settings, screen)
+    if watch:
+        folder.update(replayed=watch.replayed, planned=watch.planned, calibrations=watch.calibrations)
+        screen.say(f"planned: {watch.planned['said']}")
+    images = packed.images
+    screen.say(f"evaluating {len(images.test)} held-out images")
+    learned.evaluation = runtime.evaluate(images.test, images.test_labels, course.evaluation_gates())
+    if isinstance(run, CheckedRun):
+        return learned, {"counters_exact": True, "cycles_predicted_error": run.cycles_error}
+    return learned, {"counters_exact": None, "cycles_predicted_error": None}
 
 
 def _need_torch() -> None:
@@ -146,8 +151,11 @@ def _meter(settings: BenchSettings, config: Config) -> EnergyMeter:
     return meter
 
 
-def _record(settings: BenchSettings, wanted: Asked, board: Board, meter: EnergyMeter, sensors: tuple[str, ...]) -> dict:
+def _record(
+    settings: BenchSettings, wanted: Asked, packed: PackedProgram, board: Board, meter: EnergyMeter, sensors: tuple[str, ...]
+) -> dict:
     """Return what run.json says from the start."""
+    facts = board.facts()
     return {
         "benchmark": wanted.recipe.name,
         "commit": provenance.commit(),
@@ -157,12 +165,13 @@ def _record(settings: BenchSettings, wanted: Asked, board: Board, meter: EnergyM
         "program": PROGRAM,
         "board": settings.board,
         "clock": board.clock,
-        "config": dataclasses.asdict(wanted.config),
+        **({"board_facts": facts} if facts else {}),
+        "config": dataclasses.asdict(meter.config),
         "config_hash": f"{wanted.config.config_hash:08x}",
         "seed": wanted.seed,
         "method": Method.from_settings(wanted.method, wanted.recipe.methods).to_json(),
         "batch_size": wanted.recipe.batch,
-        "steps": wanted.recipe.steps,
+        "steps": packed.iterations,
         "check": settings.check,
         "stall_probability": settings.stalls.probability,
         "sensors": list(sensors),
@@ -290,13 +299,13 @@ def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: P
 
     A board without a clock counts no cycles; its time is that which the instructions are predicted to take on the core.
     """
-    work = ProcessorWork(**dataclasses.asdict(iteration.processor))
     counters, extra = iteration.total_counters(), {}
     if predictions and not counters["cycles"]:
-        extra["predicted_cycles"] = sum(
-            predictions.cycles(segment, iteration.images_of(segment)) for segment in iteration.counters
-        )
+        cycles = [predictions.cycles(segment, iteration.images_of(segment)) for segment in iteration.counters]
+        extra["predicted_cycles"] = sum(cycles)
+        iteration.processor.beside(cycles)
         counters["cycles"], meter.said = extra["predicted_cycles"], CYCLES_PREDICTED
+    work = ProcessorWork(**dataclasses.asdict(iteration.processor))
     time_s = iteration.host_s if board.clock == HOST_CLOCK else None
     energy = meter.add(counters, iteration.total_activity(), work, time_s=time_s)
     return {

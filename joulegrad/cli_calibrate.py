@@ -85,10 +85,6 @@ def calibrate(
             elif wait is not None:
                 screen.say(f"{what}; connect it within {wait:g} s")
                 time.sleep(wait)
-            elif not sys.stdin.isatty():
-                raise CalibrationError(
-                    "several loads need someone who connects them: run this in a terminal, or give --wait SECONDS"
-                )
             else:
                 screen.say(f"{what}; connect it and press Enter")
                 sys.stdin.readline()
@@ -110,6 +106,8 @@ def calibrate(
             out=out,
             accept=accept,
         )
+        if len(settings.loads()) > 1 and wait is None and not (sys.stdin and sys.stdin.isatty()):
+            raise CalibrationError("several loads need someone who connects them: run this in a terminal, or give --wait SECONDS")
         made, path = run(settings, connect)
         for warning in made.warnings:
             screen.say(f"warning: {warning}")

@@ -87,7 +87,6 @@ def _trained(task: Task, steps: int) -> dict:
         resume = attempt if _resumable(attempt, steps) else resume
     number = len(attempts) + 1
     place = task.place if number == 1 else task.place.with_name(f"{task.place.name}.{number}")
-    place.parent.mkdir(parents=True, exist_ok=True)
     settings = TrainSettings(
         task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
         arithmetic=task.run.arithmetic, price=task.experiment.config if task.run.arithmetic == PRICED else None,

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from host.provenance import commit, versions
 from host.sampler import Sampler
+from host.sensor import open_sensor
 from measurements import calibration as kept
-from measurements.calibrate import STABILITY, WINDOW, Load, calibrate, resistor, stated, suspicion
+from measurements.calibrate import STABILITY, WINDOW, Load, calibrate, check_physical, resistor, stated, suspicion
 from measurements.calibration import Calibration, CalibrationError
 
 TRACE = ".trace.sqlite"
@@ -98,14 +99,16 @@ def run(settings: CalibrationSettings, connect: Callable[[int, int, str], None])
 
     Raises:
         CalibrationError: the readings give none, or it looks like a wrong shunt; the raw readings are kept.
-        SamplerError: the sensor cannot be sampled.
+        SensorError, SamplerError: there is no such sensor, or it cannot be sampled.
     """
+    check_physical(open_sensor(settings.url))
     loads = settings.loads()
     date = datetime.datetime.now(datetime.timezone.utc)
     trace_path = _trace_path(settings, date)
     trace_path.parent.mkdir(parents=True, exist_ok=True)
     provenance = {"command": "sensors calibrate", "commit": commit(), "versions": versions()}
     with Sampler(trace_path, [settings.url], provenance) as sampler:
+        check_physical(sampler.sensors[0])
         for number, load in enumerate(loads):
             connect(number + 1, len(loads), load.text)
             time.sleep(settings.settle_s)

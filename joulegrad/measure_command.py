@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ def run_measured(
         MeasureError: the command cannot be started.
         SensorError, SamplerError, CalibrationError, RunFolderError: as of `measure`.
     """
+    if shutil.which(work[0]) is None:
+        raise MeasureError(f"the command {work[0]!r} cannot be started: it is no program on the path")
     with measure(sensors, idle=idle, out=out, iterations=iterations, calibrations=calibrations) as measurement:
         screen.facts["run_dir"] = str(measurement.run_dir)
         try:

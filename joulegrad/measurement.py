@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host import machine, provenance, rail_map
-from host.readings import HOST_CLOCK
+from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolder, new_run_dir
 from host.sampler import Sampler
-from host.sensor import Channel, split_url
+from host.sensor import Channel, open_sensor, split_url
 from measurements import calibration
 from measurements.joules import Joules
 from measurements.measured_run import IDLE, RUN, Measured, measured
@@ -25,6 +25,9 @@ OWN_SENSORS = ("hwmon", "nvml", "pmbus", "rapl")
 
 REST_S = 0.25
 """Sampled before the first window and after the last, so that each edge lies between two values."""
+
+
+LONGEST_IDLE_S = 86400.0
 
 
 class MeasureError(RuntimeError):
@@ -98,7 +101,7 @@ class Measurement:
             self._sampler = sampler
             for sensor in self._sampler.sensors:
                 if sensor.clock != HOST_CLOCK:
-                    raise MeasureError(f"sensor {sensor.url!r} lives on a simulated board's virtual time: it cannot watch this")
+                    raise _unfit(sensor.url)
                 self._calibrations += calibration.stored(sensor.url, sensor.description, sensor.channels)
             self._rest(IDLE_BEFORE)
         except BaseException as error:
@@ -255,6 +258,10 @@ class Measurement:
         self._folder.__exit__(type(error), error, None)
 
 
+def _unfit(url: str) -> MeasureError:
+    return MeasureError(f"sensor {url!r} lives on a simulated board's virtual time: it cannot watch this")
+
+
 def measure(
     sensors: str | Sequence[str],
     *,
@@ -283,16 +290,21 @@ def measure(
 
     Raises:
         MeasureError: settings that cannot be.
-        SensorError: PYNQ drives a remote board, whose power this machine's own sensors do not see.
+        SensorError: no such sensor, or PYNQ drives a remote board, whose power this machine's own sensors do not see.
         CalibrationError: a file that is no calibration.
         RunFolderError: the folder is a run already, or cannot be written.
         SamplerError: on entering, a sensor cannot be opened.
     """
     urls = (sensors,) if isinstance(sensors, str) else tuple(sensors)
-    if not urls or idle < 0 or iterations < 0:
-        raise MeasureError(f"{len(urls)} sensors, idle {idle} s, {iterations} iterations: at least one sensor, and none below 0")
-    if any(split_url(url)[0] in OWN_SENSORS for url in urls):
-        rail_map.refuse_remote()
+    if not urls or not 0 <= idle <= LONGEST_IDLE_S or iterations < 0:
+        raise MeasureError(
+            f"{len(urls)} sensors, idle {idle} s, {iterations} iterations: at least one sensor, none below 0, rest within a day"
+        )
+    for url in urls:
+        if open_sensor(url).clock == VIRTUAL_CLOCK:
+            raise _unfit(url)
+        if split_url(url)[0] in OWN_SENSORS:
+            rail_map.refuse_remote()
     files = [calibration.read(Path(path)) for path in calibrations]
     return Measurement(urls, idle, None if out is None else Path(out), iterations, files, synchronise,
                        {"measured": board or "this machine", "machine_before": machine.power_settings()})  # fmt: skip

@@ -103,7 +103,6 @@ def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) ->
 def _once(place: Path, run: Callable[[Path], dict], common: dict) -> dict:
     """Return the result of a run, from its folder where it is there. Raises RunFolderError where another run is there."""
     if not (place / RECORD).exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
         return run(place)
     record = read_record(place)
     result = record.get("result")

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from host.board import open_board
 from host.readings import VIRTUAL_CLOCK
-from host.run_folder import RunFolderError, write_atomically
+from host.run_folder import RunFolderError, new_run_dir, write_atomically
 from hw.config import Config, load_config
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, SweepSettings
@@ -48,7 +47,7 @@ def run_sweep(settings: SweepSettings, screen: Screen) -> dict:
     table = load_table(settings.energy_table or TABLE)
     check_valid(table, settings.board, config, dataclasses.asdict(model))
     planned = plan(settings)
-    path = _made(settings.out or new_sweep_dir(settings.config))
+    path = _made(settings.out or new_run_dir(f"sweep-{Path(settings.config).stem}"))
     screen.facts["run_dir"] = str(path)
     with _kept(path, _known(settings, config, planned, path)) as summary:
         units = simulate(planned, config, settings.jobs, screen)
@@ -91,18 +90,6 @@ def shuffled(units: list[Unit], seed: int) -> list[Unit]:
         activity = {name: round(count * scale) for name, count in units[taken].activity.items()}
         result[to] = dataclasses.replace(units[to], activity=activity)
     return result
-
-
-def new_sweep_dir(config: str, now: time.struct_time | None = None) -> Path:
-    """Return the path of a sweep folder that is not there yet: runs/sweep-<config>-<date>-<time>, numbered if need be."""
-    from joulegrad.bench import RUNS
-
-    stamp = time.strftime("%Y%m%d-%H%M%S", now or time.localtime())
-    path, number = RUNS / f"sweep-{Path(config).stem}-{stamp}", 1
-    while path.exists():
-        number += 1
-        path = path.with_name(f"{path.name.split('.')[0]}.{number}")
-    return path
 
 
 def _made(path: Path) -> Path:

@@ -23,7 +23,7 @@ from algo.trainer import Trained, Trainer
 from algo.weights_file import weights_of, write_weights
 from host import provenance
 from host.pricing import Pricing
-from host.run_folder import RunFolder, new_run_dir, read_iterations
+from host.run_folder import RunFolder, check_vacant, new_run_dir, read_iterations
 from hw.compile import compile_step
 from hw.program import write_program
 from joulegrad.measurement import Measurement, measure
@@ -77,17 +77,17 @@ def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
         raise TrainError(f"train {settings.recipe}: a PROGRAM.jg is compiled for boards; give the recipe it was made from")
     run = _Run(wanted, settings, share)
     path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.device}")
+    check_vacant(path)
+    measuring = _measuring(settings, path)
+    run.make()  # network and data: what cannot be had is refused before there is a folder
     with RunFolder(path, run.record() | {"resumed_from": str(settings.resume) if settings.resume else None}) as folder:
         screen.facts["run_dir"] = str(folder.path)
-        if settings.price:
-            shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
-        run.start(folder.path)
-        folder.update(steps=run.iterations)
+        run.begin(folder)
         if settings.resume:
             run.carry_over(folder)
             screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
         start_s = time.monotonic()
-        with _measured(settings, folder.path) as measurement:
+        with measuring as measurement:
             run.train(folder, screen, measurement)
         host_s = time.monotonic() - start_s
         screen.say(f"evaluating {len(run.images.test)} held-out images")
@@ -126,11 +126,11 @@ class _Run:
         }  # fmt: skip
 
     def record(self) -> dict:
-        """What run.json says from the start."""
+        """What run.json says from the start, once the network is made."""
         return {
             "benchmark": "train", "commit": provenance.commit(), "versions": provenance.versions(), **self.about(),
             "device": self.settings.device, "processes": self.share.processes, "sensors": list(self.settings.sensors),
-            "steps": self.wanted.recipe.steps, **self._priced_on(),
+            "steps": self.iterations, **self._priced_on(),
         }  # fmt: skip
 
     def _priced_on(self) -> dict:
@@ -146,15 +146,21 @@ class _Run:
             },
         }  # fmt: skip
 
-    def start(self, folder: Path) -> None:
+    def make(self) -> None:
         """Make the network and its course, as they begin or as the checkpoint has them."""
-        self._path = folder / CHECKPOINT
         learner, blocks = self._float_learner() if self.settings.arithmetic == "float32" else self._emulator()
         epoch = self.wanted.recipe.batches(self.images, self.wanted.seed).per_epoch
         course = self.method.begin(self.wanted.seed, self.iterations, epoch, blocks)
         if self._checkpoint:
             course.restore(self._checkpoint.course)
         self.trainer = Trainer(learner, course)
+
+    def begin(self, folder: RunFolder) -> None:
+        """Put into the folder what it has from the start: the first checkpoint, and what the run is priced with."""
+        self._path = folder.path / CHECKPOINT
+        if self.settings.price:
+            shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
+            write_program(self._program, folder.path / PROGRAM)
         self._save()
 
     def _emulator(self):
@@ -167,9 +173,8 @@ class _Run:
             tensors, state = self._checkpoint.tensors, State.from_json(self._checkpoint.state)
         self._step = exported.step
         if self.settings.price:
-            program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
-            self._pricing = Pricing(program, self.wanted.config)
-            write_program(program, self._path.with_name(PROGRAM))
+            self._program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
+            self._pricing = Pricing(self._program, self.wanted.config)
         return Emulator(exported.step, tensors, state, self.settings.device, share=self.share), exported.step.gated_blocks
 
     def _float_learner(self):
@@ -238,8 +243,9 @@ class _Run:
             line["gates"] = ["".join("01"[one] for one in block) for block in decisions.astype(int)]
         if self.settings.price:
             gates = self.trainer.gates
-            gate_work = gates.processor_work() if gates else (0, 0)
-            priced = self._pricing.iteration(self.trainer.began, trained.decision, trained.images, decisions, gate_work)
+            gate_work = gates.processor_work() if gates else (0, 0, 0, 0)
+            began, settled = self.trainer.began, self.trainer.settled
+            priced = self._pricing.iteration(began, trained.decision, trained.images, decisions, gate_work, settled)
             line |= {
                 "counters": priced.counters, "activity": {}, "predicted_cycles": priced.cycles,
                 "processor": dataclasses.asdict(priced.processor),
@@ -286,12 +292,9 @@ def _checkpoint_file(path: Path) -> Path:
     return path / CHECKPOINT if path.is_dir() else path
 
 
-@contextlib.contextmanager
-def _measured(settings: TrainSettings, folder: Path) -> Iterator[Measurement | None]:
-    """Measure this machine while it trains: the energy of the emulator, in a run folder of its own within the run's."""
+def _measuring(settings: TrainSettings, folder: Path) -> contextlib.AbstractContextManager[Measurement | None]:
+    """Return what measures this machine while it trains: the energy of the emulator, in a folder of its own within the run's."""
     if not settings.sensors:
-        yield None
-        return
+        return contextlib.nullcontext()
     said = "this machine, which trains in PyTorch: the energy of the emulator, not of an accelerator"
-    with measure(settings.sensors, idle=settings.idle_s, out=folder / ENERGY, board=said) as measurement:
-        yield measurement
+    return measure(settings.sensors, idle=settings.idle_s, out=folder / ENERGY, board=said)

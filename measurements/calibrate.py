@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from host.sensor import Specification
+from host.sampler import Sampled
+from host.sensor import Sensor, Specification
 from host.trace import SensorRecord, Trace, Window, windows
 from measurements.calibration import Calibration, CalibrationError, Point, Term, identity_of, product_channel
 from measurements.rails import chosen
@@ -160,11 +161,16 @@ def suspicion(gain: float) -> str:
             "set; look at the marking on the shunt and set shunt_ohm, or check the load")
 
 
+def check_physical(sensor: Sensor | Sampled | SensorRecord) -> None:
+    """Raise CalibrationError where no load can be attached to a sensor. Of some, only opening them tells."""
+    if sensor.label != "measured":
+        raise CalibrationError(f"sensor {sensor.url!r} is {sensor.label}: no load can be attached to it, only physical sensors "
+                               "are calibrated")
+
+
 def _watched(trace: Trace, sensor: int, rail: str | None) -> Watched:
     record = trace.sensors[sensor]
-    if record.label != "measured":
-        raise CalibrationError(f"sensor {record.url!r} is {record.label}: no load can be attached to it, only physical sensors "
-                               "are calibrated")
+    check_physical(record)
     try:
         rails = chosen(record, None if rail is None else (rail,))
     except NoEnergy as error:

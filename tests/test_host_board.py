@@ -1,13 +1,17 @@
 """What every board does alike: DDR, segments, counters, errors. The same cases on the interpreter and on the RTL."""
 
+import os
+import signal
 import time
 
 import numpy as np
 import pytest
 
 from host.board import BoardError, BoardTimeout, SegmentError, open_board, schemes
+from host.board_golden import Driver
 from hw import isa
 from hw.config import load_config
+from joulegrad import errors
 
 CONFIG = load_config("tiny")
 DDR_BYTES = 1 << 16
@@ -32,6 +36,21 @@ def copy_through_u(words, source=0, target=0x4000):
         transfer("load", "U", source, words, signal=1 << store),
         transfer("store", "U", target, words, wait=1 << load),
     ]
+
+
+@pytest.mark.parametrize("number, error", [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, errors.Terminated)])
+def test_a_board_is_left_before_a_signal_ends_the_program(number, error, monkeypatch):
+    closed = []
+
+    def close(board):
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+        closed.append(board)
+
+    monkeypatch.setattr(Driver, "close", close)
+    with pytest.raises(error), errors.terminable(), open_board("golden", CONFIG, ddr_bytes=DDR_BYTES) as board:
+        pass
+    assert closed == [board]
 
 
 @pytest.fixture(params=["golden", "sim"])

@@ -523,6 +523,22 @@ with installed() as zynq:
 """
 
 
+def test_sigterm_while_the_board_is_left_waits_until_its_core_has_stopped(folder):
+    with pytest.raises(SystemExit) as ended, opened(folder) as (board, zynq):
+        start(board, 0x10000, hanging())
+        halt, stopped = board._halt, []
+
+        def told():
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL and zynq.busy()
+            os.kill(os.getpid(), signal.SIGTERM)
+            halt()
+            stopped.append(not zynq.busy())
+
+        board._halt = told
+    assert stopped == [True] and ended.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_one_process_has_the_board_and_sigterm_stops_its_core(folder, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(

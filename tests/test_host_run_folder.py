@@ -1,11 +1,13 @@
 """The run folder survives what happens to runs: interruption, failure, a crash in the middle of a line."""
 
 import json
+import os
+import time
 
 import numpy as np
 import pytest
 
-from host.run_folder import ITERATIONS, RunFolder, RunFolderError, read_iterations, read_record
+from host.run_folder import ITERATIONS, RunFolder, RunFolderError, check_vacant, new_run_dir, read_iterations, read_record
 
 
 def test_a_finished_run_reads_back(tmp_path):
@@ -69,10 +71,35 @@ def test_a_run_is_never_overwritten(tmp_path):
         RunFolder(tmp_path / "run", {})
 
 
+def test_names_of_new_folders_are_numbered_and_may_hold_anything(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    day = time.strptime("2026-03-01", "%Y-%m-%d")
+    first = new_run_dir("serial:/dev/tty\0USB0 v1.5", day)
+    assert str(first) == "runs/serial--dev-tty-USB0-v1.5-20260301-000000"
+    first.mkdir(parents=True)
+    assert new_run_dir("serial:/dev/tty\0USB0 v1.5", day).name == f"{first.name}.2"
+
+
+def test_a_full_disk_costs_neither_what_is_there_nor_the_error_that_passes(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ValueError, match="bad tile"):
+        with RunFolder(tmp_path / "run", {}) as run:
+            monkeypatch.setattr(os, "fsync", full)
+            with pytest.raises(RunFolderError, match="No space left"):
+                run.update(steps=3)
+            raise ValueError("bad tile")
+    assert read_record(tmp_path / "run")["status"] == "running"
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [ITERATIONS, "run.json"]
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot be written: "):
         RunFolder(tmp_path / "file" / "run", {})
+    check_vacant(tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("text, message", [("{", "not JSON"), ('{"schema": 99}', "schema 99"), (None, "not a run folder")])

@@ -258,10 +258,15 @@ def test_an_unwritable_run_folder_is_one_sentence(tmp_path, kind):
     assert "Traceback" not in err
 
 
-def test_a_board_that_is_not_there_leaves_no_folder(tmp_path):
-    code, text, _ = invoke("bench", "digits", "--board", "moon", "--json", "--steps", "1", "--out", str(tmp_path / "run"))
+@pytest.mark.parametrize("what, board, says", [
+    ("digits", "moon", "moon"), ("digits", "serial:/dev/nothing", "/dev/nothing"), ("cifar10-resnet8", "golden", "CIFAR-10"),
+])
+def test_what_is_not_there_leaves_no_folder(what, board, says, tmp_path, monkeypatch):
+    monkeypatch.setenv("JOULEGRAD_DATA", str(tmp_path))
+    words = ("--board", board, "--config", "tiny", "--batch-size", "2", "--steps", "1", "--out", str(tmp_path / "run"))
+    code, text, _ = invoke("bench", what, "--json", *words)
     assert code == errors.FAILED
-    assert "moon" in json.loads(text)["error"]
+    assert says in json.loads(text)["error"]
     assert not (tmp_path / "run").exists()
 
 

@@ -11,7 +11,6 @@ from stand_ins import StandIns
 from test_host_board_serial import _Core
 from typer.testing import CliRunner
 
-from host.run_folder import read_record
 from hw import design, golden_serial
 from hw.bitstream import MANIFEST, build
 from hw.config import load_config
@@ -219,10 +218,10 @@ def test_the_readme_leads_to_the_pages():
     (lambda data: b"\xf0\x00\x80" * 5, "bytes came, but no packet; is it another line speed (baud=)"),
 ])  # fmt: skip
 def test_training_on_a_board_that_does_not_answer_is_one_sentence(answer, sentence, tmp_path):
-    """Also at a wrong line speed; the run folder says what became of the run."""
+    """Also at a wrong line speed; there is no folder of a run that never was."""
     out = tmp_path / "run"
     words = ["bench", "digits", "--config", "tiny", "--steps", "1", "--batch-size", "2", "--out", str(out), "--json"]
     with Terminal(answer) as terminal:
         done = CliRunner().invoke(app, [*words, "--board", f"serial:{terminal.port}?answer_s=0.02"])
     assert done.exit_code == 1 and sentence in json.loads(done.stdout)["error"] and "Traceback" not in done.stderr
-    assert not out.exists() or read_record(out)["status"] == "failed"
+    assert not out.exists()

@@ -154,3 +154,4 @@ def test_mistakes_are_one_sentence(tree, tmp_path, arguments, code, said):
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("joulegrad: ") and said in last
     assert "Traceback" not in done.output
+    assert not (tmp_path / "run").exists()

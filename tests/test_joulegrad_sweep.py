@@ -194,15 +194,16 @@ def test_a_control_says_that_it_is_one(swept):
     assert abs(one / other - 1) > 0.02
 
 
-def test_the_command(tmp_path):
+def test_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code, out, err = invoke("bench", "sweep", "--config", "tiny", "--family", "idle", "--repeats", "1", "--windows", "2",
-                            "--out", str(tmp_path / "sweep"), "--json")  # fmt: skip
+                            "--json")  # fmt: skip
     assert code == 0, err
     data = json.loads(out)
-    assert data == json.loads((tmp_path / "sweep" / "sweep.json").read_text())
-    assert data["status"] == "finished" and data["run_dir"] == str(tmp_path / "sweep")
+    assert data == json.loads((tmp_path / data["run_dir"] / "sweep.json").read_text())
+    assert data["status"] == "finished" and data["run_dir"].startswith("runs/sweep-tiny-")
     assert data["families"] == ["idle"] and len(data["runs"]) == len([one for one in workloads() if one.family == "idle"])
-    code, out, _ = invoke("bench", "sweep", "--config", "tiny", "--out", str(tmp_path / "sweep"), "--json")
+    code, out, _ = invoke("bench", "sweep", "--config", "tiny", "--out", data["run_dir"], "--json")
     assert code == errors.FAILED and "is not empty" in json.loads(out)["error"]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from algo.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
-from algo.data import load_digits
+from algo.data import DataError, load_digits
 from algo.float_training import Diverged, FloatLearner
 from algo.models import digits_network
 from algo.policies.decision import MethodError
@@ -19,6 +20,7 @@ from algo.sgd import Sgd
 from algo.weights_file import read_weights
 from host.run_folder import RunFolder, read_iterations, read_record
 from joulegrad.bench import run_bench
+from joulegrad.measurement import MeasureError
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, SettingError, TrainSettings
 from joulegrad.train import TrainError, run_train
@@ -122,6 +124,18 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("changes, error, says", [
+    ({"recipe": "cifar10-resnet8"}, DataError, "CIFAR-10"), ({"sensors": ("sim",)}, MeasureError, "virtual time"),
+    ({"recipe": "digits", "resume": "nowhere"}, CheckpointError, "nowhere"),
+])  # fmt: skip
+def test_what_is_not_there_leaves_no_folder(changes, error, says, tmp_path, monkeypatch):
+    monkeypatch.setenv("JOULEGRAD_DATA", str(tmp_path))
+    changes = {name: Path(value) if name == "resume" else value for name, value in changes.items()}
+    with pytest.raises(error, match=says):
+        _trained(DIGITS, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,18 @@ def named(path: Path) -> str:
 def test_imports_point_upstream(path):
     downstream = set(FLOW[FLOW.index(path.parent.name) + 1:])
     assert not downstream & set(imported(ast.parse(path.read_text())))
+
+
+def test_names_imported_inside_functions_exist():
+    """At the top of a file they are found out at once; these only when the function is called."""
+    defined = {f"{path.parent.name}.{path.stem}": set(symtable.symtable(path.read_text(), str(path), "exec").get_identifiers())
+               for path in FILES}  # fmt: skip
+    missing = [
+        f"{named(path)}:{node.lineno} {node.module}.{alias.name}"
+        for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+        for alias in node.names if alias.name not in defined.get(node.module, {alias.name})
+    ]  # fmt: skip
+    assert not missing
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

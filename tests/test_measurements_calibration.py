@@ -370,6 +370,13 @@ def test_what_is_missing_is_asked_for_in_one_sentence(tmp_path, options, said):
     assert done.exit_code == 1 and said in json.loads(done.stdout)["error"]
 
 
+def test_a_simulated_sensor_is_refused_before_anything_is_recorded(tmp_path):
+    options = ["sim", "--power", "3", "--power-limit", "1%", "--seconds", "3600", "--out", str(tmp_path / "c.json"), "--json"]
+    done = CliRunner().invoke(app, ["sensors", "calibrate", *options])
+    assert done.exit_code == 1 and "'sim' is emulated" in json.loads(done.stdout)["error"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_sensor_that_is_not_there_is_one_sentence(tmp_path):
     HwmonTree(tmp_path / "hwmon")
     done = CliRunner().invoke(
