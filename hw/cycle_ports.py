@@ -58,22 +58,30 @@ class _ReadPort:
         return True
 
 
-class LoadEngine:
-    """The load engine.
+class _Engine:
+    """What both engines are made of.
 
     Args:
         beat_bytes: of a port.
-        ddr: its memory.
+        ports, channels: one for the other, of the engine and of its memory.
+        guarded: as of Transfers.
 
     Attributes:
         transfers: that start and are done.
     """
 
-    def __init__(self, beat_bytes: int, ddr: Ddr):
-        self._ports = [_ReadPort() for _ in range(PORTS)]
-        self._pairs = list(zip(self._ports, ddr.reads, strict=True))
-        self.transfers = Transfers(beat_bytes, self._ports, guarded=True)
+    def __init__(self, beat_bytes: int, ports: list[_ReadPort] | list[_WritePort], channels: tuple, guarded: bool):
+        self._ports = ports
+        self._pairs = list(zip(ports, channels, strict=True))
+        self.transfers = Transfers(beat_bytes, ports, guarded=guarded)
         self._choice = _Choice()
+
+
+class LoadEngine(_Engine):
+    """The load engine, with a port to each of the memory's channels for reads."""
+
+    def __init__(self, beat_bytes: int, ddr: Ddr):
+        super().__init__(beat_bytes, [_ReadPort() for _ in range(PORTS)], ddr.reads, guarded=True)
         self._held = False
 
     def step(self, t: int, fetch_asks: bool, taken: Taken) -> tuple[bool, bool]:
@@ -162,22 +170,11 @@ class _WritePort:
         return True
 
 
-class StoreEngine:
-    """The store engine.
-
-    Args:
-        beat_bytes: of a port.
-        ddr: its memory.
-
-    Attributes:
-        transfers: that start and are done.
-    """
+class StoreEngine(_Engine):
+    """The store engine, with a port to each of the memory's channels for writes."""
 
     def __init__(self, beat_bytes: int, ddr: Ddr):
-        self._ports = [_WritePort() for _ in range(PORTS)]
-        self._pairs = list(zip(self._ports, ddr.writes, strict=True))
-        self.transfers = Transfers(beat_bytes, self._ports, guarded=False)
-        self._choice = _Choice()
+        super().__init__(beat_bytes, [_WritePort() for _ in range(PORTS)], ddr.writes, guarded=False)
 
     def step(self, t: int, taken: Taken) -> bool:
         """Do cycle t and return whether anything moved.
