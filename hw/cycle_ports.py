@@ -70,7 +70,7 @@ class _Engine:
         transfers: that start and are done.
     """
 
-    def __init__(self, beat_bytes: int, ports: list[_ReadPort] | list[_WritePort], channels: tuple, guarded: bool):
+    def __init__(self, beat_bytes: int, ports: list[_ReadPort] | list[_WritePort], channels: list, guarded: bool):
         self._ports = ports
         self._pairs = list(zip(ports, channels, strict=True))
         self.transfers = Transfers(beat_bytes, ports, guarded=guarded)
