@@ -40,7 +40,7 @@ def sgd_for(settings: dict, iterations: int) -> Sgd:
     warmup = min(settings.get("warmup", 0), iterations // 4)
     try:
         return Sgd(**plain, warmup=warmup, **_schedule(settings.get("schedule", {"kind": "constant"}), iterations))
-    except (ValueError, ZeroDivisionError) as error:
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise SgdSettingError(str(error)) from None
 
 

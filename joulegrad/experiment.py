@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -163,18 +163,44 @@ def load_experiment(name_or_path: str) -> Experiment:
         raise ExperimentError(f"experiment {name_or_path} cannot be read as JSON ({error})") from None
     if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
         raise ExperimentError(f"experiment {name_or_path} is no object with schema {SCHEMA}")
-    try:
-        runs = tuple(Run(**_known(Run, run)) for run in data.pop("runs", ()))
-        pairs = tuple((pair["ours"], pair["other"]) for pair in data.pop("comparisons", ()))
-        baseline = tuple(data.pop("baseline", ()))
-        return Experiment(runs=runs, comparisons=pairs, baseline=baseline, **_known(Experiment, data))
-    except (TypeError, KeyError) as error:
-        raise ExperimentError(f"experiment {name_or_path} lacks something: {error}") from None
+    pairs = [_made(_Pair, pair, "a comparison of an experiment") for pair in _list("comparisons", data)]
+    return _made(Experiment, data | {
+        "runs": tuple(_made(Run, run, "a run of an experiment") for run in _list("runs", data)),
+        "comparisons": tuple((pair.ours, pair.other) for pair in pairs), "baseline": tuple(_list("baseline", data)),
+    }, "an experiment")  # fmt: skip
 
 
-def _known(kind: type, data: dict) -> dict:
-    names = [one.name for one in fields(kind)]
-    unknown = sorted(set(data) - set(names))
+@dataclass(frozen=True)
+class _Pair:
+    """A comparison as the file has it."""
+
+    ours: str
+    other: str
+
+
+_TYPES = {"str": ((str,), "a text"), "int": ((int,), "a whole number"), "int | None": ((int, type(None)), "a whole number")}
+"""Annotation of a field that a file gives as it is to the types it may have; a truth value is no number."""
+
+
+def _list(name: str, data: dict) -> list:
+    found = data.get(name, [])
+    if not isinstance(found, list):
+        raise ExperimentError(f"{name} of an experiment is {found!r}; a list is needed")
+    return found
+
+
+def _made(kind: type, data: object, what: str):
+    """Return a dataclass of this file from its fields, once all are there, known and of their types."""
+    known = {one.name: one for one in fields(kind)}
+    if not isinstance(data, dict):
+        raise ExperimentError(f"{what} is {data!r}; an object is needed")
+    unknown = sorted(set(data) - set(known))
     if unknown:
-        raise ExperimentError(f"an experiment's {kind.__name__.lower()} has no {unknown[0]!r}; it may have {', '.join(names)}")
-    return data
+        raise ExperimentError(f"{what} has no {unknown[0]!r}; it may have {', '.join(known)}")
+    for name, one in known.items():
+        if name not in data and one.default is MISSING:
+            raise ExperimentError(f"{what} is given without {name}; it needs one")
+        types, needed = _TYPES.get(one.type, ((), ""))
+        if name in data and types and type(data[name]) not in types:
+            raise ExperimentError(f"{name} of {what} is {data[name]!r}; {needed} is needed")
+    return kind(**data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -95,9 +96,10 @@ def _trained(task: Task, steps: int) -> dict:
 
 
 def _attempts(place: Path) -> list[Path]:
-    """Return the run folders of a task in the order in which they were made."""
-    found = [path for path in place.parent.glob(f"{place.name}*") if (path / RECORD).is_file()]
-    return sorted(found, key=lambda path: int(path.suffix[1:] or 1))
+    """Return the run folders of a task in the order in which they were made: seed-1, seed-1.2, ..., and not seed-10."""
+    there = [path for path in place.parent.glob(f"{place.name}*") if (path / RECORD).is_file()]
+    number = {path: re.fullmatch(rf"{re.escape(place.name)}(?:\.(\d+))?", path.name) for path in there}
+    return sorted((path for path in there if number[path]), key=lambda path: int(number[path][1] or 1))
 
 
 def _resumable(attempt: Path, steps: int) -> bool:

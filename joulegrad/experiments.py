@@ -68,10 +68,17 @@ def _same(experiment: Experiment, folder: Path) -> None:
     path = folder / "asked.json"
     asked = {"recipe": experiment.recipe, "config": experiment.config, "steps": experiment.steps}
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = _json(path)
         if before != asked:
             raise ExperimentError(f"{folder} holds an experiment with {before}, this one has {asked}: choose another --out")
     write_atomically(path, json.dumps(asked))
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExperimentError(f"{path} is damaged ({error}): choose another --out") from None
 
 
 @contextlib.contextmanager

@@ -117,6 +117,9 @@ def test_a_folder_of_another_experiment_is_refused(asked):
     run_experiments(settings, Screen(True))
     with pytest.raises(ExperimentError, match="choose another --out"):
         run_experiments(dataclasses.replace(settings, steps=20), Screen(True))
+    (asked.out / "asked.json").write_text('{"recipe"')
+    with pytest.raises(ExperimentError, match="asked.json is damaged .*: choose another --out"):
+        run_experiments(settings, Screen(True))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,13 @@ def test_a_folder_of_another_experiment_is_refused(asked):
         ({"runs": [{"name": "a", "arithmetic": "float32"}], "baseline": ["a"]}, "asks what run 'a' costs; only runs in int8"),
         ({"seeds": 0}, "has 0 seeds"),
         ({"schema": 2}, "no object with schema 1"),
-        ({"name": None, "config": ...}, "lacks something"),
+        ({"name": None}, "name of an experiment is None; a text is needed"),
+        ({"config": ...}, "an experiment is given without config"),
+        ({"seeds": True}, "seeds of an experiment is True; a whole number is needed"),
+        ({"runs": {"name": "a"}}, "runs of an experiment is .*; a list is needed"),
+        ({"runs": ["a"]}, "a run of an experiment is 'a'; an object is needed"),
+        ({"runs": [{"name": "a", "method": 3}]}, "method of a run of an experiment is 3; a text is needed"),
+        ({"comparisons": [{"ours": "a"}]}, "a comparison of an experiment is given without other"),
     ],
 )
 def test_experiments_that_cannot_be(tmp_path, change, said):
@@ -143,6 +152,13 @@ def test_experiments_that_cannot_be(tmp_path, change, said):
     path.write_text(json.dumps({name: value for name, value in data.items() if value is not ...}))
     with pytest.raises(ExperimentError, match=said):
         load_experiment(str(path))
+
+
+def test_attempts_of_a_seed_are_not_those_of_another(tmp_path):
+    for name in ("seed-1", "seed-1.10", "seed-1.2", "seed-10", "seed-1.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    assert [path.name for path in experiment_run._attempts(tmp_path / "seed-1")] == ["seed-1", "seed-1.2", "seed-1.10"]
 
 
 @pytest.mark.parametrize(
