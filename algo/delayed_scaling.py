@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import NamedTuple
 
-from algo.arithmetic import next_exponent, pow2
+from algo.arithmetic import INT8_MAX, next_exponent, pow2
 from algo.sgd import Sgd
 from algo.step import Compute, Step, Update
 
@@ -20,6 +21,9 @@ SPREAD_DECAY = "spread_weight_decay"
 """Factor of a algo.step.Term: the weight decay, rounded so that the mean over iterations is exact."""
 
 FULL_BITS = (8, 8)
+
+_NOTHING, _NO_FLOOR = "", -(1 << 62)
+"""A name with exponent 0 in place of a term that is not there; and a logarithm so low that no exponent is raised by it."""
 
 _COEFFICIENT_BITS = 16
 """Coefficients are kept at most 2^16 in magnitude by raising the exponent of the result."""
@@ -109,10 +113,12 @@ class DelayedScaling:
         self._step = step
         self.names = (*step.maxima, step.logits_grad)
         self._floors = _floors(step, frozenset(self.names))
+        self._logarithms = [_NO_FLOOR] * (1 + max((floor.logarithm for floor in self._floors), default=0))
+        self._factors = sorted({(floor.factor, floor.logarithm) for floor in self._floors}, key=lambda of: of[1])
         self._scheduled = _scheduled(step)
+        self._limits = {name: step.limits.get(name, INT8_MAX) for name in self.names}
         self._sgd: Sgd | None = None
         self._rate: Fraction | None = None
-        self._logarithms: dict[str, tuple[int, int] | None] = {}
 
     def advance(self, state: State, maxima: dict[str, int], kept: frozenset[str] = frozenset()) -> State:
         """Return the state after an executed iteration.
@@ -121,14 +127,13 @@ class DelayedScaling:
             maxima: for every name in `names` and in the step's levels, max |result| before saturation.
             kept: exponents of blocks that no sample ran; they stay.
         """
-        now, limits = state.exponents, self._step.limits
-        following = dict(now)
-        for name in self.names:
-            if name in kept:
-                continue
-            scheduled = self._scheduled.get(name)
-            limit = (1 << scheduled.magnitude(state.bits)) - 1 if scheduled else limits.get(name, 127)
-            following[name] = next_exponent(now[name], int(maxima[name]), limit)
+        now, following, limits = state.exponents, dict(state.exponents), self._limits
+        if state.bits != FULL_BITS:
+            scheduled = {name: (1 << one.magnitude(state.bits)) - 1 for name, one in self._scheduled.items()}
+            limits = {name: scheduled.get(name, limit) for name, limit in limits.items()}
+        for name, limit in limits.items():
+            if name not in kept:
+                following[name] = next_exponent(now[name], int(maxima[name]), limit)
         for name, leader in self._step.followers.items():
             if name not in kept:
                 following[name] = now[leader]
@@ -156,30 +161,26 @@ class DelayedScaling:
 
     def settle(self, state: State) -> State:
         """Return the state with exponents raised where a coefficient would not fit or would lose the learning rate."""
-        exponents = dict(state.exponents)
+        exponents = state.exponents | {_NOTHING: 0}
         self._follow_rate(state)
+        logarithms = self._logarithms
         for floor in self._floors:
-            logarithms = self._logarithms[floor.factor]
-            if logarithms is None:
-                continue
-            needed = floor.constant + logarithms[floor.logarithm]
-            for name in floor.terms:
-                needed += exponents[name]
+            needed = floor.constant + logarithms[floor.logarithm] + exponents[floor.first] + exponents[floor.second]
             if needed > exponents[floor.name]:
                 exponents[floor.name] = needed
+        del exponents[_NOTHING]
         return replace(state, exponents=exponents)
 
     def _follow_rate(self, state: State) -> None:
         """Bring the logarithms of the factors up to date."""
         rate = state.sgd.rate(state.iteration)
-        if state.sgd is not self._sgd:
-            self._logarithms = {}
-        elif rate == self._rate:
+        unchanged = state.sgd is self._sgd
+        if unchanged and rate == self._rate:
             return
         self._sgd, self._rate = state.sgd, rate
-        for floor in self._floors:
-            if floor.factor not in self._logarithms or is_rate(floor.factor):
-                self._logarithms[floor.factor] = _logarithms(factor_value(floor.factor, state))
+        for factor, at in self._factors:
+            if is_rate(factor) or not unchanged:
+                self._logarithms[at] = _logarithm(factor_value(factor, state), at % 2)
 
 
 @dataclass(frozen=True)
@@ -231,15 +232,15 @@ def _positive(step: Step) -> set[str]:
     return positive - negative
 
 
-@dataclass(frozen=True)
-class _Floor:
-    """exponents[name] >= constant + logarithm of the factor + sum of exponents[terms]; none while the factor is zero.
+class _Floor(NamedTuple):
+    """exponents[name] >= constant + logarithm of the factor + exponents[first] + exponents[second].
 
-    The logarithm is entry `logarithm` of `_logarithms`.
+    `logarithm` is the place of the factor's among `DelayedScaling._logarithms`: even log2 |factor|, odd its negative, rounded up.
     """
 
     name: str
-    terms: tuple[str, ...]
+    first: str
+    second: str
     factor: str
     logarithm: int
     constant: int
@@ -247,23 +248,25 @@ class _Floor:
 
 def _floors(step: Step, delayed: frozenset[str]) -> list[_Floor]:
     """Return the floors in the order of their application: a later one sees what earlier ones have raised."""
-    floors = []
+    floors, factors = [], {}
     for record in step.records.values():
         bits = _COEFFICIENT_BITS if record.fixed_shift is None else _COEFFICIENT_BITS - record.fixed_shift
         for term in filter(None, (record.a, record.b)):
+            place = 2 * factors.setdefault(term.factor, len(factors))
             if record.out in delayed:
-                floors.append(_Floor(record.out, term.exponents, term.factor, 0, -bits))
+                first, second = (*term.exponents, _NOTHING, _NOTHING)[: max(2, len(term.exponents))]
+                floors.append(_Floor(record.out, first, second, term.factor, place, -bits))
             if term.factor == "neg_lr":
                 (name,) = term.exponents
-                floors.append(_Floor(name, (record.out,), term.factor, 1, RATE_BITS - _COEFFICIENT_BITS))
+                floors.append(_Floor(name, record.out, _NOTHING, term.factor, place + 1, RATE_BITS - _COEFFICIENT_BITS))
     return floors
 
 
-def _logarithms(factor: Fraction) -> tuple[int, int] | None:
-    """Return log2 |factor| rounded up, and its negative rounded up; None for zero."""
+def _logarithm(factor: Fraction, negative: bool) -> int:
+    """Return log2 |factor| rounded up, or its negative rounded up; of zero what makes no floor."""
     if not factor:
-        return None
-    return _ceil_log2(abs(factor)), _ceil_log2(1 / abs(factor))
+        return _NO_FLOOR
+    return _ceil_log2(1 / abs(factor) if negative else abs(factor))
 
 
 def _ceil_log2(x: Fraction) -> int:

@@ -44,7 +44,7 @@ def log(x, fraction: int):
     place = _place(x)
     shift = LARGEST_FRACTION - place
     mantissa = x << max(shift, 0) >> max(-shift, 0) if isinstance(x, int) else x << shift.clip(0) >> (-shift).clip(0)
-    part = _along("log", mantissa - (1 << LARGEST_FRACTION), LARGEST_FRACTION, LOG_STEPS.bit_length() - 1, 1)
+    part = _between("log", mantissa - (1 << LARGEST_FRACTION), LARGEST_FRACTION - LOG_STEPS.bit_length() + 1)
     return part + (place - fraction) * load()["log"][-1]
 
 
@@ -64,8 +64,10 @@ def _place(x):
     """Return the number of the leading bit of x above 0."""
     if isinstance(x, int):
         return x.bit_length() - 1
-    exponent = x.double().frexp().exponent if hasattr(x, "new_tensor") else np.frexp(x.astype(np.float64))[1]
-    place = exponent - 1 + 0 * x
+    if hasattr(x, "new_tensor"):
+        place = x.double().frexp().exponent - 1 + 0 * x
+    else:
+        place = np.frexp(x)[1] - np.int64(1)
     return place - ((x >> place) == 0) * 1  # a number that the float rounds up to the next power of two
 
 
@@ -83,6 +85,13 @@ def _along(name: str, x, fraction: int, step_bits: int, end: int):
     low = _at(name, knot)
     high = _at(name, knot + (knot < (end << step_bits)) * 1)
     return low + (((high - low) * rest + ((1 << down) >> 1)) >> down)
+
+
+def _between(name: str, x, down: int):
+    """Interpolate a table whose knots are 2^down apart at x, from 0 to below the last one."""
+    knot = x >> down
+    low = _at(name, knot)
+    return low + (((_at(name, knot + 1) - low) * (x - (knot << down)) + ((1 << down) >> 1)) >> down)
 
 
 def _at(name: str, index):

@@ -49,9 +49,9 @@ class Gates(Protocol):
         shortcut, the identity or a projection, F_l the block with it. Samples that did not run the block have 0.
         """
 
-    def processor_work(self) -> tuple[int, int]:
-        """Return what deciding and learning have cost the processor so far: numpy calls, and elements, as
-        measurements.processor_time counts both."""
+    def processor_work(self) -> tuple[int, int, int, int]:
+        """Return what the processor has spent so far: numpy calls and elements of deciding, and numpy calls and elements of
+        learning, as measurements.processor_time counts both."""
 
 
 class Route:

@@ -12,11 +12,14 @@ from functools import lru_cache
 import numpy as np
 
 from algo import exact
-from algo.arithmetic import noise16, pow2, saturate
+from algo.arithmetic import INT8_MAX, name_hash, noise16, noise_keys, pow2
 from algo.functions import log
 
 EXP_BITS = 24
 """exp(0) is 2^24 in the table, and a probability has as many fraction bits."""
+
+NOISE_AHEAD = 16
+"""Drawn iterations whose noise is made at once: a numpy call costs more than what it computes of so few."""
 
 _LEVELS = 255
 _WIDEST_SHIFT = 36
@@ -44,11 +47,67 @@ class Loss:
     maximum: int
 
 
+@dataclass(frozen=True)
+class Gradient:
+    """The part of a loss that the core waits for; `finished` tells the rest, which it can do beside the backward pass.
+
+    Attributes:
+        gradient, maximum: as of `Loss`.
+    """
+
+    gradient: np.ndarray
+    maximum: int
+    _logits: np.ndarray
+    _below: np.ndarray
+    _labels: np.ndarray
+    _exponent: int
+    _total: np.ndarray
+
+    def finished(self) -> Loss:
+        """Return the loss."""
+        images = len(self._labels)
+        below = self._below.take(self._labels + np.arange(0, self._below.size, self._below.shape[1]))
+        left = min(EXP_BITS + self._exponent, _WIDEST_SHIFT)
+        below = below << left if left >= 0 else below >> min(-left, 63)
+        # A whole number of 2^-EXP_BITS nats, which a float holds exactly.
+        summed = int((log(self._total, EXP_BITS) + below).sum())
+        loss = math.ldexp((2 * summed + images) // (2 * images), -EXP_BITS)
+        return Loss(loss, int(np.count_nonzero(self._logits.argmax(axis=1) == self._labels)), self.gradient, self.maximum)
+
+
+class LogitsNoise:
+    """The noise that rounds the gradient of the logits, made for some drawn iterations at once.
+
+    Args:
+        name: of the gradient.
+        images: of a whole mini-batch.
+
+    Attributes:
+        made: how often noise has been made.
+    """
+
+    def __init__(self, name: str, images: int, classes: int):
+        self._name, self._images, self._classes = name, images, classes
+        self._of, self._noise, self.made = (0, -1), np.zeros(0), 0
+
+    def of(self, seed: int, iteration: int) -> np.ndarray:
+        """Return the noise of an iteration, as `noise16` gives it, uint32 (images, classes)."""
+        first, ahead = divmod(iteration, NOISE_AHEAD)
+        if self._of != (seed, first):
+            numbers = np.arange(first * NOISE_AHEAD, (first + 1) * NOISE_AHEAD)
+            keys = noise_keys(seed, numbers, name_hash(self._name)).astype(np.uint32)[:, None, None]
+            images, classes = np.arange(self._images, dtype=np.uint32)[:, None], np.arange(self._classes, dtype=np.uint32)
+            self._noise, self._of, self.made = noise16(keys, images, classes), (seed, first), self.made + 1
+        return self._noise[ahead]
+
+
 @lru_cache(maxsize=64)
-def exp_table(exponent: int) -> tuple[int, ...]:
-    """Return round(2^EXP_BITS * exp(-d * 2^exponent)) for d = 0 to 254."""
+def exp_table(exponent: int) -> np.ndarray:
+    """Return round(2^EXP_BITS * exp(-d * 2^exponent)) for d = 0 to 254, int64."""
     unit = pow2(exponent)
-    return tuple(exact.rounded(exact.exp_minus(d * unit), EXP_BITS) for d in range(_LEVELS))
+    table = np.array([exact.rounded(exact.exp_minus(d * unit), EXP_BITS) for d in range(_LEVELS)], np.int64)
+    table.flags.writeable = False
+    return table
 
 
 def cross_entropy(
@@ -66,41 +125,47 @@ def cross_entropy(
     Raises:
         LossError: shapes disagree, no images, too many classes, or a label is out of range.
     """
+    noise = None
+    if key is not None:
+        images, classes = np.shape(logits)
+        noise = noise16(key, np.arange(images)[:, None], np.arange(classes))
+    return gradient_of(logits, labels, exponent, gradient_exponent, noise).finished()
+
+
+def gradient_of(
+    logits: np.ndarray, labels: np.ndarray, exponent: int, gradient_exponent: int, noise: np.ndarray | None
+) -> Gradient:
+    """Return the gradient of a mini-batch's loss; as `cross_entropy`, with the noise (n, classes) in place of its key."""
     logits, labels = np.asarray(logits, np.int64), np.asarray(labels, np.int64)
     _check(logits, labels)
     images, classes = logits.shape
-    table = np.array(exp_table(exponent), np.int64)
-    powers = table[logits.max(axis=1, keepdims=True) - logits]
+    below = logits.max(axis=1, keepdims=True) - logits
+    powers = exp_table(exponent).take(below)
     total = powers.sum(axis=1, keepdims=True)
     rows = np.arange(images)
-    difference = powers.copy()
-    difference[rows, labels] -= total[:, 0]
-    ratio = (difference << EXP_BITS) // total
-    noise = np.int64(0x8000) if key is None else noise16(key, rows[:, None], np.arange(classes)[None, :])
-    rounded = (_scaled(ratio, images, gradient_exponent) + noise) >> 16
-    return Loss(
-        loss=_mean_loss(logits, labels, exponent, total[:, 0]),
-        correct=int((logits.argmax(axis=1) == labels).sum()),
-        gradient=saturate(rounded, 127).astype(np.int8),
-        maximum=int(np.abs(rounded).max()),
-    )
+    powers[rows, labels] -= total[:, 0]
+    powers <<= EXP_BITS
+    powers //= total
+    rounded = _scaled(powers, images, gradient_exponent)
+    rounded += 0x8000 if noise is None else noise
+    rounded >>= 16
+    maximum = max(int(rounded.max()), -int(rounded.min()))
+    if maximum > INT8_MAX:
+        rounded.clip(-INT8_MAX, INT8_MAX, out=rounded)
+    return Gradient(rounded.astype(np.int8), maximum, logits, below, labels, exponent, total[:, 0])
 
 
 def _scaled(ratio: np.ndarray, images: int, gradient_exponent: int) -> np.ndarray:
-    """ratio / images, from EXP_BITS fraction bits to 16 fraction bits of a gradient step."""
+    """Make ratio itself ratio / images, from EXP_BITS fraction bits to 16 fraction bits of a gradient step, and return it."""
     shift = 16 - EXP_BITS - gradient_exponent
     if shift > 63 - EXP_BITS - 1:
         raise LossError(f"the logits' gradient has exponent {gradient_exponent}; the smallest is {16 - 62}")
-    return (ratio << shift) // images if shift >= 0 else (ratio >> min(-shift, 63)) // images
-
-
-def _mean_loss(logits: np.ndarray, labels: np.ndarray, exponent: int, total: np.ndarray) -> float:
-    """Mean of log(sum of exp) - the label's logit: a whole number of 2^-EXP_BITS nats, which a float holds exactly."""
-    below = logits.max(axis=1) - logits[np.arange(len(labels)), labels]
-    left = min(EXP_BITS + exponent, _WIDEST_SHIFT)
-    below = below << left if left >= 0 else below >> min(-left, 63)
-    summed = int((log(total, EXP_BITS) + below).sum())
-    return math.ldexp((2 * summed + len(labels)) // (2 * len(labels)), -EXP_BITS)
+    if shift >= 0:
+        ratio <<= shift
+    else:
+        ratio >>= min(-shift, 63)
+    ratio //= images
+    return ratio
 
 
 def _check(logits: np.ndarray, labels: np.ndarray) -> None:
@@ -109,5 +174,5 @@ def _check(logits: np.ndarray, labels: np.ndarray) -> None:
         raise LossError(f"{found}; expected (n, classes) and (n,), n > 0")
     if not 1 < logits.shape[1] <= 4096:
         raise LossError(f"{logits.shape[1]} classes; from 2 to 4096 are supported")
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+    if labels.view(np.uint64).max() >= logits.shape[1]:  # where one is negative, that is a large number
         raise LossError(f"labels from {labels.min()} to {labels.max()} with {logits.shape[1]} classes; expected 0 to classes - 1")

@@ -17,10 +17,10 @@ A scalar is specified by a string of words: a kind and its arguments (`_SCALARS`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from algo.arithmetic import COEFFICIENT_MAX, MASK32, OutOfRange, coefficients, noise_key, pow2
+from algo.arithmetic import COEFFICIENT_MAX, MASK32, OutOfRange, coefficients_of_ratios, noise_key, pow2
 from algo.delayed_scaling import SPREAD_DECAY, DelayedScaling, State, factor_value, is_rate
 from algo.step import Record, Step, Term, Update
 
@@ -82,12 +82,13 @@ def settle(step: Step, state: State) -> State:
     return DelayedScaling(step).settle(state)
 
 
-def _coefficient(term: Term | None, record: Record, state: State) -> Fraction:
-    """The exact factor of an operand, over the unit of the result."""
+def _coefficient(term: Term | None, record: Record, state: State) -> tuple[int, int]:
+    """The exact factor of an operand, over the unit of the result, as numerator and denominator."""
     if term is None:
-        return Fraction(0)
+        return 0, 1
     exponent = sum([state.exponents[name] for name in term.exponents]) - state.exponents[record.out]
-    return pow2(exponent) if term.factor == "one" else factor_value(term.factor, state) * pow2(exponent)
+    top, bottom = (1, 1) if term.factor == "one" else factor_value(term.factor, state).as_integer_ratio()
+    return (top << exponent, bottom) if exponent >= 0 else (top, bottom << -exponent)
 
 
 def record_numbers(record: Record, state: State) -> tuple[int, int]:
@@ -100,11 +101,11 @@ def record_numbers(record: Record, state: State) -> tuple[int, int]:
         return 0, record.fixed_shift
     try:
         exact = _coefficient(record.b, record, state)
-        a, b, shift = coefficients(_coefficient(record.a, record, state), exact)
+        a, b, shift = coefficients_of_ratios(_coefficient(record.a, record, state), exact)
     except OutOfRange as error:
         raise OutOfRange(f"{record.name} in iteration {state.iteration}: {error}; {_DIVERGED}") from None
     if _is_spread(record):
-        b = _spread(exact * (1 << shift), state.iteration)
+        b = _spread(Fraction(*exact) * (1 << shift), state.iteration)
     return _pack(a, b), shift
 
 
@@ -122,9 +123,10 @@ def record_threshold(step: Step, record: Record, state: State) -> int:
     if record.level not in state.levels:
         return record.threshold
     largest, exponent = state.levels[record.level]
-    unit = sum(state.exponents[name] for name in step.levels[record.level])
-    share = Fraction(record.share) * largest * pow2(exponent - unit)
-    return min(max(-(-share.numerator // share.denominator) - 1, 0), MASK32)
+    left = exponent - sum([state.exponents[name] for name in step.levels[record.level]])
+    top, bottom = Fraction(record.share).as_integer_ratio()
+    above = -(-(top * largest << left) // bottom) if left >= 0 else -(-top * largest // (bottom << -left))
+    return min(max(above - 1, 0), MASK32)
 
 
 def _record(step: Step, record: Record, state: State) -> tuple[int, int, int, int]:
@@ -210,34 +212,36 @@ def _hyper(arguments: list[str], step: Step, state: State, images: int) -> int:
     return _rounded(factor_value(arguments[0], state) * (1 << int(arguments[1])))
 
 
-def _from_nothing(arguments: list[str], step: Step) -> Inputs:
-    return Inputs()
+def _from_nothing(kind: str, arguments: list[str], step: Step) -> Inputs:
+    return Inputs((kind, *arguments))
 
 
-def _from_images(arguments: list[str], step: Step) -> Inputs:
-    return Inputs(images=True)
+def _from_images(kind: str, arguments: list[str], step: Step) -> Inputs:
+    return Inputs((kind, *arguments), images=True)
 
 
-def _from_exponents(arguments: list[str], step: Step) -> Inputs:
-    return Inputs(sums=(tuple(arguments[1:]),))
+def _from_exponents(kind: str, arguments: list[str], step: Step) -> Inputs:
+    return Inputs((kind, arguments[0]), (tuple(arguments[1:]),))
 
 
-def _from_gradient(arguments: list[str], step: Step) -> Inputs:
-    return Inputs(sums=(tuple(arguments[2:]),))
+def _from_gradient(kind: str, arguments: list[str], step: Step) -> Inputs:
+    return Inputs((kind, *arguments[:2]), (tuple(arguments[2:]),))
 
 
-def _from_record(arguments: list[str], step: Step) -> Inputs:
-    return record_inputs(step.records[arguments[0]])
+def _from_record(kind: str, arguments: list[str], step: Step) -> Inputs:
+    inputs = record_inputs(step.records[arguments[0]])
+    return replace(inputs, rule=(kind, *inputs.rule))
 
 
-def _from_record_and_unit(arguments: list[str], step: Step) -> Inputs:
+def _from_record_and_unit(kind: str, arguments: list[str], step: Step) -> Inputs:
     record = step.records[arguments[0]]
     inputs = record_inputs(record)
-    return Inputs((*inputs.sums, (f"+{record.out}",)), inputs.rate)
+    rule = kind, arguments[1], *inputs.rule
+    return Inputs(rule, (*inputs.sums, (f"+{record.out}",)), inputs.rate)
 
 
-def _from_rate(arguments: list[str], step: Step) -> Inputs:
-    return Inputs(rate=is_rate(arguments[0]))
+def _from_rate(kind: str, arguments: list[str], step: Step) -> Inputs:
+    return Inputs((kind, *arguments), rate=is_rate(arguments[0]))
 
 
 _SCALARS = {
@@ -272,15 +276,17 @@ def scalar(specification: str, step: Step, state: State, images: int) -> int:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a record or scalar is worked out from, besides constants and the hyper-parameters: equal inputs, equal word.
+    """What a record or scalar is worked out from, besides the hyper-parameters: of one rule and equal inputs, equal word.
 
     Attributes:
+        rule: what is worked out, with all constants: of the same rule as another, whatever tensors it is of.
         sums: sums of exponents, each of names with a sign in front.
         rate: the learning rate of the iteration.
         images: the images of the mini-batch.
         iteration: its number.
     """
 
+    rule: tuple
     sums: tuple[tuple[str, ...], ...] = ()
     rate: bool = False
     images: bool = False
@@ -290,13 +296,14 @@ class Inputs:
 def record_inputs(record: Record) -> Inputs:
     """Return from what `record_numbers` follows."""
     if record.fixed_shift is not None:
-        return Inputs()
+        return Inputs(("record", record.fixed_shift))
     terms = [term for term in (record.a, record.b) if term]
     sums = tuple((*(f"+{name}" for name in term.exponents), f"-{record.out}") for term in terms)
-    return Inputs(sums, any(is_rate(term.factor) for term in terms), iteration=_is_spread(record))
+    rule = "record", *(term and term.factor for term in (record.a, record.b))
+    return Inputs(rule, sums, any(is_rate(term.factor) for term in terms), iteration=_is_spread(record))
 
 
 def scalar_inputs(specification: str, step: Step) -> Inputs:
     """Return from what `scalar` follows."""
     kind, *arguments = specification.split()
-    return _SCALARS[kind][1](arguments, step)
+    return _SCALARS[kind][1](kind, arguments, step)

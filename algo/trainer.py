@@ -38,6 +38,7 @@ class Trainer:
         emulator, course: what runs, and what decides.
         decision, gates: of the last executed iteration.
         began: state that it began with.
+        settled: how often exponents were settled for it: once it was done, and before, where a drop or other bits came between.
     """
 
     def __init__(self, emulator: Emulator, course: Course):
@@ -45,6 +46,7 @@ class Trainer:
         self.decision: Decision | None = None
         self.gates: Gates | None = None
         self.began: State | None = None
+        self.settled = self._settled = 0
 
     @property
     def state(self) -> State:
@@ -57,12 +59,18 @@ class Trainer:
 
     def skip_to(self, iteration: int) -> None:
         """Go to a drawn iteration: those before it are dropped."""
-        self.emulator.skip_to(iteration)
+        self._skip_to(iteration)
+
+    def _skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
+        before = self.state
+        self.emulator.skip_to(iteration, bits)
+        self._settled += self.state is not before
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
         self.decision = self.course.decide(self.state.iteration)
-        self.emulator.skip_to(self.state.iteration, self.decision.bits)
+        self._skip_to(self.state.iteration, self.decision.bits)
+        self.settled, self._settled = self._settled + 1, 0
         if self.decision.replace:
             self.emulator.replace_weights(self.course.average.mean())
         self.gates, self.began = self.course.gates(self.decision), self.state

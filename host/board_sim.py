@@ -96,6 +96,7 @@ class Driver(Board):
         self._call.stop()
         if self.core is not None:
             self.core.reset()
+            self._driver.forget()
 
     def activity(self) -> dict[str, int]:
         """Return the RTL's 64-bit activity counters as they stand: those of u_activity by name, `<node>_toggles` of a bus."""
@@ -118,6 +119,7 @@ class Driver(Board):
         """Set all on-chip memories and DDR, between segments."""
         self._idle("the memories be set")
         self._opened().reset()
+        self._driver.forget()
         write_state(self._opened(), state)
 
     def _run(self, segment_address: int, count: int, stop) -> dict[str, int]:

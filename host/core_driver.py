@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from host.board import BoardError, Identity, SegmentError
 from hw import isa
 
@@ -13,6 +15,9 @@ BUSY, DONE, ERROR = 1, 2, 4
 
 class CoreDriver:
     """Identity, start, status and counters of a core.
+
+    What stays from segment to segment (where its DDR is, that it raises its interrupt) is written before the first one. A start
+    clears the interrupt of the segment before.
 
     Args:
         read_register: (byte address) -> 32-bit value.
@@ -35,7 +40,8 @@ class CoreDriver:
         self._write_register = write_register
         self._read_block = read_block or (lambda address, count: [read_register(address + 4 * i) for i in range(count)])
         self._base = base
-        self._address = 0
+        self._address = self._status = 0
+        self._prepared = False
         self.accesses = 0
 
     def read(self, name: str) -> int:
@@ -60,43 +66,48 @@ class CoreDriver:
 
     def start(self, segment_address: int, count: int) -> None:
         """Start `count` instructions at a byte offset from the core's base, interrupt enabled."""
-        self._address = segment_address
-        self.write("CTRL", CLEAR_INTERRUPT)
-        self.write("BASE_LO", self._base & 0xFFFFFFFF)
-        self.write("BASE_HI", self._base >> 32)
+        self._address, self._status = segment_address, 0
+        if not self._prepared:
+            self.write("CTRL", CLEAR_INTERRUPT)
+            self.write("BASE_LO", self._base & 0xFFFFFFFF)
+            self.write("BASE_HI", self._base >> 32)
+            self.write("IRQ_ENABLE", 1)
+            self._prepared = True
         self.write("SEG_ADDR", segment_address)
         self.write("SEG_COUNT", count)
-        self.write("IRQ_ENABLE", 1)
         self.write("CTRL", START)
+
+    def forget(self) -> None:
+        """Take note that the core lost what its registers held."""
+        self._prepared = False
 
     def finished(self) -> bool:
         """Return whether the segment is done or has stopped with an error."""
-        return bool(self.read("STATUS") & (DONE | ERROR))
+        self._status = self.read("STATUS")
+        return bool(self._status & (DONE | ERROR))
 
     def outcome(self) -> dict[str, int]:
-        """Return the counters of the segment that is done, and clear its interrupt.
+        """Return the counters of the segment that is done.
 
         Raises:
             SegmentError: the core stopped with an error; it is soft-reset.
             BoardError: the segment is not done.
         """
-        status = self.read("STATUS")
+        if not self._status & (DONE | ERROR) and not self.finished():
+            raise BoardError(f"the segment at {self._address:#x} is not done: the status register reads {self._status:#x}")
+        status = self._status
         if status & ERROR:
             index = self.read("ERROR_INDEX")
-            self.write("CTRL", SOFT_RESET)
+            self.soft_reset()
             raise SegmentError(
                 _name(isa.ERRORS, status >> 4 & 0xF), _name((*isa.ENGINES, "fetch"), status >> 8 & 0x7), index, self._address
             )
-        if not status & DONE:
-            raise BoardError(f"the segment at {self._address:#x} is not done: the status register reads {status:#x}")
-        counters = self.counters()
-        self.write("CTRL", CLEAR_INTERRUPT)
-        return counters
+        return self.counters()
 
     def counters(self) -> dict[str, int]:
         """Return the counters since the last start."""
-        words = self._read_block(isa.REGISTERS["COUNTERS"][0], 2 * len(isa.COUNTER_NAMES))
-        return {name: words[2 * i] | words[2 * i + 1] << 32 for i, name in enumerate(isa.COUNTER_NAMES)}
+        words = np.array(self._read_block(isa.REGISTERS["COUNTERS"][0], 2 * len(isa.COUNTER_NAMES)), "<u4")
+        return dict(zip(isa.COUNTER_NAMES, words.view("<u8").tolist(), strict=True))
 
     def progress(self) -> int:
         """Return the instructions completed since the last start, low 32 bits."""
@@ -104,6 +115,7 @@ class CoreDriver:
 
     def soft_reset(self) -> None:
         """Abandon what runs; bursts under way end."""
+        self._prepared = False
         self.write("CTRL", SOFT_RESET)
 
 

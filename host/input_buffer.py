@@ -44,6 +44,7 @@ class InputBuffer:
         self._list = memory[image_list]
         self._half = 0
         self._waiting: tuple[int, np.ndarray] | None = None
+        self._lists: dict[tuple[int, int], np.ndarray] = {}
         self._fold = fold
         self.batch = self._input.shape[0] // 2
         self.image_shape = fold.image_shape if fold else self._input.shape[1:]
@@ -78,10 +79,13 @@ class InputBuffer:
         if self._waiting is None or self._waiting[1] is not images:
             copied = self.fill(images)
         self._half, self._waiting = self._waiting[0], None
-        words = np.zeros(self._list.shape, np.int64)
-        words[0] = len(images)
-        words[1 : 1 + len(images)] = self.first_image + np.arange(len(images))
-        data = layout.words_to_ddr(words)
+        key = self._half, len(images)
+        if key not in self._lists:
+            words = np.zeros(self._list.shape, np.int64)
+            words[0] = len(images)
+            words[1 : 1 + len(images)] = self.first_image + np.arange(len(images))
+            self._lists[key] = layout.words_to_ddr(words)
+        data = self._lists[key]
         self._board.write(self._list.offset, data)
         return Copied(copied.size + data.size, copied.array_calls)
 

@@ -58,28 +58,34 @@ class PartData:
     def leave(self, route: Route, number: int, work: ProcessorWork) -> None:
         """Read the plane means that a part has made."""
         for name in route.step.sequence[number].pooled:
-            route.keep_pooled(number, name, self._images_of(name, len(route.samples[number]), work))
+            found, size = self._images_of(name, len(route.samples[number]))
+            route.keep_pooled(number, name, found)
             work.array_calls += POOLED_ARRAY_CALLS
+            work.copied_bytes += size
 
     def gate_gradients(self, route: Route, exponents: dict[str, int], work: ProcessorWork):
-        """Return the gradients of the decisions and their exponents, as algo.gates.Gates.learn takes them."""
+        """Return the gradients of the decisions and their exponents, as algo.gates.Gates.learn takes them.
+
+        The part that runs last has none, so they can be read while it runs.
+        """
 
         def sums(part: Part) -> np.ndarray:
-            work.array_calls += SUMS_ARRAY_CALLS
+            work.beside_array_calls += SUMS_ARRAY_CALLS
             number = route.step.sequence.index(part)
-            return self._images_of(part.gate_sum, len(route.samples[number]), work)[:, 1::2].sum(1)
+            found, size = self._images_of(part.gate_sum, len(route.samples[number]))
+            work.beside_bytes += size
+            return found[:, 1::2].sum(1)
 
         return route.gate_gradients(sums, exponents)
 
-    def _images_of(self, name: str, images: int, work: ProcessorWork) -> np.ndarray:
-        """Read the first images of a region."""
+    def _images_of(self, name: str, images: int) -> tuple[np.ndarray, int]:
+        """Read the first images of a region; return them, and how many bytes they were."""
         region = self._program.memory[name]
         size = region.size // region.shape[0] * images
-        work.copied_bytes += size
         data = self._board.read(region.offset, size)
         if region.kind == "words":
-            return layout.words_from_ddr(data, (images, *region.shape[1:]))
-        return layout.activations_from_ddr(data, (images, *region.shape[1:]), self._program.memory.g)
+            return layout.words_from_ddr(data, (images, *region.shape[1:])), size
+        return layout.activations_from_ddr(data, (images, *region.shape[1:]), self._program.memory.g), size
 
 
 class CountScalars:

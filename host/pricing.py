@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from algo.loss import LogitsNoise
 from algo.policies.decision import Decision
 from algo.scaling import State
 from host.board import Board, Identity
 from host.core_driver import DONE, CoreDriver
-from host.host_table import HostTable
+from host.host_table import WORDS_ARRAY_CALLS, HostTable
 from host.part_data import CountScalars
 from host.predictions import Predictions
-from host.runtime import ProcessorWork, Runtime
+from host.runtime import ProcessorWork, Runtime, noise_of
 from hw import isa
 from hw.config import Config
 from hw.program import Program
@@ -57,12 +58,14 @@ class Pricing:
         self._program, self._config = program, config
         self._predictions = Predictions(program, config)
         self._table = HostTable(program.step, program.table)
+        self._noise = LogitsNoise(program.step.logits_grad, program.step.batch, program.memory[program.step.logits].shape[1])
         self._scalars = {part.block: CountScalars(program, part) for part in program.step.parts if part.block >= 0}
         self._known: dict[tuple, Priced] = {}
 
     def iteration(
-        self, state: State, decision: Decision, images: int, decisions: np.ndarray, gate_work: tuple[int, int] = (0, 0)
-    ) -> Priced:
+        self, state: State, decision: Decision, images: int, decisions: np.ndarray,
+        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 1,
+    ) -> Priced:  # fmt: skip
         """Return what an iteration takes.
 
         Args:
@@ -70,24 +73,29 @@ class Pricing:
             decision: what the method decided on it.
             images: of the mini-batch.
             decisions: who ran which gated block, bool (blocks, images).
-            gate_work: numpy calls and elements that the gates took, see algo.gates.Gates.
+            gate_work: what the gates took, see `processor_work` of algo.gates.Gates.
+            settled: how often exponents were settled: after the iteration, and before it where a drop or other bits came between.
         """
         counts = decisions.sum(1).tolist()
         key = images, *counts, decision.average, decision.replace
         if key not in self._known:
             self._known[key] = self._walked(images, decision, decisions)
+        work = replace(self._known[key].processor, exponents=settled * len(state.exponents))
         words = self._table.words(state, images)
-        records = self._table.worked_out
+        work.records, work.lookups = self._table.worked_out, self._table.looked_up
+        work.array_calls += self._table.array_calls - WORDS_ARRAY_CALLS
+        noise_of(self._noise, state, work)
         for block, count in enumerate(counts):
             if 0 < count < images:
-                records += self._scalars[block].words(words, state, count)[2]
-        priced, (calls, elements) = self._known[key], gate_work
-        work = priced.processor
-        work = replace(work, records=records, array_calls=work.array_calls + calls, elements=work.elements + elements)
-        return replace(priced, processor=work)
+                work.records += self._scalars[block].words(words, state, count)[2]
+        work.add_gates(gate_work)
+        return replace(self._known[key], processor=work)
 
     def _walked(self, images: int, decision: Decision, decisions: np.ndarray) -> Priced:
-        """Walk an iteration that stands between two others, so that the next mini-batch is streamed in it."""
+        """Walk an iteration that stands between two others, so that the next mini-batch is streamed in it.
+
+        No noise or keys are made ahead in it.
+        """
         program = self._program
         batch = np.zeros((images, *program.step.image_shape), np.int8), np.zeros(images, np.int64)
         with _EmptyBoard(self._config, program.ddr_bytes) as board:
@@ -100,7 +108,9 @@ class Pricing:
             name: {counter: count for counter, count in self._predictions.counters(name, count_of).items() if count}
             for name, count_of in ran
         }
-        return Priced(counters, dict(ran), sum(self._cycles(*segment) for segment in ran), done.processor)
+        cycles = [self._cycles(*segment) for segment in ran]
+        done.processor.beside(cycles)
+        return Priced(counters, dict(ran), sum(cycles), done.processor)
 
     def _cycles(self, segment: str, images: int) -> int:
         return on_the_line(lambda count: self._predictions.cycles(segment, count), images, self._program.step.batch)
@@ -181,9 +191,9 @@ class _Recorded:
     def learn(self, gradients, exponents) -> None:
         """Learn nothing."""
 
-    def processor_work(self) -> tuple[int, int]:
+    def processor_work(self) -> tuple[int, int, int, int]:
         """Return the work of gates that are not there."""
-        return 0, 0
+        return 0, 0, 0, 0
 
     def executed(self, decision: Decision, loss: float) -> None:
         """Take note of nothing."""

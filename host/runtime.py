@@ -9,22 +9,28 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from algo import scaling
-from algo.arithmetic import noise_key
 from algo.averaging import averaged_names, replaced
 from algo.delayed_scaling import FULL_BITS, DelayedScaling
 from algo.gates import Gates, Route
-from algo.loss import cross_entropy
+from algo.loss import NOISE_AHEAD, Gradient, LogitsNoise, Loss, gradient_of
 from algo.policies.method import Course
 from host.board import Board, BoardError
-from host.host_table import WORDS_ARRAY_CALLS, HostTable
+from host.host_table import HostTable
 from host.input_buffer import InputBuffer, with_following
 from host.part_data import PartData
 from hw.compile import CLEAR, weight_shapes
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
+from hw.layout import words_from_ddr
 from hw.program import Program
 
-LOSS_ARRAY_CALLS = 108
-"""numpy calls of one cross-entropy, for the model of the processor's time."""
+GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS = 28, 38, 34
+"""numpy calls of a gradient of the logits, of the loss itself, and of making noise ahead."""
+
+LOGITS_OF_ELEMENT, NOISE_OF_ELEMENT = 4, 16
+"""Logits whose gradient, and whose noise, take as long as an element of the model of the processor's time."""
+
+SEGMENT_ARRAY_CALLS = 4
+"""numpy calls in whose time a segment's image list is pointed at and its counters are read and laid out."""
 
 READ_ARRAY_CALLS = 4
 """numpy calls that bring one region out of its layout and add it to a sum."""
@@ -33,8 +39,8 @@ REPLACE_ARRAY_CALLS = 22
 """numpy calls in whose time the mean of one parameter is taken, rounded to a master and an int8 weight, and both are laid out:
 timed on a desktop processor, as the model of the processor's time is."""
 
-TRANSFER_ARRAY_CALLS = 16
-"""numpy calls that bring five regions (tables both ways, image list, logits, their gradient) into or out of their layout."""
+TRANSFER_ARRAY_CALLS = 12
+"""numpy calls that bring four regions (tables both ways, logits, their gradient) into or out of their layout."""
 
 
 @dataclass
@@ -49,6 +55,23 @@ class ProcessorWork:
     copied_bytes: int = 0
     streamed_bytes: int = 0
     streamed_array_calls: int = 0
+    lookups: int = 0
+    beside_array_calls: int = 0
+    beside_elements: int = 0
+    beside_bytes: int = 0
+    first_cycles: int = 0
+    last_cycles: int = 0
+    core_cycles: int = 0
+
+    def beside(self, cycles: Iterable[int]) -> None:
+        """Note the cycles of an iteration's segments in their order: beside the first and the last one the processor works."""
+        cycles = list(cycles)
+        self.first_cycles, self.last_cycles, self.core_cycles = cycles[0], cycles[-1], sum(cycles)
+
+    def add_gates(self, spent: tuple[int, int, int, int]) -> None:
+        """Add what gates took, see `processor_work` of algo.gates.Gates; they learn beside the last segment."""
+        for name, count in zip(("array_calls", "elements", "beside_array_calls", "beside_elements"), spent, strict=True):
+            setattr(self, name, getattr(self, name) + count)
 
 
 @dataclass
@@ -145,6 +168,7 @@ class Runtime:
         self._parts = PartData(board, program)
         self._route = Route(program.step, program.step.batch)
         self._words = np.zeros(0, np.int64)
+        self._noise = LogitsNoise(program.step.logits_grad, program.step.batch, program.memory[program.step.logits].shape[1])
         self._input = self._fresh_input()
         self._image: np.ndarray | None = None
         self._stamps: dict[str, tuple[float, float]] = {}
@@ -169,11 +193,11 @@ class Runtime:
         start_s = time.monotonic()
         for (images, labels, *number), following in with_following(batches):
             try:
-                self.state = self._scaling.at(self.state, number[0] if number else self.state.iteration)
+                work = ProcessorWork()
+                self._go_to(number[0] if number else self.state.iteration, None, work)
                 decision = course.decide(self.state.iteration) if course else None
                 if course:
-                    self.state = self._scaling.at(self.state, self.state.iteration, decision.bits)
-                work = ProcessorWork()
+                    self._go_to(self.state.iteration, decision.bits, work)
                 if course and decision.replace:
                     self.replace_weights(course.average.mean(), work)
                 gates = course.gates(decision) if course else None
@@ -216,7 +240,7 @@ class Runtime:
                 work = ProcessorWork()
                 self._prepare(part, work)
                 self._through("evaluate", gates, following[0] if following else None, work)
-                result = self._loss(len(part), targets, None)
+                result = self._gradient(len(part), targets, None).finished()
                 loss += result.loss * len(part)
                 correct += result.correct
         except BaseException:
@@ -271,6 +295,13 @@ class Runtime:
             work.copied_bytes += self.program.memory[table].size + self._write(table, words)
         work.array_calls += REPLACE_ARRAY_CALLS * (len(step.weights) + len(tables))
 
+    def _go_to(self, iteration: int, bits: tuple[int, int] | None, work: ProcessorWork) -> None:
+        """Go to a drawn iteration and its bits; exponents are settled again where that is not the next one."""
+        state = self._scaling.at(self.state, iteration, bits)
+        if state is not self.state:
+            work.exponents += len(state.exponents)
+        self.state = state
+
     def _fresh_input(self) -> InputBuffer:
         return InputBuffer(self.board, self.program.memory, self.program.step.input, IMAGE_LIST, self.program.step.fold)
 
@@ -291,28 +322,37 @@ class Runtime:
         counters, activity, self._stamps = {}, {}, {}
         for name, counts, toggles in self._through("forward", gates, following, work):
             counters[name], activity[name] = counts, toggles
-        key = noise_key(state.seed, state.iteration, step.logits_grad)
-        loss = self._loss(len(images), labels, key)
-        work.copied_bytes += self._write_gradient(loss.gradient)
+        gradient = self._gradient(len(images), labels, noise_of(self._noise, state, work))
+        work.copied_bytes += self._write_gradient(gradient.gradient)
+        loss = None
         for number, part in reversed(list(enumerate(step.sequence))):
             if len(self._route.samples[number]):
-                counters[part.backward], activity[part.backward] = self._run(part.backward, None, work)
-        if gates is not None:
-            gates.learn(*self._parts.gate_gradients(self._route, state.exponents, work))
-            calls, elements = gates.processor_work()
-            work.array_calls, work.elements = work.array_calls + calls, work.elements + elements
-        words = self.read(HOST_TABLE)
-        maxima = {**self._table.maxima(words), step.logits_grad: loss.maximum}
+                self._start(part.backward)
+                if not number:
+                    loss = self._beside_the_last(gradient, gates, work)
+                counters[part.backward], activity[part.backward] = self._ended(part.backward, work)
+        maxima = self._maxima(work) | {step.logits_grad: loss.maximum}
         self.state = self._scaling.advance(state, maxima, self._route.kept())
         work.register_accesses = self.board.register_accesses - accesses
-        work.array_calls += LOSS_ARRAY_CALLS + TRANSFER_ARRAY_CALLS
-        work.exponents = len(state.exponents)
-        work.elements += loss.gradient.size
-        work.copied_bytes += words.nbytes + self.program.memory[step.logits].size
+        work.array_calls += GRADIENT_ARRAY_CALLS + TRANSFER_ARRAY_CALLS
+        work.elements += gradient.gradient.size // LOGITS_OF_ELEMENT
+        work.exponents += len(state.exponents)
+        work.copied_bytes += self.program.memory[step.logits].size
+        work.beside(one["cycles"] for one in counters.values())
         return Iteration(
             state.iteration, loss.loss, loss.correct, len(images), maxima, counters, activity, work, self._stamps,
             self._lists(), self._route.decisions(),
         )
+
+    def _beside_the_last(self, gradient: Gradient, gates: Gates | None, work: ProcessorWork) -> Loss:
+        """Finish the loss and let the gates learn, while the last segment of an iteration runs; return the loss."""
+        loss = gradient.finished()
+        work.beside_array_calls += LOSS_ARRAY_CALLS
+        work.beside_elements += len(loss.gradient)
+        if gates is not None:
+            gates.learn(*self._parts.gate_gradients(self._route, self.state.exponents, work))
+            work.add_gates(gates.processor_work())
+        return loss
 
     def _through(
         self, phase: str, gates: Gates | None, following: np.ndarray | None, work: ProcessorWork
@@ -329,7 +369,12 @@ class Runtime:
             if number:
                 self._parts.enter(self._route, number, self._words, self.state, work)
             segment = getattr(part, phase)
-            done.append((segment, *self._run(segment, None if number else following, work)))
+            self._start(segment)
+            if not number and following is not None:
+                copied = self._input.fill(following)
+                work.streamed_bytes += copied.size
+                work.streamed_array_calls += copied.array_calls
+            done.append((segment, *self._ended(segment, work)))
             self._parts.leave(self._route, number, work)
         return done
 
@@ -349,28 +394,36 @@ class Runtime:
         self._write(HOST_TABLE, words)
         copied = self._input.use(images)
         work.copied_bytes += words.nbytes + copied.size
-        work.array_calls += copied.array_calls
-        work.array_calls += WORDS_ARRAY_CALLS
+        work.array_calls += copied.array_calls + self._table.array_calls
         work.records += self._table.worked_out
+        work.lookups += self._table.looked_up
 
-    def _run(self, name: str, following: np.ndarray | None, work: ProcessorWork) -> tuple[dict[str, int], dict[str, int]]:
+    def _start(self, name: str) -> None:
         if self._before_segment is not None:
             self._before_segment(name)
         segment, start_s = self.program.segments[name], time.monotonic()
         self.board.start(segment.address, segment.count)
-        if following is not None:
-            copied = self._input.fill(following)
-            work.streamed_bytes += copied.size
-            work.streamed_array_calls += copied.array_calls
+        self._stamps[name] = start_s, start_s
+
+    def _ended(self, name: str, work: ProcessorWork) -> tuple[dict[str, int], dict[str, int]]:
+        """Wait for a segment; return its counters and activity."""
         counters = self.board.wait(self._timeout_s)
-        self._stamps[name] = start_s, time.monotonic()
-        work.array_calls += 1
+        self._stamps[name] = self._stamps[name][0], time.monotonic()
+        work.array_calls += SEGMENT_ARRAY_CALLS
         return counters, self.board.activity()
 
-    def _loss(self, images: int, labels: np.ndarray, key: int | None):
+    def _gradient(self, images: int, labels: np.ndarray, noise: np.ndarray | None) -> Gradient:
         step, exponents = self.program.step, self.state.exponents
         logits = self.read(step.logits)[:images, :, 0, 0]
-        return cross_entropy(logits, labels, exponents[step.logits], exponents[step.logits_grad], key)
+        noise = None if noise is None else noise[:images]
+        return gradient_of(logits, labels, exponents[step.logits], exponents[step.logits_grad], noise)
+
+    def _maxima(self, work: ProcessorWork) -> dict[str, int]:
+        """Read the maxima that the core has collected."""
+        first, last = self._table.maxima_range
+        data = self.board.read(self.program.memory[HOST_TABLE].offset + 8 * first, 8 * (last - first))
+        work.copied_bytes += data.size
+        return self._table.maxima(words_from_ddr(data, (last - first,)))
 
     def _write_gradient(self, gradient: np.ndarray) -> int:
         """Write the gradient of the logits, zero for images past the mini-batch's last."""
@@ -383,6 +436,16 @@ class Runtime:
         data = self.program.memory.encode(name, array)
         self.board.write(self.program.memory[name].offset, data)
         return data.size
+
+
+def noise_of(noise: LogitsNoise, state: scaling.State, work: ProcessorWork) -> np.ndarray:
+    """Return an iteration's noise of the logits' gradient; making some ahead is added to the processor's work."""
+    made = noise.made
+    found = noise.of(state.seed, state.iteration)
+    if noise.made > made:
+        work.array_calls += NOISE_ARRAY_CALLS
+        work.elements += NOISE_AHEAD * found.size // NOISE_OF_ELEMENT
+    return found
 
 
 def check_identity(board: Board, program: Program) -> None:

@@ -45,11 +45,11 @@ class Planned:
 def stretches(unit: Unit, times: int, model: ProcessorModel) -> list[Stretch]:
     """Return `times` units, one after the other, as stretches of virtual time: the core's, the processor's, rest."""
     spent = processor_time(unit.work, model)
-    late_s = max(0.0, spent.overlapped_s - unit.core_s)
-    serial_s = spent.serial_s + late_s
+    serial_s = spent.added_s(unit.core_s)
+    late_s = serial_s - spent.serial_s
     core = core_counts(unit.counters, unit.activity) if unit.core_s else {}
     core |= {"processor_s": spent.overlapped_s - late_s}
-    core["ddr_write_bytes"] = core.get("ddr_write_bytes", 0) + unit.work.streamed_bytes
+    core["ddr_write_bytes"] = core.get("ddr_write_bytes", 0) + unit.work.overlapped_bytes
     parts = (
         (unit.core_s, core, "other"),
         (serial_s, {"processor_s": serial_s, "ddr_write_bytes": unit.work.copied_bytes}, "other"),

@@ -33,7 +33,7 @@ def launch(
     if added_s > 0:
         stretches.insert(0, Stretch(added_s, {"processor_s": added_s, "ddr_write_bytes": work.copied_bytes}))
     if core_s > 0:
-        beside = {"processor_s": spent.busy_s - added_s, "ddr_write_bytes": work.streamed_bytes}
+        beside = {"processor_s": spent.busy_s - added_s, "ddr_write_bytes": work.overlapped_bytes}
         stretches.insert(0, Stretch(core_s, _added(core_counts(counters, activity), beside)))
     return [stretch for stretch in stretches if stretch.duration_s > 0]
 
@@ -52,7 +52,7 @@ def iteration(done: Iteration, config: Config, model: ProcessorModel) -> list[St
     spent = processor_time(work, model)
     core_s = sum(counters["cycles"] for counters in done.counters.values()) / config.clk_hz
     parts = {
-        "load": work.records * model.record_s,
+        "load": work.records * model.record_s + work.lookups * model.lookup_s,
         "other": work.elements * model.element_s,
         "update": work.exponents * model.exponent_s,
     }
@@ -68,7 +68,7 @@ def iteration(done: Iteration, config: Config, model: ProcessorModel) -> list[St
     for name in ("forward", "backward"):
         stretch = segment(_phase(done.counters, name), _phase(done.activity, name), config, name)
         share = stretch.duration_s / core_s
-        beside = {"processor_s": beside_s * share, "ddr_write_bytes": work.streamed_bytes * share}
+        beside = {"processor_s": beside_s * share, "ddr_write_bytes": work.overlapped_bytes * share}
         core[name] = Stretch(stretch.duration_s, _added(stretch.counts, beside), name)
     late = [Stretch(late_s, {"processor_s": late_s}, "load")] if late_s > 0 else []
     laid = [serial["load"], core["forward"], serial["other"], core["backward"], serial["update"], *late]

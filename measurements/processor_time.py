@@ -1,13 +1,19 @@
 """A stated model of the processor's time: what Python on the board's Cortex-A9 costs in an iteration.
 
-The simulated board has no processor, so this part of the emulated time is a model. While it computes the loss, the
-exponents and the tables the core stands still; the next mini-batch is streamed while the core runs.
+The simulated board has no processor, so this part of the emulated time is a model. While it decides, and computes the
+gradient of the loss, the exponents and the tables, the core stands still. Beside the first segment of an iteration the next
+mini-batch is streamed; beside the last one the loss itself is worked out, and gates learn.
 
-Register accesses were measured by a PYNQ-Z1 user: 150 to 200 ms for a double Python loop of 5600 MMIO.write calls
-(discuss.pynq.io thread 389), which is 27 to 36 us each. The other costs are those of this project's own code, timed on
-a desktop processor (x86, CPython 3.11, numpy 2.4, digits network, mean of 60 iterations) and multiplied by 15, an assumed
-ratio between it and a 650 MHz Cortex-A9: 5.3 us per record or scalar worked out (27 of 133 per iteration; the others'
-inputs have not changed), 1.2 us per exponent, 1.2 us per numpy call, 0.085 us per logit.
+All costs are those of this project's own code, timed on a desktop processor (x86, CPython 3.11, numpy 2.4, digits network) and
+multiplied by 15, an assumed ratio between it and a 650 MHz Cortex-A9:
+    numpy call       1.2 us    as timed first; where the others were timed it takes less than half of that, which is not used
+    logit            0.085 us  as timed first, all 108 calls of the loss as it was then together
+    record, scalar   4.5 us    worked out; of digits some 3 of 133 in an iteration, those of a new learning rate
+    look-up          0.65 us   of a record or scalar among those remembered; some 30, whose inputs have changed
+    exponent         0.47 us   of the next iteration from its maximum, with its floors
+    register         0.2 us    written or read as an entry of pynq.MMIO.array, a numpy view of them
+Until version 0.6 registers went through MMIO.write, which a PYNQ-Z1 user measured at 27 to 36 us (5600 calls in 150 to 200 ms,
+discuss.pynq.io thread 389), nothing was remembered, and all of it was done while the core stood still.
 """
 
 from __future__ import annotations
@@ -20,20 +26,22 @@ class ProcessorModel:
     """Costs of the processor, 650 MHz Cortex-A9 running CPython and numpy.
 
     Attributes:
-        register_access_s: one control register read or written (30 us, thread 389).
+        register_access_s: one control register read or written (15 * 0.2 us).
         array_call_s: one numpy call on a small array (15 * 1.2 us).
         element_s: one logit of the loss, all its table look-ups and sums together (15 * 0.085 us).
-        record_s: one run-time record or scalar worked out in Python (15 * 5.3 us).
-        exponent_s: one exponent of the next iteration from its maximum, with its floors (15 * 1.2 us).
+        record_s: one run-time record or scalar worked out in Python (15 * 4.5 us).
+        exponent_s: one exponent of the next iteration from its maximum, with its floors (15 * 0.47 us).
         copy_bytes_per_s: memory copy with cache flush (assumed 200 MB/s).
+        lookup_s: one record or scalar looked for among those remembered (15 * 0.65 us).
     """
 
-    register_access_s: float = 30e-6
+    register_access_s: float = 3e-6
     array_call_s: float = 18e-6
     element_s: float = 1.3e-6
-    record_s: float = 80e-6
-    exponent_s: float = 18e-6
+    record_s: float = 68e-6
+    exponent_s: float = 7e-6
     copy_bytes_per_s: float = 200e6
+    lookup_s: float = 10e-6
 
     def __post_init__(self):
         for name, value in vars(self).items():
@@ -49,11 +57,14 @@ class ProcessorWork:
         register_accesses: control registers read and written while the core stands still.
         array_calls: numpy calls: of the loss, of noise keys and unchanged words, of transfers, of gates.
         elements: logits of the mini-batch, and what gates do per image in units of a logit's time.
-        records: records and scalars worked out, because their inputs changed.
-        exponents: exponents of the next iteration.
+        records: records, scalars and thresholds worked out, because their inputs are new.
+        exponents: exponents settled.
         copied_bytes: tables and logits copied while the core stands still.
-        streamed_bytes: next mini-batch, folded and copied while the core runs.
+        streamed_bytes: next mini-batch, folded and copied beside the first segment.
         streamed_array_calls: numpy calls of folding it.
+        lookups: records and scalars looked for among those remembered, because their inputs have changed.
+        beside_array_calls, beside_elements, beside_bytes: what is done beside the last segment.
+        first_cycles, last_cycles, core_cycles: of these two segments, and of all; 0 where only the whole is known.
     """
 
     register_accesses: int = 0
@@ -64,19 +75,36 @@ class ProcessorWork:
     copied_bytes: int = 0
     streamed_bytes: int = 0
     streamed_array_calls: int = 0
+    lookups: int = 0
+    beside_array_calls: int = 0
+    beside_elements: int = 0
+    beside_bytes: int = 0
+    first_cycles: int = 0
+    last_cycles: int = 0
+    core_cycles: int = 0
+
+    @property
+    def overlapped_bytes(self) -> int:
+        """Bytes that it moves while the core runs."""
+        return self.streamed_bytes + self.beside_bytes
 
     @property
     def moved_bytes(self) -> int:
-        """All bytes that it writes to DDR."""
-        return self.copied_bytes + self.streamed_bytes
+        """All bytes that it moves to and from DDR."""
+        return self.copied_bytes + self.overlapped_bytes
 
 
 @dataclass(frozen=True)
 class ProcessorTime:
-    """Seconds of one iteration: `serial_s` with the core at rest, `overlapped_s` beside the running core."""
+    """Seconds of one iteration: `serial_s` with the core at rest, `overlapped_s` beside the running core.
+
+    Attributes:
+        beside: parts of `overlapped_s`, and the share of the core's time beside which each is done; empty for all of it.
+    """
 
     serial_s: float
     overlapped_s: float
+    beside: tuple[tuple[float, float], ...] = ()
 
     @property
     def busy_s(self) -> float:
@@ -84,8 +112,10 @@ class ProcessorTime:
         return self.serial_s + self.overlapped_s
 
     def added_s(self, core_s: float) -> float:
-        """Seconds by which an iteration is longer than the core's: what is serial, and streaming that takes longer."""
-        return self.serial_s + max(0.0, self.overlapped_s - core_s)
+        """Seconds by which an iteration is longer than the core's: what is serial, and what takes longer than the segment
+        beside which it is done."""
+        beside = self.beside or ((self.overlapped_s, 1.0),)
+        return self.serial_s + sum(max(0.0, seconds - share * core_s) for seconds, share in beside)
 
 
 def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
@@ -95,11 +125,20 @@ def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
         + work.array_calls * model.array_call_s
         + work.elements * model.element_s
         + work.records * model.record_s
+        + work.lookups * model.lookup_s
         + work.exponents * model.exponent_s
         + work.copied_bytes / model.copy_bytes_per_s
     )
-    overlapped = work.streamed_bytes / model.copy_bytes_per_s + work.streamed_array_calls * model.array_call_s
-    return ProcessorTime(serial, overlapped)
+    streamed = work.streamed_bytes / model.copy_bytes_per_s + work.streamed_array_calls * model.array_call_s
+    last = (
+        work.beside_bytes / model.copy_bytes_per_s
+        + work.beside_array_calls * model.array_call_s
+        + work.beside_elements * model.element_s
+    )
+    if not work.core_cycles:
+        return ProcessorTime(serial, streamed + last)
+    shares = work.first_cycles / work.core_cycles, work.last_cycles / work.core_cycles
+    return ProcessorTime(serial, streamed + last, ((streamed, shares[0]), (last, shares[1])))
 
 
 def iteration_time_s(cycles: int, clk_hz: int, processor: ProcessorTime) -> float:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
@@ -161,10 +160,10 @@ def _replayed(path: Path, record: dict, energy_table: Path) -> tuple[EnergyMeter
         model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
         meter = EnergyMeter(config, load_table(energy_table), model)
         totals = {"images": [], "counters": {}, "activity": {}, "processor_s": 0.0}
-        names, real_time = {field.name for field in fields(ProcessorWork)}, record.get("clock") == HOST_CLOCK
+        real_time = record.get("clock") == HOST_CLOCK
         for line in read_iterations(path):
             counters, activity = _summed(line["counters"]), _summed(line["activity"])
-            work = ProcessorWork(**{name: line["processor"][name] for name in names})
+            work = ProcessorWork(**line["processor"])
             cycles = {}
             if "predicted_cycles" in line:
                 cycles, meter.said = {"cycles": line["predicted_cycles"]}, CYCLES_PREDICTED

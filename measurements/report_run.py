@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from host.readings import HOST_CLOCK
@@ -214,10 +214,9 @@ def _load_work(run: ReportedRun) -> None:
         return
     run.config = Config(**record["config"])
     model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
-    names = {one.name for one in fields(ProcessorWork)}
     work = Work()
     for line in read_iterations(run.path):
-        spent = processor_time(ProcessorWork(**{name: line["processor"][name] for name in names}), model)
+        spent = processor_time(ProcessorWork(**line["processor"]), model)
         cycles = 0
         for segment, counts in line["counters"].items():
             work.counters.setdefault(segment, Counter()).update(counts)

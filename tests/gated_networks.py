@@ -64,7 +64,7 @@ class Fixed:
         self.learned = gradients, exponents
 
     def processor_work(self):
-        return 3, 5
+        return 3, 5, 2, 7
 
 
 def drawn(seed: int, images: int, share: float = 0.5, blocks: int = len(GATED)) -> Fixed:

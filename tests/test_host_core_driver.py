@@ -27,15 +27,24 @@ class Registers(dict):
         return CoreDriver(self.__getitem__, self.write, base)
 
 
-def test_a_start_sets_everything_and_comes_last():
+def test_the_first_start_sets_everything_and_later_ones_what_changes():
     registers = Registers()
     driver = registers.driver(base=0x12_3456_7880)
     driver.start(0x140, 17)
     assert registers.written == [
-        ("CTRL", CLEAR_INTERRUPT), ("BASE_LO", 0x3456_7880), ("BASE_HI", 0x12), ("SEG_ADDR", 0x140), ("SEG_COUNT", 17),
-        ("IRQ_ENABLE", 1), ("CTRL", START),
+        ("CTRL", CLEAR_INTERRUPT), ("BASE_LO", 0x3456_7880), ("BASE_HI", 0x12), ("IRQ_ENABLE", 1), ("SEG_ADDR", 0x140),
+        ("SEG_COUNT", 17), ("CTRL", START),
     ]
     assert driver.accesses == 7
+    following = [("SEG_ADDR", 0x200), ("SEG_COUNT", 3), ("CTRL", START)]
+    driver.start(0x200, 3)
+    assert registers.written[7:] == following and driver.accesses == 10
+    driver.soft_reset()
+    driver.start(0x200, 3)
+    driver.forget()
+    driver.start(0x200, 3)
+    again = [*registers.written[:4], *following]
+    assert registers.written[10:] == [("CTRL", SOFT_RESET), *again, *again]
 
 
 @pytest.mark.parametrize(("status", "finished"), [(0, False), (BUSY, False), (DONE, True), (ERROR, True)])
@@ -43,14 +52,18 @@ def test_finished_is_done_or_stopped(status, finished):
     assert Registers(STATUS=status).driver().finished() is finished
 
 
-def test_counters_have_64_bits_and_the_interrupt_is_cleared():
+def test_counters_have_64_bits_and_status_is_read_once():
     registers = Registers(STATUS=DONE)
     for i in range(len(isa.COUNTER_NAMES)):
         registers[COUNTERS + 8 * i], registers[COUNTERS + 8 * i + 4] = 100 + i, i
     driver = registers.driver()
     assert driver.outcome() == {name: 100 + i + (i << 32) for i, name in enumerate(isa.COUNTER_NAMES)}
-    assert registers.written == [("CTRL", CLEAR_INTERRUPT)]
-    assert driver.accesses == 2
+    assert registers.written == [] and driver.accesses == 1
+    assert driver.finished() and driver.outcome() and driver.accesses == 2, "finished has read it"
+    driver.start(0, 1)
+    registers[ADDRESS["STATUS"]] = BUSY
+    with pytest.raises(BoardError, match="not done"):
+        driver.outcome()
     assert driver.progress() == 100 + isa.COUNTER_NAMES.index("instructions")
 
 

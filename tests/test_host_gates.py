@@ -19,7 +19,8 @@ from algo.sgd import Sgd
 from algo.trainer import Trainer
 from host.board import open_board
 from host.checked_run import CheckedRun
-from host.runtime import Runtime
+from host.part_data import SUMS_ARRAY_CALLS
+from host.runtime import LOGITS_OF_ELEMENT, Runtime
 from hw import isa
 from hw.compile import compile_step
 from hw.config import load_config
@@ -178,8 +179,11 @@ def test_the_processors_work_for_parts_is_counted(case):
         (_, every, none), *_ = case.run(board, [NONE, ALL, NONE], (5, 5, 5))
     assert every.processor.array_calls > none.processor.array_calls
     lists, sums, pooled = 5 * 8 * (1 + 5), 5 * 5 * 2 * 4 * 8, 5 * 8 + 2 * 5 * 12
-    assert every.processor.elements == none.processor.elements == BATCH * CLASSES + 5
-    assert every.processor.copied_bytes - none.processor.copied_bytes == lists + sums + pooled
+    assert every.processor.elements == none.processor.elements == BATCH * CLASSES // LOGITS_OF_ELEMENT + 5
+    assert every.processor.copied_bytes - none.processor.copied_bytes == lists + pooled
+    beside = every.processor.beside_array_calls - none.processor.beside_array_calls
+    assert (every.processor.beside_bytes, none.processor.beside_bytes, beside) == (sums, 0, 5 * SUMS_ARRAY_CALLS)
+    assert every.processor.beside_elements == none.processor.beside_elements == 5 + 7, "of images, and of the gates"
 
 
 def test_scalars_of_a_gated_block_are_those_of_the_samples_that_run(case):
@@ -205,13 +209,13 @@ def test_methods_skip_learn_and_evaluate_on_a_board_as_in_the_emulator(case, nam
     assert found.accuracy == reference.evaluate(test, labels)
     runs = np.concatenate([iteration.decisions.ravel() for iteration in done])
     assert 0 < runs.mean() < 1
-    calls, elements = course.gates(Decision(9)).processor_work()
-    assert (calls, elements) == (0, 0)
+    assert course.gates(Decision(9)).processor_work() == (0, 0, 0, 0)
     decided = course.gates(Decision(9))
     for block in range(len(GATED)):
         decided.decide(block, 4, np.ones((4, SEEN[block]), np.int64), 1, -4)
-    calls, elements = decided.processor_work()
+    calls, elements, *learned = decided.processor_work()
     assert (calls, elements) == ((len(GATED) * 10, 0) if name == "sd" else (23 + len(GATED) * 15, len(GATED) * 4 * 7))
+    assert learned == [0, 0]
     assert all(iteration.processor.array_calls > calls for iteration in done)
 
 

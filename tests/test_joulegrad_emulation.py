@@ -31,7 +31,8 @@ COUNTERS = {"cycles": 120_000, "spad_reads": 100_000, "ddr_read_bytes": 60_000, 
 TOGGLES = dict(zip(ACTIVITY, (5_000_000, 150_000_000, 20_000_000, 2_000_000), strict=True))
 WORK = HostWork(
     register_accesses=20, array_calls=30, elements=320, records=27, exponents=50, copied_bytes=20_000, streamed_bytes=2048,
-    streamed_array_calls=4,
+    streamed_array_calls=4, lookups=30, beside_array_calls=20, beside_bytes=640, first_cycles=120_000, last_cycles=150_000,
+    core_cycles=270_000,
 )  # fmt: skip
 
 
@@ -57,14 +58,14 @@ def test_stretches_last_as_long_as_the_iteration_and_hold_all_its_counts(streame
 
     assert total("product_toggles") == 300_000_000 and total("busy_cycles") == 270_000
     assert total("processor_s") == pytest.approx(spent.busy_s, rel=1e-12)
-    assert total("ddr_write_bytes") == pytest.approx(60_000 + 20_000 + streamed_bytes, rel=1e-12)
+    assert total("ddr_write_bytes") == pytest.approx(60_000 + 20_000 + 640 + streamed_bytes, rel=1e-12)
     assert {name for stretch in stretches for name in stretch.counts} <= set(NODES)
 
 
 def test_a_launch_holds_core_processor_and_rest():
     model, work = ProcessorModel(), ProcessorWork(register_accesses=10, copied_bytes=1000)
     stretches = virtual_time.launch(COUNTERS, TOGGLES, work, CONFIG, model, rest_s=0.5)
-    assert [round(stretch.duration_s, 9) for stretch in stretches] == [0.0012, round(10 * 30e-6 + 5e-6, 9), 0.5]
+    assert [round(stretch.duration_s, 9) for stretch in stretches] == [0.0012, round(10 * 3e-6 + 5e-6, 9), 0.5]
     assert stretches[0].counts["vector_toggles"] == TOGGLES["vector_toggles"]
     assert stretches[1].counts["processor_s"] == stretches[1].duration_s and stretches[2].counts == {}
     (rest,) = virtual_time.launch({}, {}, ProcessorWork(), CONFIG, model, rest_s=0.5)

@@ -15,6 +15,7 @@ from command_line import invoke
 from hwmon_tree import HwmonTree
 from packed_programs import program_file, recipe_file
 
+from algo import loss
 from host.board_golden import Driver
 from host.readings import HOST_CLOCK
 from host.run_folder import read_iterations, read_record
@@ -124,16 +125,14 @@ def test_without_a_usable_pilot_the_least_windows_are_taken_and_the_record_says_
 
 
 def test_a_repeat_that_computes_something_else_ends_the_run(tmp_path, program, sensor, monkeypatch):
-    from host import runtime
+    true, seen = loss.Gradient.finished, []
 
-    true, seen = runtime.cross_entropy, []
-
-    def wrong(*arguments):
-        found = true(*arguments)
+    def wrong(gradient):
+        found = true(gradient)
         seen.append(found)
         return dataclasses.replace(found, loss=found.loss + 1e-9) if len(seen) == 5 else found
 
-    monkeypatch.setattr(runtime, "cross_entropy", wrong)
+    monkeypatch.setattr(loss.Gradient, "finished", wrong)
     out = tmp_path / "run"
     outcome = invoke("bench", str(program), "--board", "golden", "--sensor", sensor, *QUICK, "--out", str(out))
     refused(outcome, "second time", "loss of iteration 1")

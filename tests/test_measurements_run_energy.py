@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -21,7 +22,7 @@ COUNTERS = {
 ACTIVITY = {"operand_toggles": 9_000_000, "product_toggles": 200_000_000}
 WORK = ProcessorWork(
     register_accesses=20, array_calls=30, elements=320, records=100, exponents=50, copied_bytes=20_000, streamed_bytes=2048,
-    streamed_array_calls=4,
+    streamed_array_calls=4, lookups=40, beside_array_calls=7, beside_elements=9, beside_bytes=512,
 )  # fmt: skip
 
 
@@ -34,9 +35,14 @@ def run(iterations: int, activity=ACTIVITY, counters=COUNTERS) -> EnergyMeter:
 
 def test_processor_time_by_hand():
     spent = processor_time(WORK, ProcessorModel())
-    serial_s = 20 * 30e-6 + 30 * 18e-6 + 320 * 1.3e-6 + 100 * 80e-6 + 50 * 18e-6 + 20_000 / 200e6
+    serial_s = 20 * 3e-6 + 30 * 18e-6 + 320 * 1.3e-6 + 100 * 68e-6 + 40 * 10e-6 + 50 * 7e-6 + 20_000 / 200e6
+    streamed_s, last_s = 2048 / 200e6 + 4 * 18e-6, 512 / 200e6 + 7 * 18e-6 + 9 * 1.3e-6
     assert spent.serial_s == pytest.approx(serial_s, rel=1e-12)
-    assert spent.overlapped_s == pytest.approx(2048 / 200e6 + 4 * 18e-6, rel=1e-12)
+    assert spent.overlapped_s == pytest.approx(streamed_s + last_s, rel=1e-12)
+    assert spent.added_s(1e-3) == pytest.approx(serial_s, rel=1e-12)
+    narrow = processor_time(dataclasses.replace(WORK, first_cycles=20, last_cycles=10, core_cycles=100), ProcessorModel())
+    assert narrow.added_s(1e-3) == pytest.approx(serial_s + last_s - 1e-4, rel=1e-12), "the last segment is too short for it"
+    assert narrow.added_s(1e-4) == pytest.approx(serial_s + streamed_s - 2e-5 + last_s - 1e-5, rel=1e-12)
     assert iteration_time_s(1_000_000, 100_000_000, ProcessorTime(2e-3, 3e-3)) == pytest.approx(12e-3)
     assert iteration_time_s(100_000, 100_000_000, ProcessorTime(2e-3, 3e-3)) == pytest.approx(5e-3)
 

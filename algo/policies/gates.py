@@ -42,10 +42,10 @@ class Gates:
             exponents: block number to the exponent of these: value = q * 2^e.
         """
 
-    def processor_work(self) -> tuple[int, int]:
-        """Return what deciding and learning have cost the processor so far: numpy calls, and elements, as
-        measurements.processor_time counts both."""
-        return len(self.runs), 0
+    def processor_work(self) -> tuple[int, int, int, int]:
+        """Return what the processor has spent so far: numpy calls and elements of deciding, and numpy calls and elements of
+        learning, as measurements.processor_time counts both."""
+        return len(self.runs), 0, 0, 0
 
     def _decide(self, block: int, images: int, pooled: np.ndarray | None, pixels: int, exponent: int) -> np.ndarray:
         return np.ones(images, bool)

@@ -187,9 +187,9 @@ class Selection(Gates):
         self.seen: Pass | None = None
         self._below: np.ndarray | None = None
 
-    def processor_work(self) -> tuple[int, int]:
-        """Return numpy calls, and elements, in whose time the gates were run."""
-        return _work(_DECIDE_WORK, *self._size)
+    def processor_work(self) -> tuple[int, int, int, int]:
+        """Return numpy calls, and elements, in whose time the gates were run, and none for learning."""
+        return *_work(_DECIDE_WORK, *self._size), 0, 0
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -232,10 +232,10 @@ class Learning(Selection):
         super().__init__(running)
         self._iteration, self._settles, self._taught = decision.iteration, decision.settles, False
 
-    def processor_work(self) -> tuple[int, int]:
-        """Return numpy calls, and elements, in whose time the gates were run and taught."""
-        decided, learned = super().processor_work(), _work(_LEARN_WORK, *self._size)
-        return (decided[0] + learned[0], decided[1] + learned[1]) if self._taught else decided
+    def processor_work(self) -> tuple[int, int, int, int]:
+        """Return numpy calls, and elements, in whose time the gates were run, and in whose time they were taught."""
+        learned = _work(_LEARN_WORK, *self._size) if self._taught else (0, 0)
+        return *_work(_DECIDE_WORK, *self._size), *learned
 
     def _draws(self, images: int) -> np.ndarray:
         return self._running.draws("slu", self._iteration, images)

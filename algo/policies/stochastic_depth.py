@@ -74,9 +74,9 @@ class _Drawn(Gates):
         super().__init__()
         self._survivals, self._setting, self._iteration = survivals, setting, iteration
 
-    def processor_work(self) -> tuple[int, int]:
+    def processor_work(self) -> tuple[int, int, int, int]:
         """Return the numpy calls of the draws."""
-        return _DRAW_CALLS * len(self.runs), 0
+        return _DRAW_CALLS * len(self.runs), 0, 0, 0
 
     def _decide(self, block: int, images: int, pooled: np.ndarray | None, pixels: int, exponent: int) -> np.ndarray:
         bits = draws(self._setting.seed, self._iteration, f"sd.{self._setting.blocks[block][0]}", images)
