@@ -79,6 +79,14 @@ def levels_of(step: Step, state: State, maxima: dict[str, int]) -> dict[str, tup
     }
 
 
+def settling(before: State, after: State) -> int:
+    """Return in how many exponents' time `DelayedScaling.at` goes from one state to the other, a quarter of what `advance` takes
+    where bits stay, for the model of the processor's time."""
+    if after is before:
+        return 0
+    return len(after.exponents) if after.bits != before.bits else len(after.exponents) // 4
+
+
 def factor_value(factor: str, state: State) -> Fraction:
     """Return what the factor of a algo.step.Term stands for in the iteration to come."""
     if factor == "one":
@@ -154,9 +162,11 @@ class DelayedScaling:
             return state
         if iteration < state.iteration:
             raise ValueError(f"iteration {iteration} is asked for, but {state.iteration} is the one to come")
-        exponents = dict(state.exponents)
-        for name, scheduled in self._scheduled.items():
-            exponents[name] += scheduled.magnitude(state.bits) - scheduled.magnitude(bits)
+        exponents = state.exponents
+        if bits != state.bits:
+            exponents = dict(exponents)
+            for name, scheduled in self._scheduled.items():
+                exponents[name] += scheduled.magnitude(state.bits) - scheduled.magnitude(bits)
         return self.settle(replace(state, iteration=iteration, exponents=exponents, bits=bits))
 
     def settle(self, state: State) -> State:

@@ -55,9 +55,11 @@ def cut(input_name: str, ops: list[Op], gating: Gating) -> Cut:
         NoGatedBlock: there is none.
         ExportError: a part would have to gather two tensors.
     """
-    blocks = _gated(ops)
+    blocks = [block for block in _gated(ops) if gating.projections or not block.shortcut]
     if not blocks:
-        raise NoGatedBlock("no block of the network can be gated; residual blocks behind the first one can")
+        beside = "" if gating.projections else " beside an identity shortcut"
+        asked = "" if gating.projections else ", and the method's setting blocks asks for those alone"
+        raise NoGatedBlock(f"no block of the network{beside} can be gated; residual blocks behind the first one can{asked}")
     views, versions = _streams(blocks)
     last = {stream: tensor for tensor, (stream, version) in views.items() if version == versions[stream] - 1}
     reading = {tensor: stream for stream, tensor in last.items()}

@@ -25,10 +25,12 @@ class Gating:
     Attributes:
         pooled: plane means of every gated block's input.
         gradients: the gradient of every decision.
+        projections: whether blocks beside a projection are gated, too, not only those beside an identity shortcut.
     """
 
     pooled: bool = False
     gradients: bool = False
+    projections: bool = True
 
 
 class Gates(Protocol):
@@ -125,7 +127,7 @@ class Route:
 
     def decisions(self) -> np.ndarray:
         """Return who ran which gated block, bool (blocks, images)."""
-        found = np.zeros((len(self.step.gated_blocks), self.images), bool)
+        found = np.zeros((sum(part.block >= 0 for part in self.step.parts), self.images), bool)
         for number, part in enumerate(self.step.sequence):
             if part.block >= 0:
                 found[part.block, self.samples[number]] = True

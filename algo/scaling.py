@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 
 from algo.arithmetic import COEFFICIENT_MAX, MASK32, OutOfRange, coefficients_of_ratios, noise_key, pow2
 from algo.delayed_scaling import SPREAD_DECAY, DelayedScaling, State, factor_value, is_rate
@@ -124,9 +125,14 @@ def record_threshold(step: Step, record: Record, state: State) -> int:
         return record.threshold
     largest, exponent = state.levels[record.level]
     left = exponent - sum([state.exponents[name] for name in step.levels[record.level]])
-    top, bottom = Fraction(record.share).as_integer_ratio()
+    top, bottom = _share(record.share)
     above = -(-(top * largest << left) // bottom) if left >= 0 else -(-top * largest // (bottom << -left))
     return min(max(above - 1, 0), MASK32)
+
+
+@cache
+def _share(share: str) -> tuple[int, int]:
+    return Fraction(share).as_integer_ratio()
 
 
 def _record(step: Step, record: Record, state: State) -> tuple[int, int, int, int]:

@@ -52,7 +52,17 @@ class Sgd:
         _check_schedule(self)
 
     def rate(self, iteration: int) -> Fraction:
-        """Return the learning rate of a drawn iteration, counted from 0; of a falling schedule 0 from `steps` on."""
+        """Return the learning rate of a drawn iteration, counted from 0; of a falling schedule 0 from `steps` on.
+
+        It is asked for many times in an iteration, so the last one is remembered.
+        """
+        known = self.__dict__.get("_known")
+        if known is None or known[0] != iteration:
+            known = iteration, self._rate(iteration)
+            object.__setattr__(self, "_known", known)
+        return known[1]
+
+    def _rate(self, iteration: int) -> Fraction:
         if iteration < self.warmup:
             return self.lr * Fraction(iteration + 1, self.warmup + 1)
         if self.schedule == "milestones":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from algo.delayed_scaling import settling
 from algo.loss import Loss
 from algo.policies.decision import Decision
 from algo.policies.gates import Gates
@@ -38,7 +39,7 @@ class Trainer:
         emulator, course: what runs, and what decides.
         decision, gates: of the last executed iteration.
         began: state that it began with.
-        settled: how often exponents were settled for it: once it was done, and before, where a drop or other bits came between.
+        settled: exponents in whose time the state was brought to it, where a drop or other bits came between.
     """
 
     def __init__(self, emulator: Emulator, course: Course):
@@ -64,13 +65,13 @@ class Trainer:
     def _skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
         before = self.state
         self.emulator.skip_to(iteration, bits)
-        self._settled += self.state is not before
+        self._settled += settling(before, self.state)
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
         self.decision = self.course.decide(self.state.iteration)
         self._skip_to(self.state.iteration, self.decision.bits)
-        self.settled, self._settled = self._settled + 1, 0
+        self.settled, self._settled = self._settled, 0
         if self.decision.replace:
             self.emulator.replace_weights(self.course.average.mean())
         self.gates, self.began = self.course.gates(self.decision), self.state

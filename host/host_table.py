@@ -23,6 +23,9 @@ KEYS_AHEAD = 16
 REMEMBERED = 16
 """So many words are remembered for each record and scalar, on average; when there are more, all are forgotten."""
 
+LOOKUPS_OF_THRESHOLD = 2
+"""Look-ups that take as long as working a threshold out."""
+
 _SHIFT_BIT = 32
 
 
@@ -56,8 +59,9 @@ class HostTable:
         layout: word offsets of records, scalar blocks and maxima.
 
     Attributes:
-        worked_out: records, scalars and thresholds that the last call of `words` had to work out.
-        looked_up: records and scalars that it looked for among what is remembered.
+        worked_out: records and scalars that the last call of `words` had to work out.
+        looked_up: records and scalars that it looked for among what is remembered, and twice the thresholds that follow from a
+            level, which take as long.
         array_calls: numpy calls that it took.
         maxima_range: first of the words that hold maxima, and the first behind them.
     """
@@ -102,7 +106,8 @@ class HostTable:
         changed = self._changed(sums, fixed, rate, images)
         self._forget(fixed, rate)
         self._seen = None  # until all words are new: an exception must not leave old ones that pass for them
-        self.worked_out, self.looked_up, self.array_calls = len(self._thresholds), len(changed), WORDS_ARRAY_CALLS
+        self.worked_out, self.array_calls = 0, WORDS_ARRAY_CALLS
+        self.looked_up = len(changed) + LOOKUPS_OF_THRESHOLD * len(self._thresholds)
         self._replace(changed, sums.tolist(), state, images)
         self._seen, self._last = (fixed, rate, images), sums
         shifts = self._words[self._key_places] >> _SHIFT_BIT << _SHIFT_BIT

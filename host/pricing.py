@@ -64,7 +64,7 @@ class Pricing:
 
     def iteration(
         self, state: State, decision: Decision, images: int, decisions: np.ndarray,
-        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 1,
+        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 0,
     ) -> Priced:  # fmt: skip
         """Return what an iteration takes.
 
@@ -74,13 +74,13 @@ class Pricing:
             images: of the mini-batch.
             decisions: who ran which gated block, bool (blocks, images).
             gate_work: what the gates took, see `processor_work` of algo.gates.Gates.
-            settled: how often exponents were settled: after the iteration, and before it where a drop or other bits came between.
+            settled: exponents in whose time the state was brought to it, see algo.delayed_scaling.settling.
         """
         counts = decisions.sum(1).tolist()
         key = images, *counts, decision.average, decision.replace
         if key not in self._known:
             self._known[key] = self._walked(images, decision, decisions)
-        work = replace(self._known[key].processor, exponents=settled * len(state.exponents))
+        work = replace(self._known[key].processor, exponents=len(state.exponents) + settled)
         words = self._table.words(state, images)
         work.records, work.lookups = self._table.worked_out, self._table.looked_up
         work.array_calls += self._table.array_calls - WORDS_ARRAY_CALLS

@@ -10,7 +10,7 @@ import numpy as np
 
 from algo import scaling
 from algo.averaging import averaged_names, replaced
-from algo.delayed_scaling import FULL_BITS, DelayedScaling
+from algo.delayed_scaling import FULL_BITS, DelayedScaling, settling
 from algo.gates import Gates, Route
 from algo.loss import NOISE_AHEAD, Gradient, LogitsNoise, Loss, gradient_of
 from algo.policies.method import Course
@@ -21,6 +21,7 @@ from host.part_data import PartData
 from hw.compile import CLEAR, weight_shapes
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.layout import words_from_ddr
+from hw.memory_map import Region
 from hw.program import Program
 
 GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS = 28, 38, 34
@@ -32,10 +33,10 @@ LOGITS_OF_ELEMENT, NOISE_OF_ELEMENT = 4, 16
 SEGMENT_ARRAY_CALLS = 4
 """numpy calls in whose time a segment's image list is pointed at and its counters are read and laid out."""
 
-READ_ARRAY_CALLS = 4
-"""numpy calls that bring one region out of its layout and add it to a sum."""
+READ_ARRAY_CALLS, ADD_ARRAY_CALLS = 2, 5
+"""numpy calls that read one region of weights or tables, and that join all of a kind and add them to a sum."""
 
-REPLACE_ARRAY_CALLS = 22
+REPLACE_ARRAY_CALLS = 24
 """numpy calls in whose time the mean of one parameter is taken, rounded to a master and an int8 weight, and both are laid out:
 timed on a desktop processor, as the model of the processor's time is."""
 
@@ -270,21 +271,40 @@ class Runtime:
         return found
 
     def parameters(self, work: ProcessorWork) -> dict[str, np.ndarray]:
-        """Return what may be averaged, int64, by the names of algo.averaging; reading it is added to the processor's work."""
-        step = self.program.step
+        """Return what may be averaged as DDR holds it, all regions of a kind one behind the other: "masters" and "tables",
+        int64; reading them is added to the processor's work."""
+        found = {}
+        for kind, (dtype, regions) in self._averaged().items():
+            data = [self.board.read(region.offset, region.size).view(dtype) for region in regions]
+            found[kind] = np.concatenate(data).astype(np.int64) if data else np.zeros(0, np.int64)
+            work.copied_bytes += sum(region.size for region in regions)
+            work.array_calls += READ_ARRAY_CALLS * len(regions) + ADD_ARRAY_CALLS
+        return found
+
+    def _averaged(self) -> dict[str, tuple[str, list[Region]]]:
+        """Return the regions that `parameters` reads, and the type of what they hold."""
+        masters, entries = averaged_names(self.program.step)
+        tables = dict.fromkeys(table for table, _ in entries)
+        regions = [[self.program.memory[name] for name in names] for names in (masters, tables)]
+        return {"masters": ("<i4", regions[0]), "tables": ("<i8", regions[1])}
+
+    def _named(self, mean: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return an average of `parameters` by the names of algo.averaging, in the module's shapes."""
+        step, memory, shapes, found = self.program.step, self.program.memory, weight_shapes(self.program.step), {}
+        for kind, (dtype, regions) in self._averaged().items():
+            data, at = mean[kind].astype(dtype).view(np.uint8), 0
+            for region in regions:
+                found[region.name] = memory.decode(region.name, data[at : at + region.size])
+                at += region.size
         masters, entries = averaged_names(step)
-        regions = {name: self.read(name) for name in {*masters, *(table for table, _ in entries)}}
-        work.copied_bytes += sum(self.program.memory[name].size for name in regions)
-        work.array_calls += READ_ARRAY_CALLS * len(regions)
-        shapes = weight_shapes(step)
-        found = {name: regions[name].reshape(shapes[name]).astype(np.int64) for name in masters}
         columns = {(table, entry): step.tables[table].entries.index(entry) for table, entry in entries}
-        return found | {f"{table}.{entry}": regions[table][:, at].copy() for (table, entry), at in columns.items()}
+        named = {name: found[name].reshape(shapes[name]).astype(np.int64) for name in masters}
+        return named | {f"{table}.{entry}": found[table][:, at].copy() for (table, entry), at in columns.items()}
 
     def replace_weights(self, mean: dict[str, np.ndarray], work: ProcessorWork) -> None:
         """Put an average of `parameters` in their place; the learning rate is 0 from here on; writing it is added to the work."""
         step = self.program.step
-        tensors, self.state = replaced(step, self.state, mean)
+        tensors, self.state = replaced(step, self.state, self._named(mean))
         tables = {table: self.read(table) for table, _ in averaged_names(step)[1]}
         for table, entry in averaged_names(step)[1]:
             tables[table][:, step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
@@ -298,8 +318,7 @@ class Runtime:
     def _go_to(self, iteration: int, bits: tuple[int, int] | None, work: ProcessorWork) -> None:
         """Go to a drawn iteration and its bits; exponents are settled again where that is not the next one."""
         state = self._scaling.at(self.state, iteration, bits)
-        if state is not self.state:
-            work.exponents += len(state.exponents)
+        work.exponents += settling(self.state, state)
         self.state = state
 
     def _fresh_input(self) -> InputBuffer:

@@ -56,7 +56,7 @@ class Asked:
         if method.rate is not None:
             recipe = dataclasses.replace(recipe, sgd={**recipe.sgd, "lr": str(method.rate)})
         learned = method["slu"] is not None
-        gated = Gating(pooled=learned, gradients=learned) if method.gated else None
+        gated = Gating(pooled=learned, gradients=learned, projections=method.gates_projections) if method.gated else None
         from algo.gated_blocks import NoGatedBlock
 
         try:

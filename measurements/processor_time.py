@@ -8,7 +8,7 @@ All costs are those of this project's own code, timed on a desktop processor (x8
 multiplied by 15, an assumed ratio between it and a 650 MHz Cortex-A9:
     numpy call       1.2 us    as timed first; where the others were timed it takes less than half of that, which is not used
     logit            0.085 us  as timed first, all 108 calls of the loss as it was then together
-    record, scalar   4.5 us    worked out; of digits some 3 of 133 in an iteration, those of a new learning rate
+    record, scalar   3.6 us    worked out; of digits some 3 of 133 in an iteration, those of a new learning rate
     look-up          0.65 us   of a record or scalar among those remembered; some 30, whose inputs have changed
     exponent         0.47 us   of the next iteration from its maximum, with its floors
     register         0.2 us    written or read as an entry of pynq.MMIO.array, a numpy view of them
@@ -29,7 +29,7 @@ class ProcessorModel:
         register_access_s: one control register read or written (15 * 0.2 us).
         array_call_s: one numpy call on a small array (15 * 1.2 us).
         element_s: one logit of the loss, all its table look-ups and sums together (15 * 0.085 us).
-        record_s: one run-time record or scalar worked out in Python (15 * 4.5 us).
+        record_s: one run-time record or scalar worked out in Python (15 * 3.6 us).
         exponent_s: one exponent of the next iteration from its maximum, with its floors (15 * 0.47 us).
         copy_bytes_per_s: memory copy with cache flush (assumed 200 MB/s).
         lookup_s: one record or scalar looked for among those remembered (15 * 0.65 us).
@@ -38,7 +38,7 @@ class ProcessorModel:
     register_access_s: float = 3e-6
     array_call_s: float = 18e-6
     element_s: float = 1.3e-6
-    record_s: float = 68e-6
+    record_s: float = 54e-6
     exponent_s: float = 7e-6
     copy_bytes_per_s: float = 200e6
     lookup_s: float = 10e-6
@@ -57,12 +57,12 @@ class ProcessorWork:
         register_accesses: control registers read and written while the core stands still.
         array_calls: numpy calls: of the loss, of noise keys and unchanged words, of transfers, of gates.
         elements: logits of the mini-batch, and what gates do per image in units of a logit's time.
-        records: records, scalars and thresholds worked out, because their inputs are new.
+        records: records and scalars worked out, because their inputs are new.
         exponents: exponents settled.
         copied_bytes: tables and logits copied while the core stands still.
         streamed_bytes: next mini-batch, folded and copied beside the first segment.
         streamed_array_calls: numpy calls of folding it.
-        lookups: records and scalars looked for among those remembered, because their inputs have changed.
+        lookups: records and scalars looked for among those remembered, because their inputs have changed; thresholds, twice.
         beside_array_calls, beside_elements, beside_bytes: what is done beside the last segment.
         first_cycles, last_cycles, core_cycles: of these two segments, and of all; 0 where only the whole is known.
     """

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algo.loss import LossError, cross_entropy, exp_table
+from algo.arithmetic import noise16, noise_key
+from algo.loss import NOISE_AHEAD, LogitsNoise, LossError, cross_entropy, exp_table, gradient_of
 
 
 @pytest.mark.parametrize("exponent", [-70, -30, -8, -3, 0, 3, 9])
@@ -71,3 +72,16 @@ def test_the_loss_is_a_whole_number_of_steps_so_that_policies_may_look_at_it():
         logits, labels = rng.integers(-127, 128, (7, 10)).astype(np.int8), rng.integers(0, 10, 7)
         steps = cross_entropy(logits, labels, exponent, -14, None).loss * 2**24
         assert steps == int(steps) >= 0
+
+
+def test_noise_made_ahead_is_that_of_each_iteration():
+    noise, rng = LogitsNoise("logits.loss_grad", 5, 7), np.random.default_rng(2)
+    for seed, iteration in ((3, 0), (3, 1), (3, NOISE_AHEAD), (4, NOISE_AHEAD), (4, 2 * NOISE_AHEAD - 1)):
+        key, ahead = noise_key(seed, iteration, "logits.loss_grad"), noise.of(seed, iteration)
+        np.testing.assert_array_equal(ahead, noise16(key, np.arange(5)[:, None], np.arange(7)))
+        logits, labels = rng.integers(-127, 128, (3, 7)).astype(np.int8), rng.integers(0, 7, 3)
+        found, expected = gradient_of(logits, labels, -4, -16, ahead[:3]), cross_entropy(logits, labels, -4, -16, key)
+        np.testing.assert_array_equal(found.gradient, expected.gradient)
+        finished = found.finished()
+        assert (finished.loss, finished.correct, finished.maximum) == (expected.loss, expected.correct, expected.maximum)
+    assert noise.made == 3, "once for all of a stretch, once for another seed"

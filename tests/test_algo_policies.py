@@ -223,6 +223,8 @@ def test_methods_compose_and_come_back_from_json():
         ("psg", {"psg": {"gradient_bits": 8}}, "2 to 8"),
         ("fractrain", {"fractrain": {"forward": [3]}}, "as many of both"),
         ("fractrain", {"fractrain": {"forward": 3}}, "a list of bits"),
+        ("slu", {"slu": {"blocks": "some"}}, "slu blocks is 'some'; there are all, identity"),
+        ("sd", {"sd": {"blocks": ["blocks.1"]}}, "there are all, identity"),
         ("swa", {"swa": {"start": "1"}}, "no iteration left"),
         ("swa", {"swa": {"every": -1}}, "from 0 is needed"),
         ("swa", {"swa": {"settle": "x"}}, "from 0 is needed"),
@@ -248,6 +250,12 @@ def test_a_combination_leaves_out_gates_that_have_nothing_to_gate():
     run = Method.from_settings("e2train").begin(0, 100)
     assert run.notes == ("slu has nothing to do: the network has no block that may be skipped",)
     assert run.gates(run.decide(0)) is None
+    identity = Method.from_settings("e2train", {"slu": {"blocks": "identity"}})
+    (note,) = identity.begin(0, 100).notes
+    assert note.startswith("slu has nothing to do") and note.endswith("its setting blocks asks for those alone")
+    assert (identity.gates_projections, Method.from_settings("e2train").gates_projections) == (False, True)
+    assert Method.from_json(identity.to_json()) == identity and identity.to_json()["settings"]["slu"]["blocks"] == "identity"
+    assert "blocks" not in Method.from_settings("sd").to_json()["settings"]["sd"]
     assert Method.from_settings("e2train").begin(0, 100, 50, BLOCKS).notes == ()
 
 

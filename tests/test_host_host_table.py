@@ -13,6 +13,7 @@ from algo_networks import PreActivation, build
 from algo import scaling
 from algo.export import export
 from algo.sgd import Sgd
+from host import host_table
 from host.host_table import HostTable
 from hw.compile_table import table_layout
 
@@ -57,6 +58,17 @@ def test_words_equal_a_fresh_computation_whatever_changed(exported):
         state = scaling.settle(step, replace(moved, seed=i // 20, sgd=sgd))
     assert looked_up[0] == every and worked_out[0] < every, "several are of one rule and inputs"
     assert min(looked_up) < every / 4 and sum(worked_out) < 0.6 * sum(looked_up)
+
+
+def test_what_is_remembered_is_bounded(exported, monkeypatch):
+    step, state, rng = exported.step, exported.state, random.Random(5)
+    layout = table_layout(step)
+    monkeypatch.setattr(host_table, "REMEMBERED", 1)
+    table = HostTable(step, layout)
+    for _ in range(40):
+        assert np.array_equal(table.words(state, 8), fresh(step, layout, state, 8))
+        assert len(table._known) <= 2 * len(table._entries)
+        state = scaling.settle(step, drift(state, rng))
 
 
 def test_nothing_is_worked_out_twice(exported):

@@ -11,6 +11,7 @@ from gated_networks import GATED, SHAPE, Gated
 
 from algo.export import build_step
 from algo.gates import Gating
+from algo.graph import ExportError
 from host.runtime import Iteration
 from host.virtual_rails import ACTIVITY
 from hw import isa
@@ -69,5 +70,17 @@ def test_a_method_that_skips_blocks_asks_for_a_gated_step():
     exported, _ = asked("digits-resnet14", "tiny", steps=4, batch_size=2, method="sd").export()
     assert [name for name, _ in exported.step.gated_blocks] == [f"blocks.{i}.bn2" for i in range(1, 6)]
     assert not exported.step.sequence[0].pooled and not exported.step.sequence[1].gate_sum
-    exported, _ = asked("digits", "tiny", steps=4, batch_size=2, method="e2train").export()
+    exported, _ = asked("digits", "tiny", steps=4, batch_size=2, method="sd").export()
     assert exported.step.gated_blocks == (("blocks.1.bn2", 16),)
+
+
+def test_blocks_beside_a_projection_are_left_alone_where_a_recipe_asks_for_that():
+    wanted = asked("digits-resnet14", "tiny", steps=4, batch_size=2, method="slu")
+    methods = {"slu": {"blocks": "identity"}}
+    exported, _ = dataclasses.replace(wanted, recipe=dataclasses.replace(wanted.recipe, methods=methods)).export()
+    assert [name for name, _ in exported.step.gated_blocks] == [f"blocks.{i}.bn2" for i in (1, 3, 5)]
+    digits = asked("digits", "tiny", steps=4, batch_size=2, method="e2train")
+    exported, _ = digits.export()
+    assert digits.recipe.methods == methods and not exported.step.gated_blocks and not exported.step.parts
+    with pytest.raises(ExportError, match="no block of the network beside an identity shortcut can be gated"):
+        dataclasses.replace(digits, method="slu").export()

@@ -35,7 +35,7 @@ def run(iterations: int, activity=ACTIVITY, counters=COUNTERS) -> EnergyMeter:
 
 def test_processor_time_by_hand():
     spent = processor_time(WORK, ProcessorModel())
-    serial_s = 20 * 3e-6 + 30 * 18e-6 + 320 * 1.3e-6 + 100 * 68e-6 + 40 * 10e-6 + 50 * 7e-6 + 20_000 / 200e6
+    serial_s = 20 * 3e-6 + 30 * 18e-6 + 320 * 1.3e-6 + 100 * 54e-6 + 40 * 10e-6 + 50 * 7e-6 + 20_000 / 200e6
     streamed_s, last_s = 2048 / 200e6 + 4 * 18e-6, 512 / 200e6 + 7 * 18e-6 + 9 * 1.3e-6
     assert spent.serial_s == pytest.approx(serial_s, rel=1e-12)
     assert spent.overlapped_s == pytest.approx(streamed_s + last_s, rel=1e-12)

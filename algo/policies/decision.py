@@ -109,6 +109,18 @@ class Policy:
             object.__setattr__(self, name, value)
 
 
+GATED = ("all", "identity")
+"""Which residual blocks a method may skip: all that can be, or only those beside an identity shortcut, which leave out the most
+of what stands between two decisions. A block beside a projection saves only what stands beside that."""
+
+
+def gated(asked: str, value: object) -> str:
+    """Return a setting as one of GATED."""
+    if value not in GATED:
+        raise MethodError(f"{asked} is {value!r}; there are {', '.join(GATED)}")
+    return value
+
+
 def narrowed(decision: Decision, **changes: object) -> Decision:
     """Return a decision with some of its parts decided."""
     return replace(decision, **changes)

@@ -111,6 +111,11 @@ class Method:
         """Whether residual blocks are skipped image by image."""
         return any(self[name] for name in GATING)
 
+    @property
+    def gates_projections(self) -> bool:
+        """Whether blocks beside a projection are skipped, too."""
+        return all(self[name].blocks == "all" for name in GATING if self[name])
+
     def begin(self, seed: int, iterations: int, epoch: int | None = None, blocks: tuple[tuple[str, int], ...] = ()) -> Course:
         """Return the method's course over a run.
 
@@ -150,7 +155,9 @@ class Course:
         self.method, self.setting = method, setting
         idle = [policy for policy in method.policies if policy.name in GATING and not setting.blocks and not method.only_gates]
         self._running = {policy.name: policy.begin(setting) for policy in method.policies if policy not in idle}
-        self.notes = tuple(f"{policy.name} has nothing to do: the network has no block that may be skipped" for policy in idle)
+        beside = {"all": "", "identity": " beside an identity shortcut, and its setting blocks asks for those alone"}
+        found = "has nothing to do: the network has no block that may be skipped"
+        self.notes = tuple(f"{policy.name} {found}{beside[policy.blocks]}" for policy in idle)
         self.drawn = self.executed_count = 0
         if self.average:
             self._leave_one_to_settle()

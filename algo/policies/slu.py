@@ -22,7 +22,7 @@ import numpy as np
 
 from algo.arithmetic import pow2
 from algo.policies import slu_cell
-from algo.policies.decision import Decision, MethodError, Policy, Running, Setting, fraction
+from algo.policies.decision import GATED, Decision, MethodError, Policy, Running, Setting, fraction, gated
 from algo.policies.draws import DRAW_BITS, draws, draws_of_all
 from algo.policies.gates import Gates
 from algo.policies.integer_sgd import PARAMETER_BITS, IntegerSgd
@@ -64,6 +64,8 @@ class Slu(Policy):
         rate, momentum, decay: of the gates' own SGD; its rate does not fall.
         opening: bias of the probability before the sigmoid at the start, so that blocks run at first.
         evaluation: of EVALUATIONS.
+        blocks: which have a gate, of algo.policies.decision.GATED. A gate costs the processor the same for every block: one that
+            computes less than that is better left without.
     """
 
     usage: Fraction = Fraction(3, 5)
@@ -74,6 +76,7 @@ class Slu(Policy):
     decay: Fraction = Fraction(0)
     opening: Fraction = Fraction(2)
     evaluation: str = EVALUATIONS[0]
+    blocks: str = GATED[0]
     name = "slu"
     excludes = ("sd",)
 
@@ -88,11 +91,12 @@ class Slu(Policy):
             raise MethodError("slu momentum is 1; it is 0 to below 1")
         if self.evaluation not in EVALUATIONS:
             raise MethodError(f"slu evaluation is {self.evaluation!r}; there are {', '.join(EVALUATIONS)}")
+        gated("slu blocks", self.blocks)
 
     def to_json(self) -> dict:
-        """Return the settings as a recipe writes them; evaluation by the threshold is not said."""
-        found = super().to_json()
-        return found if found.pop("evaluation") == EVALUATIONS[0] else found | {"evaluation": self.evaluation}
+        """Return the settings as a recipe writes them; evaluation by the threshold, and gates for all blocks, are not said."""
+        usual = {"evaluation": EVALUATIONS[0], "blocks": GATED[0]}
+        return {name: value for name, value in super().to_json().items() if usual.get(name) != value}
 
     def begin(self, setting: Setting) -> Running:
         """Return the gates of a network at the start."""

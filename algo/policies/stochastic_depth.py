@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from algo.policies.decision import Decision, MethodError, Policy, Running, Setting, fraction
+from algo.policies.decision import GATED, Decision, MethodError, Policy, Running, Setting, fraction, gated
 from algo.policies.draws import draws, happens
 from algo.policies.gates import Gates
 
@@ -27,10 +27,12 @@ class StochasticDepth(Policy):
     Attributes:
         survival: probability that an image runs the deepest block, above 0.
         rule: "constant" for every block; "linear" falls from 1 before the first gated block to it at the last.
+        blocks: which are skipped at times, of algo.policies.decision.GATED.
     """
 
     survival: Fraction = Fraction(1, 2)
     rule: str = "linear"
+    blocks: str = GATED[0]
     name = "sd"
     excludes = ("slu",)
 
@@ -40,6 +42,11 @@ class StochasticDepth(Policy):
             raise MethodError("sd survival is 0: the deepest block would never run; it is above 0, up to 1")
         if self.rule not in RULES:
             raise MethodError(f"sd rule is {self.rule!r}; there are {', '.join(RULES)}")
+        gated("sd blocks", self.blocks)
+
+    def to_json(self) -> dict:
+        """Return the settings as a recipe writes them; that all blocks are skipped at times is not said."""
+        return {name: value for name, value in super().to_json().items() if (name, value) != ("blocks", GATED[0])}
 
     def begin(self, setting: Setting) -> Running:
         """Return the draws of a course."""
