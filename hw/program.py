@@ -101,7 +101,7 @@ class Program:
 
 
 def write_program(program: Program, path: Path) -> None:
-    """Write the program file. Raises OSError where it cannot be written."""
+    """Write the program file. Raises OSError where it cannot be written; what was written of it is taken away."""
     manifest = {
         "schema": SCHEMA, "isa": isa.VERSION, "config": {"name": program.config_name, "hash": program.config_hash},
         "g": program.memory.g, "ddr_bytes": program.memory.size,
@@ -111,12 +111,17 @@ def write_program(program: Program, path: Path) -> None:
         "step": program.step.to_json() if program.step else None,
         "state": program.state.to_json() if program.state else None,
     }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        add_member(archive, "manifest.json", json.dumps(manifest).encode())
-        for name, code in program.code.items():
-            add_member(archive, f"segments/{name}.bin", code)
-        for name, array in program.tensors.items():
-            add_member(archive, f"tensors/{name}.npy", array_bytes(array))
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            add_member(archive, "manifest.json", json.dumps(manifest).encode())
+            for name, code in program.code.items():
+                add_member(archive, f"segments/{name}.bin", code)
+            for name, array in program.tensors.items():
+                add_member(archive, f"tensors/{name}.npy", array_bytes(array))
+    except OSError:
+        if path.is_file():
+            path.unlink()
+        raise
 
 
 def add_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

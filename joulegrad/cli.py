@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import Enum
 from typing import Annotated
@@ -145,6 +146,7 @@ bench_app.command("sweep")(bench_sweep)
 
 def main() -> None:
     """Entry point of the command `joulegrad`. With --json an option that does not parse is an object, too."""
+    _open_streams()
     if "--json" not in sys.argv:
         app(prog_name="joulegrad")
         return
@@ -156,6 +158,13 @@ def main() -> None:
         Screen(as_json=True).fail(errors.sentence(error.format_message()))
         code = error.exit_code
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Put /dev/null where a standard stream was closed at the start: the first file that is opened would take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
 
 
 if __name__ == "__main__":

@@ -96,6 +96,8 @@ def exit_code(error: BaseException) -> int | None:
 
 def sentence(error: BaseException | str) -> str:
     """Return the message of a known error as one line."""
+    if isinstance(error, OSError) and error.strerror:
+        error = f"{error.filename} cannot be used: {error.strerror}" if error.filename else error.strerror
     text = " ".join(str(error).split())
     return text or f"{type(error).__name__} without a message"
 

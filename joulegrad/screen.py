@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Screen:
         """Say why the command fails; with `json` also as the JSON object, if none has been written."""
         self.say(f"joulegrad: {message}")
         if not self._said:
-            self.result({"schema": 1, "error": message, **self.facts})
+            with suppress(OSError):  # where standard output takes nothing, the sentence above stands
+                self.result({"schema": 1, "error": message, **self.facts})
 
     @contextmanager
     def live(self) -> Iterator:

@@ -84,7 +84,6 @@ def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
         screen.facts["run_dir"] = str(folder.path)
         run.begin(folder)
         if settings.resume:
-            run.carry_over(folder)
             screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
         start_s = time.monotonic()
         with measuring as measurement:
@@ -115,8 +114,11 @@ class _Run:
         self.method = Method.from_settings(wanted.method, wanted.recipe.methods)
         self.executed = self.images_seen = 0
         self._checkpoint = read_checkpoint(_checkpoint_file(settings.resume)) if settings.resume else None
+        self._earlier: list[dict] = []
         if self._checkpoint:
             self._checkpoint.check(self.about())
+            lines = read_iterations(_checkpoint_file(settings.resume).parent)
+            self._earlier = [line for line in lines if line["iteration"] < self._checkpoint.state["iteration"]]
 
     def about(self) -> dict:
         """What a checkpoint must agree on. Device and processes are not in it: CPU and GPU, one or several, compute the same."""
@@ -156,12 +158,16 @@ class _Run:
         self.trainer = Trainer(learner, course)
 
     def begin(self, folder: RunFolder) -> None:
-        """Put into the folder what it has from the start: the first checkpoint, and what the run is priced with."""
+        """Put into the folder what it has from the start: what the run is priced with, the first checkpoint, and the lines of the
+        iterations that the checkpoint of an earlier run has behind it, so that this folder tells of the whole run.
+        """
         self._path = folder.path / CHECKPOINT
         if self.settings.price:
             shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
             write_program(self._program, folder.path / PROGRAM)
         self._save()
+        for line in self._earlier:
+            folder.append(line)
 
     def _emulator(self):
         from algo.emulator import Emulator
@@ -219,13 +225,6 @@ class _Run:
             raise TrainError(
                 f"training stopped in iteration {at}: {error}; the last good checkpoint, before iteration {kept}, is {self._path}"
             ) from None
-
-    def carry_over(self, folder: RunFolder) -> None:
-        """Copy the lines of the iterations that the checkpoint has behind it, so that this folder tells of the whole run."""
-        earlier = _checkpoint_file(self.settings.resume).parent
-        for line in read_iterations(earlier):
-            if line["iteration"] < self.trainer.state.iteration:
-                folder.append(line)
 
     def _line(self, trained: Trained) -> dict:
         """Return an iteration's line for the run folder."""

@@ -47,6 +47,16 @@ def test_round_trip(program, path):
     assert found.step is None and found.state is None
 
 
+def test_nothing_is_left_of_a_file_that_does_not_fit_the_disk(program, tmp_path, monkeypatch):
+    def full(array):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hw.program.array_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write_program(program, tmp_path / "half.zip")
+    assert not list(tmp_path.glob("half*"))
+
+
 def test_truncated_anywhere(path):
     data = path.read_bytes()
     for size in (0, 1, 30, len(data) // 2, len(data) - 1):

@@ -14,7 +14,7 @@ from command_line import invoke
 
 import joulegrad
 from hw.verilator import ToolError
-from joulegrad import errors, kernel
+from joulegrad import errors, kernel, screen
 from joulegrad.cli import app
 from joulegrad.package import FOLDERS
 
@@ -194,6 +194,29 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(options):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == errors.FAILED
     assert "Traceback" not in done.stderr and "No space left" in done.stderr
+
+
+def test_a_full_disk_behind_standard_output_hides_no_other_failure(monkeypatch):
+    def full(*text, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(screen, "print", full, raising=False)
+    code, _, err = invoke("ledger", "nothing", "--json")
+    assert code == errors.FAILED and "nothing is not a run folder" in err and "Traceback" not in err
+
+
+def test_closed_standard_streams_are_no_files_of_ours():
+    """Else the first file that is opened, a trace say, is what anything writes to standard output."""
+    code = "import os, sys; from joulegrad import cli; cli._open_streams(); print(*(os.readlink(f'/proc/self/fd/{n}') for n in "
+    code += "(1, 2)), file=open(sys.argv[1], 'w'))"
+    closed = subprocess.run(["sh", "-c", '"$0" -c "$1" /proc/self/fd/9 9>&1 >&- 2>&-', sys.executable, code], cwd=ROOT,
+                            stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert closed.stdout == "/dev/null /dev/null\n"
+
+
+def test_errors_of_files_name_the_file():
+    assert errors.sentence(FileExistsError(17, "File exists", "there")) == "there cannot be used: File exists"
+    assert errors.sentence(OSError(28, "No space left on device")) == "No space left on device"
 
 
 def test_a_reader_that_has_gone_gets_no_traceback():
