@@ -1,7 +1,6 @@
 // The RTL around the core on boards, leaves first; hw/files.f holds the core, which comes before it.
 // level 0
 board_rtl/axi3_to_lite.sv
-board_rtl/axi_register.sv
 board_rtl/crc32_step.sv
 board_rtl/memory_port.sv
 board_rtl/ram_strobed.sv

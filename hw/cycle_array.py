@@ -9,10 +9,10 @@ import numpy as np
 
 from hw.shapes import Shape
 
-SUM_CYCLES = 9
+SUM_CYCLES = 10
 """Cycles from a weight-stationary slot until its row is written."""
 
-DRAIN_CYCLES = 8
+DRAIN_CYCLES = 9
 """Cycles from the last slot of an output-stationary pass until its rows are written, besides one per row."""
 
 ROW_CYCLES = 4

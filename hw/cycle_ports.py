@@ -15,8 +15,11 @@ from hw.cycle_transfers import Transfer, Transfers
 OUTSTANDING = 8
 """Bursts of loads, and of stores, under way on a port."""
 
-WORDS_AHEAD = 4
-"""Words of a store between its memory and a port's data channel."""
+WORDS_AHEAD = 8
+"""Words of a store that are asked for and not sent, on a port."""
+
+SLICE = 2
+"""Words, or requests, that wait in the register slice before the memories: hw/rtl/axi_register.sv."""
 
 
 Taken = Callable[[int, int], bool]
@@ -82,6 +85,7 @@ class LoadEngine(_Engine):
 
     def __init__(self, beat_bytes: int, ddr: Ddr):
         super().__init__(beat_bytes, [_ReadPort() for _ in range(PORTS)], ddr.reads, guarded=True)
+        self._words: deque[tuple[Transfer, bool]] = deque()  # before their memory; whether the last of a burst
         self._held = False
 
     def step(self, t: int, fetch_asks: bool, taken: Taken) -> tuple[bool, bool]:
@@ -111,14 +115,19 @@ class LoadEngine(_Engine):
         return self._take_beats() or moved, fetch_taken
 
     def _write_word(self, t: int, taken: Taken) -> bool:
-        """Write a port's word where the memory is free; return whether there was one."""
+        """Write the first word where its memory is free, and take a port's word behind it; return whether there was one."""
         first, second = self._ports
+        words, room = self._words, len(self._words) < SLICE
+        moved = bool(words)
+        if words and not taken(words[0][0].memory, t):
+            transfer, last = words.popleft()
+            transfer.bursts -= last
         if first.word is None and second.word is None:
-            return False
+            return moved
         port = self._ports[self._choice.choose((first.word is not None, second.word is not None))]
-        self._choice.waits = taken(port.word.memory, t)
-        if not self._choice.waits:
-            port.word.bursts -= port.word_last
+        self._choice.waits = not room
+        if room:
+            words.append((port.word, port.word_last))
             port.word, port.word_last = None, False
         return True
 
@@ -148,14 +157,15 @@ class _WritePort:
         asking: the burst whose address stands at the memory.
         to_read: (transfer, words left) of bursts whose words are not all read.
         unanswered: bursts without a response.
+        ahead: words asked for and not sent.
         words: (transfer, cycle from which on it can be sent) of words that are read.
         lane: beats sent of the first word.
     """
 
-    __slots__ = ("asking", "to_read", "unanswered", "words", "lane")
+    __slots__ = ("asking", "to_read", "unanswered", "ahead", "words", "lane")
 
     def __init__(self):
-        self.asking = self.lane = 0
+        self.asking = self.ahead = self.lane = 0
         self.to_read: deque[list] = deque()
         self.unanswered: deque[Transfer] = deque()
         self.words: deque[tuple[Transfer, int]] = deque()
@@ -175,6 +185,7 @@ class StoreEngine(_Engine):
 
     def __init__(self, beat_bytes: int, ddr: Ddr):
         super().__init__(beat_bytes, [_WritePort() for _ in range(PORTS)], ddr.writes, guarded=False)
+        self._requests: deque[tuple[_WritePort, Transfer]] = deque()  # before their memory
 
     def step(self, t: int, taken: Taken) -> bool:
         """Do cycle t and return whether anything moved.
@@ -184,13 +195,11 @@ class StoreEngine(_Engine):
         """
         if not self.transfers.under_way:
             return False
-        first, second = (len(port.words) < WORDS_AHEAD and len(port.to_read) > 0 for port in self._ports)
+        first, second = (port.ahead < WORDS_AHEAD and len(port.to_read) > 0 for port in self._ports)
         moved = self._ask()
         moved |= self.transfers.cut(t)
         moved |= self._send_beats(t)
-        if first or second:
-            self._read_word(t, (first, second), taken)
-            moved = True
+        moved |= self._read_word(t, (first, second), taken)
         return self._take_response() or moved
 
     def _ask(self) -> bool:
@@ -202,16 +211,25 @@ class StoreEngine(_Engine):
                 port.asking, moved = 0, True
         return moved
 
-    def _read_word(self, t: int, requests: tuple[bool, bool], taken: Taken) -> None:
-        """Read a port's next word where the memory is free."""
+    def _read_word(self, t: int, requests: tuple[bool, bool], taken: Taken) -> bool:
+        """Read the first word asked for where its memory is free, and ask for a port's next one; return whether there was one."""
+        asked, room = self._requests, len(self._requests) < SLICE
+        moved = bool(asked)
+        if asked and not taken(asked[0][1].memory, t):
+            port, transfer = asked.popleft()
+            port.words.append((transfer, t + 3))
+        if not any(requests):
+            return moved
         port = self._ports[self._choice.choose(requests)]
-        burst = port.to_read[0]
-        self._choice.waits = taken(burst[0].memory, t)
-        if not self._choice.waits:
-            port.words.append((burst[0], t + 2))
+        self._choice.waits = not room
+        if room:
+            burst = port.to_read[0]
+            asked.append((port, burst[0]))
+            port.ahead += 1
             burst[1] -= 1
             if not burst[1]:
                 port.to_read.popleft()
+        return True
 
     def _send_beats(self, t: int) -> bool:
         """Send a beat of each port's first word."""
@@ -227,6 +245,7 @@ class StoreEngine(_Engine):
                 port.lane += 1
                 if port.lane == transfer.beats:
                     port.lane = 0
+                    port.ahead -= 1
                     port.words.popleft()
         return moved
 

@@ -3,6 +3,7 @@
 rtl/activity.sv
 rtl/array_passes.sv
 rtl/array_sequencer.sv
+rtl/axi_register.sv
 rtl/burst_splitter.sv
 rtl/bus_activity.sv
 rtl/channel_sum.sv

@@ -22,6 +22,10 @@ class FlowError(RuntimeError):
     """A tool is missing or fails, or the result is not good; the message says which and what to do."""
 
 
+class FlowTimeout(FlowError):
+    """A program did not end in time."""
+
+
 @dataclass(frozen=True)
 class Tool:
     """A program that was found, with its version in its own words."""
@@ -137,23 +141,26 @@ def flow_of(tool: str, activity: Path | None = None) -> Flow:
     return importlib.import_module(f"hw.flow_{tool}").Flow(activity)
 
 
-def call(command: list[str], folder: Path, log: str, environment: dict[str, str] | None = None) -> str:
+def call(
+    command: list[str], folder: Path, log: str, environment: dict[str, str] | None = None, limit_s: float = TIMEOUT_S
+) -> str:
     """Run a program in a folder, keep what it says in a log file there, and return it.
 
     Raises:
         FlowError: it does not run or fails; the first line that speaks of an error is in the message.
+        FlowTimeout: it did not end within the limit.
     """
     path = folder / log
     try:
         with path.open("w", encoding="utf-8") as said:
             done = subprocess.run(
-                command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S,
+                command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=limit_s,
                 env={**os.environ, **(environment or {})},
             )  # fmt: skip
     except OSError as error:
         raise FlowError(f"{command[0]} does not run: {error.strerror or error}") from None
     except subprocess.TimeoutExpired:
-        raise FlowError(f"{command[0]} did not end within {TIMEOUT_S / 3600:g} hours; its log is {path}") from None
+        raise FlowTimeout(f"{command[0]} did not end within {limit_s / 60:g} minutes; its log is {path}") from None
     text = path.read_text(encoding="utf-8", errors="replace")
     if done.returncode:
         wrong = [line.strip() for line in text.splitlines() if re.search(r"\berror\b", line, re.IGNORECASE)]

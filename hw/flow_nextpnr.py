@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hw import flow, yosys
 from hw.design import Design, DesignError
-from hw.flow import FlowError, Report, Tool
+from hw.flow import FlowError, FlowTimeout, Report, Tool
 
 NAME = "joulegrad"
 PACKAGES = {"BG256": "CABGA256", "BG381": "CABGA381", "BG554": "CABGA554", "BG756": "CABGA756"}
@@ -18,6 +18,8 @@ NET_PS = 800
 is the longest by far, and paths of LUTs that are shorter are drawn out to it for the sake of a few LUTs."""
 SEEDS = (1, 2, 3)
 """Of the placer, tried in turn until the clock is met: it knows little of paths, and clocks of its placements differ by half."""
+SEED_LIMIT_S = 30 * 60
+"""For a seed, where 10 minutes are usual: one whose wires are still crossed by then is routed in circles."""
 KINDS = {"lut": "TRELLIS_COMB", "flip_flops": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MULT18X18D", "lut_rams": "TRELLIS_RAMW"}
 
 
@@ -63,8 +65,13 @@ class Flow(flow.Flow):
         yosys.run(tools[0], folder, "synth.ys", "yosys.log")
         paths = {tool.name: tool.path for tool in tools}
         for self.seed in SEEDS:
-            for command in _commands(design, self.seed):
-                flow.call([paths[command[0]], *command[1:]], folder, f"{command[0]}.log")
+            try:
+                for command in _commands(design, self.seed):
+                    flow.call([paths[command[0]], *command[1:]], folder, f"{command[0]}.log", limit_s=SEED_LIMIT_S)
+            except FlowTimeout:
+                if self.seed == SEEDS[-1]:
+                    raise
+                continue
             if self.report(design, folder).worst_slack_s >= 0:
                 return
 

@@ -14,7 +14,7 @@ import pytest
 from mapped_netlists import bare_multiplier, chain, register_of
 from stand_ins import STUB, StandIns, tclsh
 
-from hw import verilator, yosys
+from hw import flow, verilator, yosys
 from hw.bitstream import MANIFEST, build
 from hw.config import load_config
 from hw.design import PRIMITIVES, boards, describe, load_board
@@ -262,6 +262,23 @@ def test_nextpnr_tries_seeds_until_the_clock_is_met(tools, tmp_path, monkeypatch
     with pytest.raises(FlowError, match="timing is not met: .* which allows 40.00 MHz"):
         make("ulx3s-85f", None, tmp_path / "never")
     assert [call[0] for call in tools.calls()].count("nextpnr-ecp5") == 3
+
+
+def test_nextpnr_leaves_a_seed_that_does_not_end(tools, tmp_path, monkeypatch):
+    with pytest.raises(flow.FlowTimeout, match="sleep did not end within 0.001 minutes"):
+        flow.call(["sleep", "9"], tmp_path, "sleep.log", limit_s=0.06)
+    called, endless = flow.call, ["1"]
+
+    def call(command, *rest, **settings):
+        if any(seed in endless for before, seed in zip(command, command[1:], strict=False) if before == "--seed"):
+            raise flow.FlowTimeout(f"{settings['limit_s']:g} s")
+        return called(command, *rest, **settings)
+
+    monkeypatch.setattr(flow, "call", call)
+    assert make("ulx3s-85f", None, tmp_path)["facts"]["seed"] == 2
+    endless += ["2", "3"]
+    with pytest.raises(flow.FlowTimeout, match="1800 s"):
+        make("ulx3s-85f", None, tmp_path / "never")
 
 
 @pytest.mark.parametrize("tool, board", [("openxc7", "zedboard"), ("nextpnr", "ulx3s-85f")])

@@ -52,7 +52,7 @@ module serial_bridge #(
   localparam int unsigned WordW        = $clog2(SlotWords);
 
   typedef enum logic [3:0] {
-    StRest, StFetch, StIssue, StResponse, StOpen, StAsk, StAnswer, StHand, StSend
+    StRest, StFetch, StKeep, StIssue, StResponse, StOpen, StAsk, StAnswer, StHand, StSend
   } state_e;
 
   state_e                 state_q;
@@ -60,7 +60,7 @@ module serial_bridge #(
   logic [7:0]             rx_data, tx_data;
   logic                   payload_wen;
   logic [SlotW+WordW-1:0] payload_waddr;
-  logic [31:0]            payload_wdata, payload_word;
+  logic [31:0]            payload_wdata, payload_word, payload_word_q;
   logic                   head_valid, head_refused, request_valid, refused, finish;
   logic [7:0]             head_kind, kind, status_q;
   logic [15:0]            head_sequence, head_length, sequence_number, length, last_write_q;
@@ -155,7 +155,8 @@ module serial_bridge #(
           if (!refused && kind == KindDescribe) written_q <= 1'b0;
           if (!refused && kind == KindWrite) written_q <= 1'b1;
         end
-        StFetch: begin
+        StFetch: state_q <= StKeep;
+        StKeep: begin
           state_q         <= StIssue;
           m_axi_awvalid_o <= 1'b1;
           m_axi_wvalid_o  <= 1'b1;
@@ -186,6 +187,7 @@ module serial_bridge #(
   end
 
   always_ff @(posedge clk_i) begin
+    if (state_q == StKeep) payload_word_q <= payload_word;
     if (state_q == StRest) begin
       index_q  <= '0;
       status_q <= refused ? Refused : Okay;
@@ -222,7 +224,7 @@ module serial_bridge #(
   end
 
   assign m_axi_awaddr_o = {word_address_q, 2'b00};
-  assign m_axi_wdata_o  = payload_word;
+  assign m_axi_wdata_o  = payload_word_q;
   assign m_axi_wstrb_o  = strobe_q;
   assign m_axi_bready_o = state_q == StResponse;
   assign m_axi_araddr_o = {word_address_q, 2'b00};

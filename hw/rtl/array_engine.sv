@@ -2,8 +2,9 @@
 //
 //   cycle 0   sequencer issues a slot (or the loader reads a weight word)
 //         1   registered addresses at memories A and W
-//         2   operands out of the memories, zeroed where outside or not selected
-//         3   mac_array multiplies; sums leave after cycle 6 on the accumulate port
+//         2   words out of the memories
+//         3   operands, zeroed where outside or not selected
+//         4   mac_array multiplies; sums leave after cycle 7 on the accumulate port
 //
 // done_o pulses when the instruction's last accumulator row is written. instr_i is needed during the start
 // handshake only. Throughput: one slot per cycle. Golden: hw/golden_array.py execute_array().
@@ -68,9 +69,11 @@ module array_engine import joulegrad_pkg::*; #(
   logic               slot, in_range, slot_a_ren, slot_w_ren, load_ren, load_block;
   logic [15:0]        slot_a_addr, slot_w_addr, load_addr;
   logic [IndexW-1:0]  load_index;
-  slot_t              issue, address_q, operand_q;
-  logic               load_address_q, load_operand_q;
-  logic [IndexW-1:0]  load_address_index_q, load_operand_index_q;
+  slot_t              issue, address_q, read_q, operand_q;
+  logic               load_address_q, load_read_q, load_operand_q;
+  logic [IndexW-1:0]  load_address_index_q, load_read_index_q, load_operand_index_q;
+  logic [G-1:0][7:0]  a_q, w_q;
+  logic               a_ren_q, w_ren_q;
   logic [G-1:0][7:0]  row;
   logic               array_busy, pipeline_busy;
 
@@ -78,7 +81,8 @@ module array_engine import joulegrad_pkg::*; #(
   assign start         = start_valid_i && start_ready_o;
   assign start_ready_o = !busy_q;
   assign idle_o        = !busy_q;
-  assign pipeline_busy = address_q.acc || address_q.last || operand_q.acc || operand_q.last || array_busy || acc_busy_i;
+  assign pipeline_busy = address_q.acc || address_q.last || read_q.acc || read_q.last || operand_q.acc || operand_q.last
+                         || array_busy || acc_busy_i;
   assign done_o        = busy_q && !start_q && !passes_busy && !slots_busy && !pipeline_busy;
 
   always_ff @(posedge clk_i) begin
@@ -179,14 +183,16 @@ module array_engine import joulegrad_pkg::*; #(
   );
   assign issue.outside = !in_range;
 
-  // Cycle 1: addresses. Cycle 2: operands.
+  // Cycle 1: addresses. Cycle 2: words come from the memories. Cycle 3: operands.
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       a_ren_o        <= 1'b0;
       w_ren_o        <= 1'b0;
       address_q      <= '0;
+      read_q         <= '0;
       operand_q      <= '0;
       load_address_q <= 1'b0;
+      load_read_q    <= 1'b0;
       load_operand_q <= 1'b0;
       ev_slot_o      <= 1'b0;
       ev_mac_o       <= 1'b0;
@@ -195,9 +201,11 @@ module array_engine import joulegrad_pkg::*; #(
       a_ren_o        <= slot_a_ren;
       w_ren_o        <= slot_w_ren || load_ren;
       address_q      <= issue;
-      operand_q      <= address_q;
+      read_q         <= address_q;
+      operand_q      <= read_q;
       load_address_q <= load_ren;
-      load_operand_q <= load_address_q;
+      load_read_q    <= load_address_q;
+      load_operand_q <= load_read_q;
       ev_slot_o      <= slot;
       ev_mac_o       <= in_range;
       ev_block_o     <= load_block;
@@ -208,15 +216,20 @@ module array_engine import joulegrad_pkg::*; #(
     if (slot_a_ren) a_addr_o <= slot_a_addr;
     if (slot_w_ren || load_ren) w_addr_o <= load_ren ? load_addr : slot_w_addr;
     if (load_ren) load_address_index_q <= load_index;
-    if (load_address_q) load_operand_index_q <= load_address_index_q;
+    if (load_address_q) load_read_index_q <= load_address_index_q;
+    if (load_read_q) load_operand_index_q <= load_read_index_q;
+    a_ren_q <= a_ren_o;
+    w_ren_q <= w_ren_o;
+    if (a_ren_q) a_q <= a_rdata_i;
+    if (w_ren_q) w_q <= w_rdata_i;
   end
   assign ev_product_o = instr_q.product;
 
   // Outside pixels are zero, and with select those whose index is another tap.
   always_comb begin
     for (int unsigned r = 0; r < G; r++) begin
-      row[r] = a_rdata_i[8*r +: 8];
-      if (operand_q.outside || (instr_q.select && w_rdata_i[8*r +: 8] != operand_q.tap[7:0])) row[r] = '0;
+      row[r] = a_q[r];
+      if (operand_q.outside || (instr_q.select && w_q[r] != operand_q.tap[7:0])) row[r] = '0;
     end
   end
 
@@ -235,11 +248,11 @@ module array_engine import joulegrad_pkg::*; #(
     .tap_i           (operand_q.tap[7:0]),
     .addr_i          (operand_q.c_addr),
     .row_i           (row),
-    .col_i           (w_rdata_i),
+    .col_i           (w_q),
     .load_i          (load_operand_q),
     .load_transpose_i(instr_q.transpose),
     .load_index_i    (load_operand_index_q),
-    .load_word_i     (w_rdata_i),
+    .load_word_i     (w_q),
     .busy_o          (array_busy),
     .drain_o         (ev_drain_o),
     .acc_valid_o,

@@ -62,23 +62,24 @@ module coefficient_engine
   logic [63:0]             a_read, b_read, a, b;
 
   // Execute. x_slow_q: two cycles.
-  logic                    x_valid_q, x_first_q, x_last_q, x_final_q, x_done, x_writes, x_here;
+  logic                    x_valid_q, x_first_q, x_last_q, x_final_q, x_done_q, x_writes, x_here;
   logic                    x_slow_q, x_load_q, x_store_q, x_divide_q, x_root_q;
-  logic                    x_writing_q, x_written_q;  // the word to be stored asks for its grant; had it in the cycle before
+  logic                    x_writing_q;  // the word to be stored asks for its grant
   logic [3:0]              x_rd_q;
   logic [15:0]             x_addr_q;
   logic [63:0]             a_q, b_q, result, quotient, alu_early;
   (* keep *)
   logic [63:0]             early, late;  // of the result, the table's word left out
   logic [31:0]             root;
-  logic                    divided, rooted;
+  logic                    divided, rooted;   // in the next cycle
+  logic                    d_slow, d_fast, x_ends;
 
   // Start, end, errors.
   assign start_ready_o = !f_valid_q && !d_valid_q && !x_valid_q && !halted_q;
   assign start         = start_valid_i && start_ready_o;
   assign idle_o        = !f_valid_q && !d_valid_q && !x_valid_q;
-  assign done_o        = x_done && x_final_q;
-  assign ev_scalar_o   = x_done;
+  assign done_o        = x_done_q && x_final_q;
+  assign ev_scalar_o   = x_done_q;
 
   always_comb begin
     error = ErrorNone;
@@ -142,10 +143,10 @@ module coefficient_engine
   assign d_addr      = d_base_q + AddrW'(d_instr_q.imm);
   assign d_bad_addr  = (d_load_q || d_store_q) && d_addr >= AddrW'(TableWords);
   assign d_bad       = d_bad_op_q || d_bad_addr;
-  assign c_rclaim_o = d_valid_q && d_load_q && (!x_valid_q || x_done);
+  assign c_rclaim_o = d_valid_q && d_load_q && (!x_valid_q || x_done_q);
   assign c_rreq_o    = c_rclaim_o && !d_bad_addr;
   assign c_raddr_o   = d_addr[15:0];
-  assign advance     = d_valid_q && (!x_valid_q || x_done) && (!d_load_q || c_rgnt_i);
+  assign advance     = d_valid_q && (!x_valid_q || x_done_q) && (!d_load_q || c_rgnt_i);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || error != ErrorNone) d_valid_q <= 1'b0;
@@ -168,7 +169,7 @@ module coefficient_engine
 
   // The last instruction of a channel has no one to write for.
   assign x_here   = x_valid_q && !x_last_q && !x_store_q;
-  assign x_writes = x_here && x_done;
+  assign x_writes = x_here && x_done_q;
   assign a        = x_here && x_rd_q == d_instr_q.ra ? result : a_read;
   assign b        = d_imm_b_q ? 64'(d_instr_q.imm) : x_here && x_rd_q == d_instr_q.rb ? result : b_read;
 
@@ -185,17 +186,21 @@ module coefficient_engine
     .b_data_o(b_read)
   );
 
-  // Execute.
+  // Execute. Whether an instruction is done is known a cycle ahead, since all else waits for it.
+  assign d_slow = d_instr_q.op inside {ScalarMin, ScalarMax, ScalarSat, ScalarShi, ScalarShr, ScalarMul};
+  assign d_fast = !d_slow && !(d_instr_q.op inside {ScalarStc, ScalarDiv, ScalarSqrt});
+  assign x_ends = (x_writing_q && c_wgnt_i) || divided || rooted || (x_valid_q && x_slow_q && x_first_q);
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       x_valid_q   <= 1'b0;
+      x_done_q    <= 1'b0;
       x_writing_q <= 1'b0;
-      x_written_q <= 1'b0;
     end else begin
+      x_done_q <= advance ? d_fast && !d_bad : x_ends;
       if (advance) x_valid_q <= !d_bad;
-      else if (x_done) x_valid_q <= 1'b0;
+      else if (x_done_q) x_valid_q <= 1'b0;
       x_writing_q <= advance ? d_store_q && !d_bad : x_writing_q && !c_wgnt_i;
-      x_written_q <= x_writing_q && c_wgnt_i;
     end
   end
 
@@ -210,13 +215,12 @@ module coefficient_engine
       x_store_q  <= d_store_q;
       x_divide_q <= d_instr_q.op == ScalarDiv;
       x_root_q   <= d_instr_q.op == ScalarSqrt;
-      x_slow_q   <= d_instr_q.op inside {ScalarMin, ScalarMax, ScalarSat, ScalarShi, ScalarShr, ScalarMul};
+      x_slow_q   <= d_slow;
       a_q        <= a;
       b_q        <= b;
     end
   end
 
-  assign x_done = x_valid_q && (x_store_q ? x_written_q : x_divide_q ? divided : x_root_q ? rooted : !(x_slow_q && x_first_q));
 
   // What comes last in a cycle, sums and the table's word, is put together last.
   assign early  = ({64{x_divide_q}} & quotient) | (x_root_q ? 64'(root) : '0) | alu_early;
@@ -242,7 +246,7 @@ module coefficient_engine
     .start_i   (x_valid_q && x_first_q && x_divide_q),
     .a_i       (a_q),
     .b_i       (b_q),
-    .done_o    (divided),
+    .done_next_o(divided),
     .quotient_o(quotient)
   );
 
@@ -251,7 +255,7 @@ module coefficient_engine
     .rst_ni,
     .start_i(x_valid_q && x_first_q && x_root_q),
     .a_i    (a_q),
-    .done_o (rooted),
+    .done_next_o(rooted),
     .root_o (root)
   );
 

@@ -125,8 +125,8 @@ module joulegrad_core import joulegrad_pkg::*; #(
   logic        dma_rst_n, compute_rst_n;
   logic [31:0] base, seg_address, seg_count, fetch_index;
   logic        finished, drained, settled;
-  logic [3:0]  error, error_q;
-  logic [2:0]  error_engine, error_engine_q;
+  logic [3:0]  error;
+  logic [2:0]  error_engine;
   logic [31:0] error_index_q;
   logic [4:0]  counter;
   logic [63:0] counter_data;
@@ -224,8 +224,8 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .seg_count_o     (seg_count),
     .finished_i      (finished),
     .drained_i       (drained),
-    .error_i         (error_q),
-    .error_engine_i  (error_engine_q),
+    .error_i         (error),
+    .error_engine_i  (error_engine),
     .index_i         (error_index_q),
     .counter_o       (counter),
     .counter_data_i  (counter_data),
@@ -234,20 +234,28 @@ module joulegrad_core import joulegrad_pkg::*; #(
 
   assign drained = fetch_idle && load_idle && store_idle;
 
-  // An error is shown a cycle later, with the instruction that fetch was at.
+  // What goes wrong is known last in a cycle: it is chosen from a cycle later, and shown with the instruction that fetch was at.
+  logic [3:0]            fetch_error_q, load_error_q, store_error_q, coefficient_error_q;
+  logic                  acc_conflict_q;
+  logic [NumEngines-1:0] overflow_q;
+
   always_ff @(posedge clk_i) begin
-    error_q        <= rst_ni ? error : ErrorNone;
-    error_engine_q <= error_engine;
-    error_index_q  <= fetch_index;
+    fetch_error_q       <= rst_ni ? fetch_error : ErrorNone;
+    load_error_q        <= rst_ni ? load_error : ErrorNone;
+    store_error_q       <= rst_ni ? store_error : ErrorNone;
+    coefficient_error_q <= rst_ni ? coefficient_error : ErrorNone;
+    acc_conflict_q      <= rst_ni && acc_conflict;
+    overflow_q          <= rst_ni ? overflow : '0;
+    error_index_q       <= fetch_index;
   end
 
   first_error u_first_error (
-    .fetch_error_i      (fetch_error),
-    .load_error_i       (load_error),
-    .store_error_i      (store_error),
-    .coefficient_error_i(coefficient_error),
-    .acc_conflict_i     (acc_conflict),
-    .overflow_i         (overflow),
+    .fetch_error_i      (fetch_error_q),
+    .load_error_i       (load_error_q),
+    .store_error_i      (store_error_q),
+    .coefficient_error_i(coefficient_error_q),
+    .acc_conflict_i     (acc_conflict_q),
+    .overflow_i         (overflow_q),
     .error_o            (error),
     .engine_o           (error_engine)
   );

@@ -1,7 +1,7 @@
 // Maximum of |y| over the lanes and vectors of an instruction.
 //
 // A key is {y ^ sign (31 bits), sign}: its order as an unsigned number is that of |y|, and
-// |y| = key[31:1] + key[0]. Lanes are reduced in fours, a register per four holds the running maximum,
+// |y| = key[31:1] + key[0], at most 2^31 - 1. Lanes are reduced in fours, a register per four holds the running maximum,
 // and `step_i` takes the registers of group `group_i` into the result after the last vector.
 // A vector of `valid_i` is in its group's register after 3 cycles; throughput one vector per cycle.
 // Golden: hw/golden_vector.py execute_vector().
@@ -18,7 +18,7 @@ module lane_maximum #(
   input  logic [G*32-1:0]   key_i,
   input  logic              step_i,
   input  logic [GroupW-1:0] group_i,
-  output logic [30:0]       maximum_o  // at most 2^31 - 1
+  output logic [31:0]       maximum_o  // key of it
 );
 
   function automatic logic [31:0] larger(logic [31:0] a, logic [31:0] b);
@@ -54,6 +54,6 @@ module lane_maximum #(
     else if (step_i) best_q <= larger(best_q, group_q[group_i]);
   end
 
-  assign maximum_o = &best_q[31:1] ? best_q[31:1] : best_q[31:1] + 31'(best_q[0]);
+  assign maximum_o = best_q;
 
 endmodule

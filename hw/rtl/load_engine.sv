@@ -4,7 +4,7 @@
 //
 // Runs are cut into bursts of at most 16 beats within 128-byte stripes; stripe address[7] chooses the master. At most
 // 8 bursts are outstanding on each; their words are written in whichever order they arrive. Up to 4 instructions
-// are under way; done_o comes in order, when all words are in the memory. Peak: one word per cycle, or 2 AxiBits
+// are under way; done_o comes in order, when all words are in the memory; a word goes through a register slice on its way. Peak: one word per cycle, or 2 AxiBits
 // per cycle. A run that overlaps words of an earlier instruction waits for its end, and nothing starts while the
 // image list is being loaded, so that the effect is that of one instruction after the other.
 // Golden: hw/golden_memory.py execute_load().
@@ -100,7 +100,8 @@ module load_engine
   logic [1:0][15:0]         word_addr;
   logic [1:0][MemBits-1:0]  word_data;
   logic [1:0][1:0]          word_tag;
-  logic                     choice, written;
+  logic                     choice, slice_ready, written, written_last;
+  logic [1:0]               written_tag;
 
   // An error of its own or elsewhere stops the engine until the next reset.
   assign error_o = halted_q ? ErrorNone : |port_error ? ErrorReadError : bad ? ErrorBadAddress : ErrorNone;
@@ -113,7 +114,7 @@ module load_engine
 
   assign start_ready_o = addresses_ready && !full && !list_load_q && !halt;
   assign start         = start_valid_i && start_ready_o;
-  assign idle_o        = addresses_ready && !burst_valid && outstanding == '0 && word_valid == '0 && arvalid == '0
+  assign idle_o        = addresses_ready && !burst_valid && outstanding == '0 && word_valid == '0 && !mem_wreq_o && arvalid == '0
                          && (active == '0 || halted_q);
   assign wait_o        = outstanding != '0 && !m0_axi_rvalid_i && !m1_axi_rvalid_i;
 
@@ -137,8 +138,8 @@ module load_engine
     .issue_last_i(burst_last),
     .empty_i     (empty),
     .empty_tag_i (run_tag),
-    .retire_i    (written && word_last[choice]),
-    .retire_tag_i(word_tag[choice]),
+    .retire_i    (written && written_last),
+    .retire_tag_i(written_tag),
     .done_o      (order_done),
     .active_o    (active)
   );
@@ -293,16 +294,26 @@ module load_engine
     .clk_i,
     .rst_ni,
     .request_i(word_valid),
-    .grant_i  (mem_wgnt_i),
+    .grant_i  (slice_ready),
     .choice_o (choice)
   );
 
-  assign mem_wreq_o  = |word_valid;
-  assign mem_wsel_o  = word_sel[choice];
-  assign mem_waddr_o = word_addr[choice];
-  assign mem_wdata_o = word_data[choice];
-  assign written     = mem_wreq_o && mem_wgnt_i;
-  assign word_ready  = {written && choice, written && !choice};
+  // The way from the ports to the memories is long both ways: a register slice on it.
+  axi_register #(
+    .Width(4 + 16 + 2 + 1 + MemBits)
+  ) u_slice (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i (|word_valid),
+    .in_ready_o (slice_ready),
+    .in_data_i  ({word_sel[choice], word_addr[choice], word_tag[choice], word_last[choice], word_data[choice]}),
+    .out_valid_o(mem_wreq_o),
+    .out_ready_i(mem_wgnt_i),
+    .out_data_o ({mem_wsel_o, mem_waddr_o, written_tag, written_last, mem_wdata_o})
+  );
+
+  assign written    = mem_wreq_o && mem_wgnt_i;
+  assign word_ready = {slice_ready && choice, slice_ready && !choice};
 
   assign m0_axi_arvalid_o = arvalid[0];
   assign m0_axi_arid_o    = '0;

@@ -12,7 +12,7 @@ module scalar_divider (
   input  logic        start_i,
   input  logic [63:0] a_i,
   input  logic [63:0] b_i,
-  output logic        done_o,      // for one cycle; quotient_o holds until the next start
+  output logic        done_next_o, // done in the next cycle: quotient_o is there then and holds until the next start
   output logic [63:0] quotient_o
 );
 
@@ -40,7 +40,7 @@ module scalar_divider (
   // With 16 bits to come the remainder is made of 48: its upper 16 are zero and may be shifted out.
   assign skips        = left_q[6:4] != '0 && less_skipped[64];
   assign last         = left_q == (skips ? 7'd16 : 7'd2);
-  assign done_o       = state_q == Done;
+  assign done_next_o  = state_q == Sign || (state_q == Triple && divisor_q == '0);
   assign quotient_o   = bits_q;
 
   // A negation is an addition whose operand is inverted on its way in.

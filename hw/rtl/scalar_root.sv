@@ -10,11 +10,12 @@ module scalar_root (
   input  logic        rst_ni,
   input  logic        start_i,
   input  logic [63:0] a_i,
-  output logic        done_o,   // for one cycle; root_o holds until the next start
+  output logic        done_next_o,  // done in the next cycle: root_o is there then and holds until the next start
   output logic [31:0] root_o
 );
 
   logic        busy_q, zeros_q, skips, digit;  // zeros_q: of the radicand, nothing but zeros has come so far
+  logic        last;
   logic [5:0]  left_q;      // root bits to come
   logic [63:0] radicand_q;
   logic [31:0] root_q;
@@ -25,13 +26,14 @@ module scalar_root (
   assign trial  = {2'b0, root_q, 2'b01};
   assign digit  = rest >= trial;
   assign skips  = left_q[5:3] != '0 && zeros_q && radicand_q[63:48] == '0;
-  assign done_o = busy_q && left_q == '0;
+  assign last   = left_q == (skips ? 6'd8 : 6'd1);
+  assign done_next_o = start_i ? a_i[63] : busy_q && last;
   assign root_o = root_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) busy_q <= 1'b0;
-    else if (start_i) busy_q <= 1'b1;
-    else if (done_o) busy_q <= 1'b0;
+    else if (start_i) busy_q <= !a_i[63];
+    else if (last) busy_q <= 1'b0;
   end
 
   always_ff @(posedge clk_i) begin
@@ -40,8 +42,8 @@ module scalar_root (
       root_q     <= '0;
       rest_q     <= '0;
       zeros_q    <= 1'b1;
-      left_q     <= a_i[63] ? '0 : 6'd32;
-    end else if (busy_q && !done_o) begin
+      left_q     <= 6'd32;
+    end else if (busy_q) begin
       radicand_q <= skips ? radicand_q << 16 : radicand_q << 2;
       zeros_q    <= zeros_q && radicand_q[63:62] == '0;
       left_q     <= left_q - (skips ? 6'd8 : 6'd1);

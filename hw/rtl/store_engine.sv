@@ -97,11 +97,17 @@ module store_engine
   logic [3:0]  burst_len, burst_sel;
   logic [1:0]  burst_tag;
 
-  logic [1:0]       port_ready, read_valid, read_grant, port_error, port_busy, wvalid, wready, retire;
+  logic [1:0]       port_ready, read_valid, read_grant, port_error, port_busy, wvalid, wready, retire, read_last;
   logic [1:0][3:0]  read_sel;
   logic [1:0][15:0] read_addr;
   logic [1:0][1:0]  retire_tag;
-  logic             choice;
+  logic             choice, slice_ready;
+
+  // A word that is read: of which port, the last of its burst, narrow. In the cycle behind the grant it comes, in the next one it stands.
+  logic               granted, granted_port, granted_last;
+  logic               comes_q, comes_port_q, comes_last_q, comes_narrow_q;
+  logic               arrives_q, arrives_port_q, arrives_last_q, arrives_narrow_q;
+  logic [MemBits-1:0] data_q;
 
   // An error of its own or elsewhere stops the engine until the next reset.
   assign error_o = halted_q ? ErrorNone : |port_error ? ErrorWriteError : bad ? ErrorBadAddress : ErrorNone;
@@ -213,7 +219,11 @@ module store_engine
     .read_grant_i  (read_grant[0]),
     .read_sel_o    (read_sel[0]),
     .read_addr_o   (read_addr[0]),
-    .read_data_i   (mem_rdata_i),
+    .read_last_o   (read_last[0]),
+    .arrives_i     (arrives_q && !arrives_port_q),
+    .arrives_last_i(arrives_last_q),
+    .narrow_i      (arrives_narrow_q),
+    .read_data_i   (data_q),
     .axi_awaddr_o  (m0_axi_awaddr_o),
     .axi_awlen_o   (m0_axi_awlen_o),
     .axi_awvalid_o (m0_axi_awvalid_o),
@@ -249,7 +259,11 @@ module store_engine
     .read_grant_i  (read_grant[1]),
     .read_sel_o    (read_sel[1]),
     .read_addr_o   (read_addr[1]),
-    .read_data_i   (mem_rdata_i),
+    .read_last_o   (read_last[1]),
+    .arrives_i     (arrives_q && arrives_port_q),
+    .arrives_last_i(arrives_last_q),
+    .narrow_i      (arrives_narrow_q),
+    .read_data_i   (data_q),
     .axi_awaddr_o  (m1_axi_awaddr_o),
     .axi_awlen_o   (m1_axi_awlen_o),
     .axi_awvalid_o (m1_axi_awvalid_o),
@@ -272,14 +286,50 @@ module store_engine
     .clk_i,
     .rst_ni,
     .request_i(read_valid),
-    .grant_i  (mem_rgnt_i),
+    .grant_i  (slice_ready),
     .choice_o (choice)
   );
 
-  assign mem_rreq_o  = |read_valid;
-  assign mem_rsel_o  = read_sel[choice];
-  assign mem_raddr_o = read_addr[choice];
-  assign read_grant  = {mem_rgnt_i && choice, mem_rgnt_i && !choice};
+  // The way from the ports to the memories and back is long: a register slice on it, and a register behind it.
+  axi_register #(
+    .Width(4 + 16 + 2)
+  ) u_slice (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i (|read_valid),
+    .in_ready_o (slice_ready),
+    .in_data_i  ({read_sel[choice], read_addr[choice], choice, read_last[choice]}),
+    .out_valid_o(mem_rreq_o),
+    .out_ready_i(mem_rgnt_i),
+    .out_data_o ({mem_rsel_o, mem_raddr_o, granted_port, granted_last})
+  );
+
+  assign read_grant = {slice_ready && choice, slice_ready && !choice};
+  assign granted    = mem_rreq_o && mem_rgnt_i;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      comes_q   <= 1'b0;
+      arrives_q <= 1'b0;
+    end else begin
+      comes_q   <= granted;
+      arrives_q <= comes_q;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (granted) begin
+      comes_port_q   <= granted_port;
+      comes_last_q   <= granted_last;
+      comes_narrow_q <= mem_rsel_o == MemC;
+    end
+    if (comes_q) begin
+      arrives_port_q   <= comes_port_q;
+      arrives_last_q   <= comes_last_q;
+      arrives_narrow_q <= comes_narrow_q;
+      data_q           <= mem_rdata_i;
+    end
+  end
 
   assign m0_axi_awid_o    = '0;
   assign m0_axi_awsize_o  = 3'($clog2(AxiBits / 8));

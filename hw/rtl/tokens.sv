@@ -18,6 +18,7 @@ module tokens import joulegrad_pkg::*; #(
 
   logic [NumEngines-1:0][NumEngines-1:0][CountW-1:0] count_q;      // [taker][giver]
   logic [NumEngines-1:0][NumEngines-1:0]             available_q;  // count_q is not 0
+  logic [NumEngines-1:0][NumEngines-1:0]             full_q;       // all of count_q is 1
 
   assign available_o = available_q;
 
@@ -25,7 +26,7 @@ module tokens import joulegrad_pkg::*; #(
     overflow_o = '0;
     for (int unsigned d = 0; d < NumEngines; d++) begin
       for (int unsigned s = 0; s < NumEngines; s++) begin
-        if (give_i[s][d] && !take_i[d][s] && &count_q[d][s]) overflow_o[s] = 1'b1;
+        if (give_i[s][d] && !take_i[d][s] && full_q[d][s]) overflow_o[s] = 1'b1;
       end
     end
   end
@@ -36,9 +37,11 @@ module tokens import joulegrad_pkg::*; #(
         if (!rst_ni) begin
           count_q[d][s]     <= '0;
           available_q[d][s] <= 1'b0;
+          full_q[d][s]      <= 1'b0;
         end else if (s != d && give_i[s][d] != take_i[d][s]) begin
           count_q[d][s]     <= give_i[s][d] ? count_q[d][s] + 1'b1 : count_q[d][s] - 1'b1;
           available_q[d][s] <= give_i[s][d] || count_q[d][s] != CountW'(1);
+          full_q[d][s]      <= give_i[s][d] && count_q[d][s] == {{CountW - 1{1'b1}}, 1'b0};
         end
       end
     end
@@ -48,6 +51,10 @@ module tokens import joulegrad_pkg::*; #(
   for (genvar d = 0; d < NumEngines; d++) begin : gen_assert
     TokenThereA : assert property (@(posedge clk_i) disable iff (!rst_ni)
       (take_i[d] & ~available_o[d]) == '0);
+    for (genvar s = 0; s < NumEngines; s++) begin : gen_full
+      FullA : assert property (@(posedge clk_i) disable iff (!rst_ni)
+        full_q[d][s] == &count_q[d][s]);
+    end
   end
 `endif
 

@@ -71,10 +71,10 @@ module vector_engine
   localparam int unsigned GroupW = G > 4 ? $clog2(G / 4) : 1;
 
   vector_instr_t      instr;
-  logic               start, fetched, drain, flush, flushed, writing, position_ready;
+  logic               start, started_q, wen_next, fetched, drain, flush, flushed, writing, position_ready;
   logic [3:0]         u_capture, v_capture;
   logic [10:1]        stage;
-  logic [9:1]         image_last;
+  logic [10:1]        image_last;
   logic               unused;
 
   vector_sequencer u_sequencer (
@@ -105,6 +105,10 @@ module vector_engine
   );
 
   assign idle_o      = start_ready_o && !done_o;
+
+  // Sums and maximum begin long before the first vector comes to them.
+  always_ff @(posedge clk_i) started_q <= start;
+
   assign acc_addr_o  = u_addr_o;
   assign acc_clear_o = acc_ren_o && instr.acc_clear;
   assign ev_vector_o = stage[1];
@@ -118,7 +122,7 @@ module vector_engine
   logic [5:0]         shift;
   logic signed [47:0] sum;
   logic [GroupW-1:0]  max_group;
-  logic [30:0]        maximum;
+  logic [31:0]        maximum;
 
   vector_table #(.G(G)) u_table (
     .clk_i,
@@ -242,15 +246,14 @@ module vector_engine
     .mi_ren_o,
     .mi_addr_o,
     .mi_rdata_i,
-    .out_valid_i     (stage[9] && instr.mask_out),
-    .out_image_last_i(image_last[9]),
+    .out_valid_i     (stage[10] && instr.mask_out),
+    .out_image_last_i(image_last[10]),
     .out_bits_i      (positive),
     .mo_wen_o,
     .mo_waddr_o,
     .mo_wdata_o
   );
 
-  logic           wen;
   logic [G*8-1:0] narrow;
 
   vector_writer #(.G(G)) u_writer (
@@ -259,18 +262,22 @@ module vector_engine
     .start_i  (start),
     .base_i   (instr_i.o_base),
     .wide_i   (instr.dst_wide),
-    .valid_i  (stage[10]),
+    .valid_next_i(stage[9]),
     .out_i    (out),
     .writing_o(writing),
-    .wen_o    (wen),
+    .wen_next_o(wen_next),
     .waddr_o  (o_waddr_o),
     .narrow_o (narrow),
     .wdata_o  (o_wdata_o)
   );
 
-  assign o_wen_o   = wen && instr.dst == 2'd1;
-  assign u_wen_o   = wen && instr.dst == 2'd2;
-  assign v_wen_o   = wen && instr.dst == 2'd3;
+  // Who else wants to write waits for these, so they are known a cycle ahead.
+  always_ff @(posedge clk_i) begin
+    o_wen_o <= rst_ni && wen_next && instr.dst == 2'd1;
+    u_wen_o <= rst_ni && wen_next && instr.dst == 2'd2;
+    v_wen_o <= rst_ni && wen_next && instr.dst == 2'd3;
+  end
+
   assign u_waddr_o = o_waddr_o;
   assign v_waddr_o = o_waddr_o;
   assign u_wdata_o = o_wdata_o;
@@ -279,7 +286,7 @@ module vector_engine
   channel_sums #(.G(G)) u_sums (
     .clk_i,
     .rst_ni,
-    .clear_i (start),
+    .clear_i (started_q),
     .valid_i (stage[10] && instr.sums),
     .use_v_i (instr.sums_v),
     .out_i   (narrow),
@@ -293,7 +300,7 @@ module vector_engine
   lane_maximum #(.G(G)) u_maximum (
     .clk_i,
     .rst_ni,
-    .clear_i  (start),
+    .clear_i  (started_q),
     .valid_i  (stage[10] && instr.max),
     .key_i    (max_key),
     .step_i   (max_step),

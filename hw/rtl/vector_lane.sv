@@ -43,9 +43,9 @@ module vector_lane (
   input  logic [15:0]        noise_i,            // in stage 7
   input  logic               mask_i,             // in stage 9
 
-  output logic               positive_o,         // y > 0, in stage 9
+  output logic               positive_o,         // y > 0; from here on in cycle 10
   output logic [23:0]        out_o,
-  output logic [31:0]        key_o               // {|y| as ones' complement, sign}
+  output logic [31:0]        key_o               // {|y| as ones' complement, sign}, at most 2^31 - 1
 );
 
   logic signed [17:0] a_q, b_q;
@@ -157,7 +157,6 @@ module vector_lane (
 
   assign nonzero    = (over8_q || (z_q[34] == neg8_q && z_q != '0)) && !(relu_i && neg8_q)
                       && !(mask_in_i && !mask_i);
-  assign positive_o = nonzero && !neg8_q;
   assign big_word   = over8_q || z_q[34:31] != {4{neg8_q}};
   assign big_wide   = big_word || z_q[30:23] != {8{neg8_q}} || (neg8_q && z_q[22:0] == '0);
   assign big_narrow = big_word || z_q[30:7] != {24{neg8_q}} || (neg8_q && z_q[6:0] == '0);
@@ -174,12 +173,13 @@ module vector_lane (
       if (!nonzero) out_o <= '0;
       else if (sign_i) out_o <= {{23{neg8_q}}, 1'b1};
       else out_o <= limited;
+      positive_o <= nonzero && !neg8_q;
     end
     if (stage_i[9] && max_i) begin
       if (!nonzero) key_o <= '0;
       else if (sign_i) key_o <= neg8_q ? 32'd1 : 32'd2;
-      else if (big_word) key_o <= '1;
-      else key_o <= {z_q[30:0] ^ {31{neg8_q}}, neg8_q};
+      else if (big_word) key_o <= {{31{1'b1}}, 1'b0};
+      else key_o <= {z_q[30:0] ^ {31{neg8_q}}, neg8_q && z_q[30:0] != '0};
     end
   end
 

@@ -44,8 +44,8 @@ module vector_lanes #(
   input  logic [G*16-1:0]   noise_i,  // in stage 7
   input  logic [G-1:0]      mask_i,   // in stage 9
 
-  output logic [G-1:0]      positive_o,  // y > 0, in stage 9
-  output logic [G*24-1:0]   out_o,       // from here on in cycle 10
+  output logic [G-1:0]      positive_o,  // y > 0; from here on in cycle 10
+  output logic [G*24-1:0]   out_o,
   output logic [G*8-1:0]    v_low_o,     // low byte of v
   output logic [G*32-1:0]   key_o        // {|y| as ones' complement, sign}
 );

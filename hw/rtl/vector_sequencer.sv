@@ -38,7 +38,7 @@ module vector_sequencer
   output logic [3:0]    u_capture_o,     // in stage 1: quarters of the lanes that take their operand
   output logic [3:0]    v_capture_o,
   output logic [10:1]   stage_o,
-  output logic [9:1]    image_last_o
+  output logic [10:1]   image_last_o
 );
 
   typedef enum logic [2:0] {Idle, Fetch, Run, Drain, Flush} state_e;
@@ -123,7 +123,7 @@ module vector_sequencer
     end
     if (start_q) images_q <= images_of(instr_q.clip, instr_q.n_img, instr_q.slot, count_q);
     else if (last_word && image_last) images_q <= images_q - 1'b1;
-    image_last_o <= {image_last_o[8:1], image_last};
+    image_last_o <= {image_last_o[9:1], image_last};
     if (issue) word_issued_q <= word_q;
   end
 

@@ -48,7 +48,7 @@ module vector_table #(
   input  logic signed [47:0] sum_i,
   output logic               max_step_o,
   output logic [GroupW-1:0]  max_group_o,
-  input  logic [30:0]        maximum_i,
+  input  logic [31:0]        maximum_i,    // key, see lane_maximum
 
   output logic               c_rclaim_o,
   output logic               c_rreq_o,
@@ -80,6 +80,9 @@ module vector_table #(
   logic [32:0]         old_high_q;
   logic                old_above_q, old_below_q;
   logic [63:0]         new_max_q;
+  logic [32:0]         over_max;             // the old maximum less the new one; its top bit: there is a borrow
+  logic [30:0]         maximum;
+  logic                unused_over;
   logic [CountW-1:0]   wcount;               // of the word after this cycle
 
   // Next address of a table of [first, second] words per lane.
@@ -187,6 +190,11 @@ module vector_table #(
     end
   end
 
+  // Compared before the key's sign is added to it: that is the carry that the comparison begins with.
+  assign maximum  = maximum_i[31:1] + 31'(maximum_i[0]);
+  assign over_max = {1'b0, old_word_q, 1'b1} + {1'b1, ~maximum_i[31:1], !maximum_i[0]};
+  assign unused_over = ^over_max[31:0];
+
   // Write side.
   assign waddr_next   = after(c_waddr_o, wcount_q[0], stride_i);
   assign wcount       = state_q != Sums ? '0 : c_wreq_o && c_wgnt_i ? wnext_q : wcount_q;
@@ -231,8 +239,7 @@ module vector_table #(
       old_below_q <= c_rdata_i[63];
     end
     if (state_q == Max) begin
-      if (old_above_q || (!old_below_q && old_word_q > maximum_i)) new_max_q <= {old_high_q, old_word_q};
-      else new_max_q <= {33'd0, maximum_i};
+      new_max_q <= old_above_q || (!old_below_q && !over_max[32]) ? {old_high_q, old_word_q} : {33'd0, maximum};
     end
   end
 

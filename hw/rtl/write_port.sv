@@ -1,7 +1,7 @@
 // One AXI3 write master of the store engine: bursts in, their words read from the memory and sent.
 //
 // A burst goes to the address channel and into two queues of at most 8: one says which words to read and send, one
-// which instruction its response belongs to. Words wait in a queue of 4, so that the data channel runs at one beat
+// which instruction its response belongs to. Words wait in a queue of 8, so that the data channel runs at one beat
 // per cycle while the memory is shared with the other port. Responses come in order (one id).
 
 module write_port
@@ -23,11 +23,15 @@ module write_port
   input  logic [3:0]         burst_sel_i,
   input  logic [1:0]         burst_tag_i,
 
-  // Memory read; held until the grant, data one cycle after it.
+  // Memory read, held until the grant; its word arrives later, in order.
   output logic               read_valid_o,
   input  logic               read_grant_i,
   output logic [3:0]         read_sel_o,
   output logic [15:0]        read_addr_o,
+  output logic               read_last_o,     // of its burst
+  input  logic               arrives_i,
+  input  logic               arrives_last_i,
+  input  logic               narrow_i,
   input  logic [MemBits-1:0] read_data_i,
 
   output logic [31:0]        axi_awaddr_o,
@@ -56,16 +60,15 @@ module write_port
   localparam int unsigned Lanes       = MemBits / AxiBits;
   localparam int unsigned LaneW       = Lanes > 1 ? $clog2(Lanes) : 1;
   localparam int unsigned EntryW      = 4 + 16 + 4;
-  localparam int unsigned WordDepth   = 4;
+  localparam int unsigned WordDepth   = 8;
 
   logic               push, reads_ready, tags_ready, tags_valid, burst_here;
   logic [15:0]        first_word;
   logic [3:0]         index_q, last_index, last_index_in;
-  logic               narrow, last_word, granted;
+  logic               last_word, granted;
 
-  // Words between grant and data channel: counted from the grant, so that there is room for every word that comes; at most 4.
-  logic [2:0]         words_q;
-  logic               arrives_q, arrives_last_q, arrives_narrow_q;
+  // Words between grant and data channel: counted from the grant, so that there is room for every word that comes; at most 8.
+  logic [3:0]         words_q;
   logic               word_valid, word_last, word_narrow, word_sent, word_queue_ready;
   logic [MemBits-1:0] word_data;
   logic [LaneW-1:0]   lane_q;
@@ -104,28 +107,19 @@ module write_port
     .out_data_o ({read_sel_o, first_word, last_index})
   );
 
-  assign narrow       = read_sel_o == MemC;
   assign last_word    = index_q == last_index;
-  assign read_valid_o = burst_here && !words_q[2];
+  assign read_valid_o = burst_here && !words_q[3];
   assign read_addr_o  = first_word + 16'(index_q);
+  assign read_last_o  = last_word;
   assign granted      = read_valid_o && read_grant_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      index_q   <= '0;
-      words_q   <= '0;
-      arrives_q <= 1'b0;
+      index_q <= '0;
+      words_q <= '0;
     end else begin
-      arrives_q <= granted;
       if (granted) index_q <= last_word ? '0 : index_q + 1'b1;
       if (granted != word_sent) words_q <= granted ? words_q + 1'b1 : words_q - 1'b1;
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (granted) begin
-      arrives_last_q   <= last_word;
-      arrives_narrow_q <= narrow;
     end
   end
 
@@ -135,9 +129,9 @@ module write_port
   ) u_words (
     .clk_i,
     .rst_ni,
-    .in_valid_i (arrives_q),
+    .in_valid_i (arrives_i),
     .in_ready_o (word_queue_ready),
-    .in_data_i  ({arrives_last_q, arrives_narrow_q, read_data_i}),
+    .in_data_i  ({arrives_last_i, narrow_i, read_data_i}),
     .out_valid_o(word_valid),
     .out_ready_i(word_sent),
     .out_data_o ({word_last, word_narrow, word_data})
@@ -178,7 +172,7 @@ module write_port
     axi_awvalid_o && !axi_awready_i |=> axi_awvalid_o && $stable(axi_awaddr_o) && $stable(axi_awlen_o));
   DataIsHeld: assert property (@(posedge clk_i) disable iff (!rst_ni)
     axi_wvalid_o && !axi_wready_i |=> axi_wvalid_o && $stable(axi_wdata_o) && $stable(axi_wlast_o));
-  RoomForEveryWord: assert property (@(posedge clk_i) disable iff (!rst_ni) arrives_q |-> word_queue_ready);
+  RoomForEveryWord: assert property (@(posedge clk_i) disable iff (!rst_ni) arrives_i |-> word_queue_ready);
 `endif
 
 endmodule
