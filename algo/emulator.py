@@ -10,6 +10,7 @@ import torch
 from algo import compiled, products, scaling, vector_pass
 from algo.arithmetic import INT8_MAX, WIDE_MAX
 from algo.averaging import averaged_names, replaced
+from algo.delayed_scaling import settling
 from algo.device_programs import Scalars, run_program
 from algo.gates import Gates, Route
 from algo.graph_capture import Record, Segments
@@ -122,9 +123,14 @@ class Emulator:
             column = torch.tensor(tensors[f"{table}.{entry}"])
             self._tables[table][:, self.step.tables[table].entries.index(entry)] = column.to(self.device)
 
-    def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
-        """Go to a drawn iteration: those before it are dropped; `bits` as of State, None to leave them."""
-        self.state = scaling.at(self.step, self.state, iteration, bits)
+    def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> int:
+        """Go to a drawn iteration: those before it are dropped; `bits` as of State, None to leave them.
+
+        Returns:
+            What of the processor's time that takes on a board, see algo.delayed_scaling.settling.
+        """
+        before, self.state = self.state, scaling.at(self.step, self.state, iteration, bits)
+        return settling(before, self.state)
 
     def value(self, name: str) -> np.ndarray:
         """Return a tensor computed last, a weight or a channel table, in the type it is stored in.

@@ -73,8 +73,11 @@ class FloatLearner:
                 one.copy_(torch.tensor(np.ldexp(mean[name].astype(np.float64), -PARAMETER_BITS)))
         self.state = FloatState(self.state.iteration, self.state.sgd.stopped())
 
-    def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
+    def skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> int:
         """Go to a drawn iteration: those before it are dropped and change nothing; `bits` as for an emulator.
+
+        Returns:
+            0, there being no exponents.
 
         Raises:
             MethodError: fewer bits than int8 has, which float32 training does not round to.
@@ -82,6 +85,7 @@ class FloatLearner:
         if bits is not None and bits != (FULL_BITS, FULL_BITS):
             raise MethodError(f"the method trains with {bits[0]} and {bits[1]} bits, which float32 training does not; use int8")
         self.state = FloatState(iteration, self.state.sgd)
+        return 0
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Loss:
         """Run one iteration on int8 images (n, c, h, w) with labels (n,); the loss is rounded as the integer step's is.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from algo.delayed_scaling import settling
 from algo.loss import Loss
 from algo.policies.decision import Decision
 from algo.policies.gates import Gates
@@ -63,9 +62,7 @@ class Trainer:
         self._skip_to(iteration)
 
     def _skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
-        before = self.state
-        self.emulator.skip_to(iteration, bits)
-        self._settled += settling(before, self.state)
+        self._settled += self.emulator.skip_to(iteration, bits)
 
     def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
