@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -231,7 +232,8 @@ def test_run_folder_and_trace_hold_no_hidden_value(tmp_path):
     from measurements.run_energy import EnergyMeter
 
     settings = BenchSettings("digits", "sim", "z7020", 2, 4, 0, None, False, MemoryStalls())
-    record = _record(settings, asked("digits"), open_board("sim", CONFIG), EnergyMeter(CONFIG), ("sim",))
+    packed = SimpleNamespace(iterations=2)
+    record = _record(settings, asked("digits"), packed, open_board("sim", CONFIG), EnergyMeter(CONFIG), ("sim",))
     with RunFolder(tmp_path / "run", record) as folder:
         with Emulation(folder.path / TRACE, ("sim",), CONFIG, {"commit": "x"}, Plan(repeats=2)) as run:
             run.before()
