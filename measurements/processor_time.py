@@ -12,8 +12,8 @@ multiplied by 15, an assumed ratio between it and a 650 MHz Cortex-A9:
     look-up          0.65 us   of a record or scalar among those remembered; some 30, whose inputs have changed
     exponent         0.47 us   of the next iteration from its maximum, with its floors
     register         0.2 us    written or read as an entry of pynq.MMIO.array, a numpy view of them
-Until version 0.6 registers went through MMIO.write, which a PYNQ-Z1 user measured at 27 to 36 us (5600 calls in 150 to 200 ms,
-discuss.pynq.io thread 389), nothing was remembered, and all of it was done while the core stood still.
+MMIO.read and MMIO.write, which are not used, take ten times as long: a PYNQ-Z1 user measured 27 to 36 us (5600 calls in 150 to
+200 ms, discuss.pynq.io thread 389).
 """
 
 from __future__ import annotations
