@@ -87,8 +87,8 @@ def write_run(
         (record if name in record else record["result"]).pop(name)
     path.mkdir(parents=True)
     (path / "run.json").write_text(json.dumps(record))
-    moved = activity.pop("processor_bytes")
-    work = {"copied_bytes": moved, "register_accesses": round((processor_s - moved / 200e6) / 30e-6)}
+    moved, model = activity.pop("processor_bytes"), ProcessorModel()
+    work = {"copied_bytes": moved, "register_accesses": round((processor_s - moved / model.copy_bytes_per_s) / model.register_access_s)}
     line = {"counters": {"unit": counters}, "activity": {"unit": activity} if active else {}, "processor": work}
     (path / "iterations.jsonl").write_text(json.dumps(line) + "\n")
     return path

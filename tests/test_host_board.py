@@ -48,8 +48,11 @@ def test_a_board_is_left_before_a_signal_ends_the_program(number, error, monkeyp
         closed.append(board)
 
     monkeypatch.setattr(Driver, "close", close)
+    # A shell's background job is started with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(error), errors.terminable(), open_board("golden", CONFIG, ddr_bytes=DDR_BYTES) as board:
         pass
+    signal.signal(signal.SIGINT, before)
     assert closed == [board]
 
 

@@ -66,9 +66,11 @@ def test_a_recipes_precision_schedule_is_followed_bit_for_bit_and_its_ledgers_st
 
 @pytest.mark.parametrize("gated", [True, False])
 def test_e2train_gates_what_can_be_gated_and_says_where_nothing_can(gated, tmp_path):
-    recipe = tmp_path / "vgg.json"
-    recipe.write_text(json.dumps(load_recipe("random-resnet8").to_json() | {"model": {"kind": "vgg_small", "width": 1}}))
-    asked = [BENCH[0], *([BENCH[1]] if gated else [str(recipe)]), *BENCH[2:], "--out", str(tmp_path / "run")]
+    recipe = tmp_path / "recipe.json"
+    found = load_recipe("digits" if gated else "random-resnet8").to_json()
+    found |= {"methods": {"slu": {"blocks": "all"}}} if gated else {"model": {"kind": "vgg_small", "width": 1}}
+    recipe.write_text(json.dumps(found))
+    asked = [BENCH[0], str(recipe), *BENCH[2:], "--out", str(tmp_path / "run")]
     code, out, err = invoke(*asked, "--method", "e2train", "--check")
     assert code == 0 and ("slu has nothing to do" in err) is not gated, err
     data, record = json.loads(out), read_record(tmp_path / "run")

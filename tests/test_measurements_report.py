@@ -90,7 +90,7 @@ def test_phases_are_shaded_where_the_marks_are_and_rails_have_their_label(bench)
     begin_s = bench.trace.start_s
     forward = sorted(w.start_s - begin_s for w in bench.trace.windows if w.phase == "forward")
     shaded = sorted(s["x0"] for s in one_view(close).layout["shapes"] if s["fillcolor"].startswith(PHASE_COLOUR["forward"]))
-    assert shaded == pytest.approx(forward[1 : 1 + len(shaded)]) and len(shaded) == CLOSE_UP[0]
+    assert shaded == pytest.approx(forward[1 : 1 + len(shaded)]) and CLOSE_UP[0] <= len(shaded) <= CLOSE_UP[1]
     names = [trace["name"] for trace in one_view(close).data if trace.get("showlegend", True)]
     assert names[:4] == [f"{rail} (emulated)" for rail in ("board_5v0", "ddr_1v5", "pl_1v0", "ps_1v0")]
     assert {"load", "forward", "backward", "update"} <= set(names)
