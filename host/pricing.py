@@ -64,7 +64,7 @@ class Pricing:
 
     def iteration(
         self, state: State, decision: Decision, images: int, decisions: np.ndarray,
-        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 0,
+        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 0, first: bool = False, followed: bool = True,
     ) -> Priced:  # fmt: skip
         """Return what an iteration takes.
 
@@ -75,6 +75,8 @@ class Pricing:
             decisions: who ran which gated block, bool (blocks, images).
             gate_work: what the gates took, see `processor_work` of algo.gates.Gates.
             settled: exponents in whose time the state was brought to it, see algo.delayed_scaling.settling.
+            first: of the run: its mini-batch was not streamed beside another iteration.
+            followed: by another one, whose mini-batch is streamed in it.
         """
         counts = decisions.sum(1).tolist()
         key = images, *counts, decision.average, decision.replace
@@ -89,6 +91,11 @@ class Pricing:
             if 0 < count < images:
                 work.records += self._scalars[block].words(words, state, count)[2]
         work.add_gates(gate_work)
+        if first:
+            work.array_calls += work.streamed_array_calls
+            work.copied_bytes += work.streamed_bytes
+        if not followed:
+            work.streamed_bytes = work.streamed_array_calls = 0
         return replace(self._known[key], processor=work)
 
     def _walked(self, images: int, decision: Decision, decisions: np.ndarray) -> Priced:

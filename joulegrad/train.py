@@ -243,8 +243,11 @@ class _Run:
         if self.settings.price:
             gates = self.trainer.gates
             gate_work = gates.processor_work() if gates else (0, 0, 0, 0)
-            began, settled = self.trainer.began, self.trainer.settled
-            priced = self._pricing.iteration(began, trained.decision, trained.images, decisions, gate_work, settled)
+            began, settled, course = self.trainer.began, self.trainer.settled, self.trainer.course
+            followed = any(course.executes(later) for later in range(trained.decision.iteration + 1, self.iterations))
+            priced = self._pricing.iteration(
+                began, trained.decision, trained.images, decisions, gate_work, settled, course.executed_count == 1, followed
+            )
             line |= {
                 "counters": priced.counters, "activity": {}, "predicted_cycles": priced.cycles,
                 "processor": dataclasses.asdict(priced.processor),
