@@ -88,7 +88,8 @@ def write_run(
     path.mkdir(parents=True)
     (path / "run.json").write_text(json.dumps(record))
     moved, model = activity.pop("processor_bytes"), ProcessorModel()
-    work = {"copied_bytes": moved, "register_accesses": round((processor_s - moved / model.copy_bytes_per_s) / model.register_access_s)}
+    left_s = processor_s - moved / model.copy_bytes_per_s
+    work = {"copied_bytes": moved, "register_accesses": round(left_s / model.register_access_s)}
     line = {"counters": {"unit": counters}, "activity": {"unit": activity} if active else {}, "processor": work}
     (path / "iterations.jsonl").write_text(json.dumps(line) + "\n")
     return path
