@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hw import simulate
 from hw.config import Config
 from hw.design import reachable
+from hw.simulated_core import Simulation
 from hw.verilator import ToolError
 
 BOARD_SIM = simulate.HW / "sim_board"
@@ -48,7 +49,7 @@ def model(config: Config, settings: LineSettings) -> simulate.Model:
     return simulate.Model(TOP, tuple(reachable(TOP)), BOARD_SIM, extra, "serial-")
 
 
-class SimulatedBoard:
+class SimulatedBoard(Simulation):
     """One board, powered up. Not to be used from two threads at once."""
 
     def __init__(self, config: Config, settings: LineSettings | None = None):
@@ -59,14 +60,14 @@ class SimulatedBoard:
             self._library = _declared(ctypes.CDLL(str(path)))
         except OSError as error:
             raise ToolError(f"the simulated board {path} cannot be loaded: {error}; delete its folder") from None
-        self._handle = self._library.board_open(settings.host_clocks_per_bit or settings.clocks_per_bit)
+        self._opened = self._library.board_open(settings.host_clocks_per_bit or settings.clocks_per_bit)
         self._buffer = (ctypes.c_uint8 * MOST_BYTES)()
 
     def close(self) -> None:
         """Free the simulation."""
-        if self._handle:
-            self._library.board_close(self._handle)
-            self._handle = None
+        if self._opened:
+            self._library.board_close(self._opened)
+            self._opened = None
 
     def send(self, data: bytes) -> None:
         """Hand bytes to the host's end of the line; they go out as the clock runs."""

@@ -50,6 +50,18 @@ class SimulationError(RuntimeError):
     """The simulated core does not answer, or breaks the bus protocol; the message says which and where."""
 
 
+class Simulation:
+    """A verilated model, which is gone once it is closed: in its library, a null pointer would end the process."""
+
+    _opened: int | None = None
+
+    @property
+    def _handle(self) -> int:
+        if not self._opened:
+            raise SimulationError("the simulation was closed: nothing can be asked of it any more, make another")
+        return self._opened
+
+
 def _load(path: Path) -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(path))
@@ -76,7 +88,7 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-class SimulatedCore:
+class SimulatedCore(Simulation):
     """One verilated core with its DDR. Not to be used from two threads at once, but for `ddr`.
 
     Attributes:
@@ -92,7 +104,7 @@ class SimulatedCore:
         self.settings = settings
         self.ddr = np.zeros(settings.ddr_bytes, np.uint8)
         self._library = _load(library or simulate.build(config))
-        self._handle = self._library.core_open(
+        self._opened = self._library.core_open(
             self.ddr.ctypes.data, DDR_BASE, settings.ddr_bytes, config.beat_bytes, settings.bytes_per_cycle,
             settings.latency_cycles, settings.stall_probability, settings.seed,
         )  # fmt: skip
@@ -100,10 +112,10 @@ class SimulatedCore:
 
     def close(self) -> None:
         """Free the simulation; the arrays must not be used afterwards."""
-        if self._handle:
+        if self._opened:
             self.arrays = {}
-            self._library.core_close(self._handle)
-            self._handle = None
+            self._library.core_close(self._opened)
+            self._opened = None
 
     def reset(self) -> None:
         """Pull the core's reset and empty the memory model; memories keep what they hold."""

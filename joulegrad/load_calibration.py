@@ -14,7 +14,7 @@ from host.provenance import commit, versions
 from host.sampler import Sampler
 from host.sensor import open_sensor
 from measurements import calibration as kept
-from measurements.calibrate import STABILITY, WINDOW, Load, calibrate, check_physical, resistor, stated, suspicion
+from measurements.calibrate import STABILITY, WINDOW, Load, calibrate, check_physical, check_rail, resistor, stated, suspicion
 from measurements.calibration import Calibration, CalibrationError
 
 TRACE = ".trace.sqlite"
@@ -107,16 +107,21 @@ def run(settings: CalibrationSettings, connect: Callable[[int, int, str], None])
     trace_path = _trace_path(settings, date)
     trace_path.parent.mkdir(parents=True, exist_ok=True)
     provenance = {"command": "sensors calibrate", "commit": commit(), "versions": versions()}
-    with Sampler(trace_path, [settings.url], provenance) as sampler:
-        check_physical(sampler.sensors[0])
-        for number, load in enumerate(loads):
-            connect(number + 1, len(loads), load.text)
-            time.sleep(settings.settle_s)
-            sampler.begin(WINDOW, number=number, note={"load": load.text})
-            time.sleep(settings.seconds)
-            sampler.end(WINDOW, number=number)
-            sampler.check()
-        time.sleep(0.2)  # so that a value arrives behind the last window
+    try:
+        with Sampler(trace_path, [settings.url], provenance) as sampler:
+            check_physical(sampler.sensors[0])
+            check_rail(sampler.sensors[0], settings.rail)
+            for number, load in enumerate(loads):
+                connect(number + 1, len(loads), load.text)
+                time.sleep(settings.settle_s)
+                sampler.begin(WINDOW, number=number, note={"load": load.text})
+                time.sleep(settings.seconds)
+                sampler.end(WINDOW, number=number)
+                sampler.check()
+            time.sleep(0.2)  # so that a value arrives behind the last window
+    except CalibrationError:  # the sensor is not one for these loads, as opening it told: nothing of them was recorded
+        trace_path.unlink(missing_ok=True)
+        raise
     recorded = sampler.recording.trace()
     try:
         made = calibrate(recorded, loads, rail=settings.rail, added=settings.added, stability=settings.stability,

@@ -18,7 +18,7 @@ from host.sampler import Sampled
 from host.sensor import Sensor, Specification
 from host.trace import SensorRecord, Trace, Window, windows
 from measurements.calibration import Calibration, CalibrationError, Point, Term, identity_of, product_channel
-from measurements.rails import chosen
+from measurements.rails import chosen, names
 from measurements.series import NoEnergy, channels_of, rail_series
 
 WINDOW = "calibration"
@@ -166,6 +166,12 @@ def check_physical(sensor: Sensor | Sampled | SensorRecord) -> None:
     if sensor.label != "measured":
         raise CalibrationError(f"sensor {sensor.url!r} is {sensor.label}: no load can be attached to it, only physical sensors "
                                "are calibrated")
+
+
+def check_rail(sensor: Sampled | SensorRecord, rail: str | None) -> None:
+    """Raise CalibrationError where a sensor has no energy of a rail that is asked for."""
+    if rail is not None and rail not in (there := names(sensor)):
+        raise CalibrationError(f"rail {rail!r} is not one of sensor {sensor.url!r}: there are {', '.join(there) or 'none'}")
 
 
 def _watched(trace: Trace, sensor: int, rail: str | None) -> Watched:

@@ -12,7 +12,7 @@ import pytest
 
 from hw import simulate, verilator
 from hw.config import load_config
-from hw.simulated_core import MemorySettings, SimulatedCore
+from hw.simulated_core import MemorySettings, SimulatedCore, SimulationError
 
 ROOT = Path(__file__).parents[1]
 TINY = load_config("tiny")
@@ -154,6 +154,16 @@ def test_a_broken_compiler_and_an_unwritable_folder_are_one_sentence(tmp_path, m
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(verilator.ToolError, match=r"g\+\+ --version fails with exit code 3: no licence"):
         simulate.build(TINY, tmp_path / "build")
+
+
+def test_a_closed_core_refuses_what_is_asked_of_it():
+    """A null pointer in the library would end the process."""
+    core = SimulatedCore(TINY, MemorySettings(ddr_bytes=4096))
+    core.close()
+    core.close()
+    for ask in (lambda: core.read_register(0), lambda: core.write_register(0, 0), lambda: core.run(1), lambda: core.cycles):
+        with pytest.raises(SimulationError, match="was closed"):
+            ask()
 
 
 def test_a_damaged_library_is_one_sentence(tmp_path):

@@ -14,6 +14,7 @@ from hw.config import load_config
 from hw.design import reachable
 from hw.serial_packets import DESCRIBE, READ, WRITE, Deframer, Request, reply_of, request_bytes
 from hw.simulated_board import LineSettings, SimulatedBoard
+from hw.simulated_core import SimulationError
 
 ROOT = Path(__file__).parents[1]
 TINY = load_config("tiny")
@@ -42,6 +43,8 @@ def test_a_board_answers_through_its_pins():
     assert memory.payload == bytes(3) + b"abcdef" + bytes(3)
     assert board.broken == 0 and board.waiting == 0 and board.cycles > 50 * 20
     board.close()
+    with pytest.raises(SimulationError, match="was closed"):
+        board.run(1)
 
 
 @pytest.mark.parametrize("name", ["tiny", "ecp5"])

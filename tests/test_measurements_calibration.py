@@ -377,6 +377,15 @@ def test_a_simulated_sensor_is_refused_before_anything_is_recorded(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_rail_that_is_not_there_is_refused_before_anything_is_recorded(tmp_path):
+    tree, out = HwmonTree(tmp_path / "hwmon"), tmp_path / "kept" / "c.json"
+    options = ["--power", "3", "--power-limit", "1%", "--rail", "12V", "--seconds", "3600", "--out", str(out), "--json"]
+    done = CliRunner().invoke(app, ["sensors", "calibrate", tree.url(), *options])
+    error = json.loads(done.stdout)["error"]
+    assert done.exit_code == 1 and error.startswith("rail '12V' is not one of sensor 'hwmon:ina226") and "there are " in error
+    assert not list(out.parent.iterdir())
+
+
 def test_a_sensor_that_is_not_there_is_one_sentence(tmp_path):
     HwmonTree(tmp_path / "hwmon")
     done = CliRunner().invoke(
