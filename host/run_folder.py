@@ -175,13 +175,13 @@ def read_iterations(path: Path | str) -> Iterator[dict]:
     """
     file = Path(path) / ITERATIONS
     try:
-        text = file.read_text(encoding="utf-8")
+        content = file.read_bytes()
     except OSError as error:
         raise RunFolderError(f"{file} cannot be read: {error.strerror or error}") from None
-    lines = text.split("\n")
+    lines = content.split(b"\n")
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line feed was cut short
         try:
-            yield json.loads(line)
+            yield json.loads(line.decode("utf-8"))
         except ValueError:
             raise RunFolderError(f"line {number} of {file} is damaged") from None
 

@@ -60,9 +60,10 @@ def test_a_line_cut_short_is_left_out_and_a_damaged_one_is_not(tmp_path):
     file = tmp_path / ITERATIONS
     file.write_text(file.read_text() + '{"loss": 3')
     assert [line["loss"] for line in read_iterations(tmp_path)] == [1.0, 2.0]
-    file.write_text('{"loss"\n' + json.dumps({"loss": 2.0}) + "\n")
-    with pytest.raises(RunFolderError, match="line 1 .* damaged"):
-        list(read_iterations(tmp_path))
+    for damaged in (b'{"loss"', b'{"loss": "\xb8"}'):
+        file.write_bytes(damaged + b'\n{"loss": 2.0}\n')
+        with pytest.raises(RunFolderError, match="line 1 .* damaged"):
+            list(read_iterations(tmp_path))
 
 
 def test_a_run_is_never_overwritten(tmp_path):
