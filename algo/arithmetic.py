@@ -17,6 +17,10 @@ COEFFICIENT_MAX = (1 << 17) - 1
 SHIFT_MAX = 47
 BN_SHIFT = 12
 
+DITHER_BITS = 6
+DITHER_IMAGE, DITHER_ROW, DITHER_COLUMN = 9, 5, 7
+"""Steps of the dither's index from one image, row and column to the next: odd, so that each direction alone sees every value."""
+
 
 class OutOfRange(ValueError):
     """A run-time number of the training step does not fit its format; the message says which and what it means."""
@@ -30,6 +34,37 @@ def saturate(x, limit: int):
 def to_operand(x, shift: int):
     """Return an operand of the vector unit: x >> shift, saturated to 25 bits, two's complement."""
     return (x >> shift).clip(-(1 << 24), (1 << 24) - 1)
+
+
+def coarse(q, shift: int, added):
+    """Return what the array takes of an operand whose last bits are dropped: the multiple of 2^shift that is not above q + added.
+
+    It saturates at +-(128 - 2^shift), multiples in int8. With shift 0 it is q.
+
+    Args:
+        q: int8 values.
+        added: half of 2^shift to round to nearest, ties up, or `dither`.
+    """
+    limit = 128 - (1 << shift)
+    return (q + added >> shift << shift).clip(-limit, limit) if shift else q
+
+
+def nearest(q, shift: int):
+    """Return `coarse` of q rounded to nearest: the array's operand a."""
+    return coarse(q, shift, 1 << shift >> 1)
+
+
+def dither(image, y, x, shift: int):
+    """Return 0 to 2^shift - 1 for every pixel of an output gradient: what stands in for random bits below those that are kept.
+
+    Sums over pixels see all values about equally often, so that rounding by them has no bias, which rounding to nearest has
+    where most gradients are small: all of them would become zero. Zero stays zero.
+
+    Args:
+        image, y, x: number in the mini-batch, or in a part's list; row; column: arrays or tensors that broadcast.
+        shift: up to DITHER_BITS.
+    """
+    return DITHER_IMAGE * image + DITHER_ROW * y + DITHER_COLUMN * x & (1 << min(shift, DITHER_BITS)) - 1
 
 
 def mix32(x):

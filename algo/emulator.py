@@ -338,7 +338,7 @@ class Emulator:
     def _update(self, node: Update) -> None:
         """The weight update in float64, which holds its sums exactly; tensors that outlive the iteration keep their place."""
         product, weight, values, numbers = node.product, node.weight, self.values, self._numbers
-        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b)))
+        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b), self._part.start))
         stored = [values[f"{weight}{suffix}"] for suffix in (".master", ".momentum", "")]
         w, m = (one.double() for one in stored[:2])
         t = rounded(numbers[node.record_t], m, w).clamp_(-WIDE_MAX, WIDE_MAX)

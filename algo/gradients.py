@@ -76,9 +76,8 @@ class _Backward:
 
     Attributes:
         contributions: tensor to the gradients that arrive at it.
-        held: convolution to its update and what that needs, until its grad_input is out.
-        pending: updates, and what they need, that nothing waits for.
-        narrowed: tensors of a predictor's operands that are made already.
+        held: convolution to its update, until its grad_input is out.
+        pending: updates that nothing waits for.
     """
 
     def __init__(self, lowering: Lowering):
@@ -86,9 +85,8 @@ class _Backward:
         self.nodes: list[Node] = []
         self.contributions: dict[str, list[_Contribution]] = {name: [] for name in lowering.streams}
         self.contributions |= {op.out: [] for op in lowering.ops}
-        self.held: dict[str, list[Node]] = {}
+        self.held: dict[str, Update] = {}
         self.pending: list[Node] = []
-        self.narrowed: set[str] = set()
         self.needed = _needing_gradient(lowering)
 
     def run(self) -> None:
@@ -147,9 +145,10 @@ class _Backward:
         noise = f"{x.removesuffix(COPY)}.grad.0"  # as where the block is not gated, and this a partial sum
         self._sum(self.contributions[x], _Target(gradient, gradient, noise, self.lowering.tensors[x].shape, forced=True))
         self.contributions[x] = [_Contribution("identity", gradient)]
-        maker = next(op for op in self.lowering.ops if op.out == x)
         clear = Pass(x, "", gradient, self.lowering.record(f"{gradient}.clear", gradient))
-        self._joined(x, self.lowering.part(maker), clear)
+        nodes = self.lowering.segment("forward", next(op for op in self.lowering.ops if op.out == x))
+        at, maker = next((at, one) for at, one in enumerate(nodes) if isinstance(one, Compute) and x in [p.out for p in one.passes])
+        nodes[at] = replace(maker, passes=(*maker.passes, clear))
 
     def _sum(self, contributions: list[_Contribution], target: _Target) -> str:
         parts = sorted(contributions, key=lambda part: _ORDER.index(part.kind))
@@ -199,7 +198,7 @@ class _Backward:
         )
         self.nodes.append(Compute(target.name, target.shape, (one,), of))
         if part.kind == "product" and part.op.out in self.held:
-            self.pending += self.held.pop(part.op.out)
+            self.pending.append(self.held.pop(part.op.out))
         return out
 
     def _product(self, part: _Contribution) -> tuple[str, Product, dict, int]:
@@ -239,14 +238,14 @@ class _Backward:
             if op.x in self.needed:
                 self.held[op.out] = update
             else:
-                self.pending += update
+                self.pending.append(update)
         if has_bias(op) and trained(op):
             shift = {"gradient_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}"}
             node = self.lowering.coefficient(f"{op.out}.update", "bias_update", table_name(op), {**_SGD, **shift})
             self.pending.append(node)
 
-    def _update(self, op: Op, g: str) -> list[Node]:
-        """The weight update, after what makes its predictor's operands.
+    def _update(self, op: Op, g: str) -> Update:
+        """The weight update.
 
         Weight decay shares a pass, and so a shift, with momentum: beside the gradient's sums, whose coefficient may be 2^16
         times larger, it would round to nothing.
@@ -257,10 +256,10 @@ class _Backward:
         lowering, weight, layer = self.lowering, weight_name(op), op.layer
         master, momentum, next_ = f"{weight}.master", f"{weight}.momentum", f"{weight}.next"
         signs = lowering.signs(op)
-        predicts = signs and lowering.rule.predicts
-        nodes, (x_taken, g_taken), shift, level = [], (op.x, g), 0, {}
-        if predicts:
-            nodes, (x_taken, g_taken), shift = self._predictor(op, g)
+        summed, shift, level = product(layer, "grad_weight", op.x, g), 0, {}
+        if signs and lowering.rule.predicts:
+            dropped, shift = self._predictor(op)
+            summed = replace(summed, **dropped)
             if lowering.rule.beta:
                 lowering.levels[f"{weight}.predicted"] = (lowering.exponent(op.x), lowering.exponent(g))
                 level = {"level": f"{weight}.predicted"}
@@ -279,55 +278,17 @@ class _Backward:
         if signs:
             share = {"share": str(lowering.rule.beta)} if level else {}
             lowering.record(f"{weight}.s", momentum, a=Term("one", (momentum,)), **level, **share)
-        update = Update(
-            f"{weight}.update", weight, product(layer, "grad_weight", x_taken, g_taken), f"{weight}.t", f"{weight}.m",
-            f"{weight}.w", f"{weight}.w8", maximum=momentum, su=shift, maximum_w8=next_,
-            record_s=f"{weight}.s" if signs else "", **level,
+        return Update(
+            f"{weight}.update", weight, summed, f"{weight}.t", f"{weight}.m", f"{weight}.w", f"{weight}.w8", maximum=momentum,
+            su=shift, maximum_w8=next_, record_s=f"{weight}.s" if signs else "", **level,
         )
-        return [*nodes, update]
 
-    def _predictor(self, op: Op, g: str) -> tuple[list[Node], tuple[str, str], int]:
-        """Nodes that make a predictor's operands, their names, and the right shift by which their product fits 25 bits.
-
-        Activations are rounded to nearest, gradients stochastically: to nearest, most of them would be zero.
-        """
-        rule, part = self.lowering.rule, self.lowering.part(op)
-        signed = not self._never_negative(op.x)
-        x_max = (1 << rule.x_bits - 1) - 1 if signed or rule.x_bits == 8 else (1 << rule.x_bits) - 1
-        g_max = (1 << rule.g_bits - 1) - 1
-        x_nodes, x = self._narrowed(op.x, part, x_max, "")
-        g_nodes, narrow_g = self._narrowed(g, part, g_max, f"{g}.msb")
-        terms = self.lowering.batch * op.layer.shape[1] * op.layer.shape[2]
-        return [*x_nodes, *g_nodes], (x, narrow_g), max(0, (terms * x_max * g_max).bit_length() - 24)
-
-    def _narrowed(self, name: str, part: Part, largest: int, noise: str) -> tuple[list[Node], str]:
-        """Return the node, if it is not there yet, that makes a tensor of fewer bits, in int8, and the tensor's name.
-
-        Args:
-            largest: what 127 becomes.
-        """
-        if largest == INT8_MAX:
-            return [], name
-        out = f"{name}.msb" if len(self.lowering.parts) == 1 else f"{name}.msb.{self.lowering.parts.index(part)}"
-        if out in self.narrowed:
-            return [], out
-        self.narrowed.add(out)
-        of = self.lowering.tensors[name]
-        self.lowering.tensor(out, of.role, of.shape)
-        record = self.lowering.record(out, name, a=Term(f"{largest}/127", (name,)), noise=noise)
-        one = Pass(name, "", out, record)
-        return [] if self._joined(name, part, one) else [Compute(out, of.shape, (one,))], out
-
-    def _joined(self, name: str, part: Part, one: Pass) -> bool:
-        """Append a pass that reads a tensor to the node of the same part that makes it, if there is one."""
-        if self.lowering.exponent(name) in (*self.lowering.streams, *(f"{stream}.grad" for stream in self.lowering.streams)):
-            return False
-        for nodes in (self.nodes, self.lowering.segments[part.forward]):
-            for at, node in enumerate(nodes):
-                if isinstance(node, Compute) and any(made.out == name for made in node.passes):
-                    nodes[at] = replace(node, passes=(*node.passes, one))
-                    return True
-        return False
+    def _predictor(self, op: Op) -> tuple[dict[str, int], int]:
+        """Bits that a predictor's product drops of its operands, and the right shift by which it fits 25 bits."""
+        rule, signed = self.lowering.rule, not self._never_negative(op.x)
+        dropped = {"a_shift": max(0, 7 + signed - rule.x_bits), "b_shift": 8 - rule.g_bits}
+        a_max, b_max = (min(INT8_MAX, 128 - (1 << shift)) for shift in dropped.values())
+        return dropped, operand_shift(self.lowering.batch * op.layer.shape[1] * op.layer.shape[2], a_max * b_max)
 
     def _never_negative(self, name: str) -> bool:
         """Whether a tensor comes out of a ReLU, with nothing but pools behind it."""

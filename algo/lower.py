@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from algo.arithmetic import BN_SHIFT
+from algo.arithmetic import BN_SHIFT, INT8_MAX
 from algo.coefficient_programs import BIAS_ENTRIES, BIAS_PERSISTENT, BN_ENTRIES, BN_PERSISTENT, PARAMETER_FRACTION, PROGRAMS
 from algo.fuse import Op
 from algo.gated_blocks import Cut
@@ -179,9 +179,9 @@ def product(layer: Layer, kind: str, a: str, b: str) -> Product:
     return Product(kind, a, b, layer.kernel, layer.stride, layer.pad, layer.in_shape, layer.shape, layer.depthwise)
 
 
-def operand_shift(terms: int) -> int:
-    """Return the right shift by which a sum of int8 products fits 25 bits."""
-    return max(0, (terms * 127 * 127).bit_length() - _OPERAND_LIMIT.bit_length())
+def operand_shift(terms: int, largest: int = INT8_MAX**2) -> int:
+    """Return the right shift by which a sum of products, each at most `largest`, fits 25 bits."""
+    return max(0, (terms * largest).bit_length() - _OPERAND_LIMIT.bit_length())
 
 
 def scaled_by(shift: int) -> str:

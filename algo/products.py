@@ -7,7 +7,8 @@ Windows are laid out pixel by pixel (`windows.window_rows`); tensors are (n, c, 
     grad_input     windows of g       (n h w, kh kw k)    times  weights turned round (kh kw k, c)
     grad_weight    g transposed       (k, n oh ow)        times  windows of x (n oh ow, kh kw c)
 
-For grad_input with a stride, the gradient's pixels stand that far apart between zeros.
+For grad_input with a stride, the gradient's pixels stand that far apart between zeros. Where grad_weight drops bits of its
+operands, they are rounded before.
 """
 
 from __future__ import annotations
@@ -15,23 +16,43 @@ from __future__ import annotations
 import torch
 
 from algo import compiled, depthwise, pools
+from algo.arithmetic import INT8_MAX, dither
 from algo.int8_matmul import matmul
 from algo.step import Product
 from algo.windows import Windows, images_of, of_gradient, of_input, rows_of, window_rows
 
 
-def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None) -> torch.Tensor:
+def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None, first: int = 0) -> torch.Tensor:
     """Return what a product accumulates, int32.
 
     Args:
         product: kind and geometry.
         a: x (n, c, h, w) or the gradient (n, k, oh, ow), of int8's range.
         b: of int8's range: weights (k, c, kh, kw), the gradient (grad_weight), indices (n, c, oh, ow) (max_backward), or None.
+        first: number of the first image in the mini-batch, which the dither depends on.
 
     Returns:
         (n, *product.result_shape), or (k, c, kh, kw) for grad_weight; depthwise weights have c = 1.
     """
+    if product.a_shift:
+        a = coarse(a, product.a_shift, 1 << product.a_shift >> 1)
+    if product.b_shift:
+        b = coarse(b, product.b_shift, _dither(b, product.b_shift, first))
     return depthwise.compute(product, a, b) if product.depthwise else _KINDS[product.kind](product, a, b)
+
+
+def coarse(q: torch.Tensor, shift: int, added: int | torch.Tensor) -> torch.Tensor:
+    """algo.arithmetic.coarse of int8 in int8: what would pass 127 is cut before the sum."""
+    q, most = q.to(torch.int8), INT8_MAX - added
+    q = torch.minimum(q, most) if isinstance(most, torch.Tensor) else q.clamp(max=most)
+    return q.add_(added).bitwise_and_(-1 << shift).clamp_(min=(1 << shift) - 128)
+
+
+def _dither(g: torch.Tensor, shift: int, first: int) -> torch.Tensor:
+    """algo.arithmetic.dither of an output gradient's pixels, int8 (n, 1, h, w)."""
+    (n, _, h, w), device = g.shape, g.device
+    image, y, x = (torch.arange(low, low + size, device=device) for low, size in ((first, n), (0, h), (0, w)))
+    return dither(image.view(-1, 1, 1, 1), y.view(-1, 1), x, shift).to(torch.int8)
 
 
 def _windows(x: torch.Tensor, windows: Windows) -> torch.Tensor:

@@ -12,6 +12,7 @@ rtl/first_error.sv
 rtl/image_addresses.sv
 rtl/lane_maximum.sv
 rtl/mac_pair.sv
+rtl/operand_rounder.sv
 rtl/mask_stream.sv
 rtl/noise_position.sv
 rtl/noise_unit.sv

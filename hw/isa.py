@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from algo import scalar_ops
+from algo import arithmetic, scalar_ops
 
 INSTRUCTION_BYTES = 64
-VERSION = 1
+VERSION = 2
 IDENTITY = int.from_bytes(b"JGC1", "little")
 
 ENGINES = ("load", "array", "vector", "coefficient", "store")
@@ -93,6 +93,9 @@ ARRAY_FIELDS = (
     Field("idx_base", 16, "W scratchpad: first word of the max-pool indices (select)"),
     Field("slot", 12, "position in the mini-batch of image 0"),
     Field("blocks_base", 8, "weight-block list: first 64-bit word"),
+    Field("a_shift", 3, "bits dropped of operand A, which is rounded to nearest (os)"),
+    Field("b_shift", 3, "bits dropped of the second operand, which is rounded by the dither (os)"),
+    Field("dither", arithmetic.DITHER_BITS, "index of the dither at image 0's first pixel (os)"),
 )
 
 VECTOR_FIELDS = (
@@ -152,7 +155,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A mode bit of an instruction that has a meaning only without, or only together with, other mode bits."""
+    """A mode of an instruction, a field that is not zero, that has a meaning only without, or only together with, mode bits."""
 
     op: str
     mode: str
@@ -161,6 +164,7 @@ class Rule:
 
 
 RULES = (
+    *(Rule("array", name, needs=("os",)) for name in ("a_shift", "b_shift", "dither")),
     Rule("array", "os", without=("scatter", "select", "acc_max", "transpose", "hold_weights", "use_blocks")),
     Rule("array", "select", needs=("scatter", "hold_weights")),  # indices are stored for the plain side
     Rule("vector", "sums", without=("dst_wide",)),  # the sums are of an int8 result
@@ -419,7 +423,7 @@ def _malformed() -> str:
         for rule in RULES:
             if rule.op == op:
                 clashes = [start[name] for name in rule.without] + [f"!{start[name]}" for name in rule.needs]
-                terms.append(f"({start[rule.mode]} && ({' || '.join(clashes)}))")
+                terms.append(f"(|{start[rule.mode]} && ({' || '.join(clashes)}))")
         if op == "array":
             indexed = " || ".join(start[name] for name in INDEXED)
             terms.append(f"(({indexed}) && ({_too_many_taps(start['n_ky'], start['n_kx'])}))")
@@ -459,6 +463,11 @@ def package() -> str:
     out.append(f"  localparam int unsigned NumCounters = {len(COUNTERS)};")
     for i, name in enumerate(COUNTER_NAMES):
         out.append(f"  localparam int unsigned Counter{_camel(name)} = {i};")
+    bits = arithmetic.DITHER_BITS
+    out.append(f"  localparam int unsigned DitherBits = {bits};")
+    for name in ("IMAGE", "ROW", "COLUMN"):
+        step = getattr(arithmetic, f"DITHER_{name}")
+        out.append(f"  localparam logic [DitherBits-1:0] Dither{_camel(name.lower())} = {bits}'d{step};")
     for i, name in enumerate(SCALAR_OPS):
         out.append(f"  localparam logic [4:0] Scalar{_camel(name)} = 5'd{i};")
     out.append("")

@@ -10,7 +10,7 @@ from hw import isa
 from hw.config import Config, load_config
 from hw.state import CoreState
 
-MODES = ("forward", "grad_input", "grad_weight", "sum", "max", "max_backward", "blocks", "single_pixel", "overlap")
+MODES = ("forward", "grad_input", "grad_weight", "sum", "max", "max_backward", "blocks", "single_pixel", "overlap", "few_bits")
 
 
 def small_config(**sizes: int) -> Config:
@@ -34,13 +34,14 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
     """Return an instruction of a mode whose addresses stay inside the memories of `config`.
 
     mode: one of MODES. "blocks" skips passes, sometimes of 100; "single_pixel" has passes of one or two slots that hit
-    the same accumulator rows; "overlap" lets images and output groups share rows.
+    the same accumulator rows; "overlap" lets images and output groups share rows; "few_bits" rounds operands.
     """
     pick = lambda low, high: int(rng.integers(low, high + 1))  # noqa: E731
     base_mode = {
         "blocks": ("forward", "grad_input", "sum", "max")[pick(0, 3)],
         "single_pixel": ("forward", "grad_input", "grad_weight")[pick(0, 2)],
         "overlap": "forward",
+        "few_bits": "grad_weight",
     }.get(mode, mode)
     g = config.g
     f = {name: pick(1, 3) for name in ("n_ky", "n_kx", "stride")}
@@ -64,6 +65,8 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
         f |= {"c_step_red": taps * g, "c_step_kb": taps * g * f["n_red"]}
         b_used = (f["n_kb"] - 1) * f["b_step_kb"] + (f["n_img"] - 1) * f["b_step_img"] + plain
         c_used = f["n_kb"] * f["c_step_kb"]
+        if mode == "few_bits":
+            f |= {"a_shift": pick(0, 7), "b_shift": pick(0, 7), "dither": pick(0, 63)}
     else:
         f |= {"transpose": pick(0, 1), "hold_weights": int(base_mode in ("sum", "max", "max_backward"))}
         f |= {"acc_max": int(base_mode == "max"), "select": int(base_mode == "max_backward")}

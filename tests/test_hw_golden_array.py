@@ -20,6 +20,12 @@ def int32(x: int) -> int:
     return (x + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
+def dropped(values, shift: int, added: int):
+    """Operands without their low bits, one number after the other: multiples of 2^shift."""
+    most = 2 ** (7 - shift) - 1
+    return np.array([min(max((int(v) + added) // 2**shift, -most), most) * 2**shift if shift else int(v) for v in values], object)
+
+
 def run_loops(state: CoreState, ins: isa.Instruction) -> None:
     """The loop nest of hw/architecture.md, one multiply at a time, with its counters."""
     f = ins.fields
@@ -61,8 +67,10 @@ def run_loops(state: CoreState, ins: isa.Instruction) -> None:
                                     a = a_mem[base + (plain if get("scatter") else strided)].astype(object)
                                     count["spad_reads"] += 1
                                 if get("os"):
+                                    a = dropped(a, get("a_shift"), 2 ** get("a_shift") // 2)
                                     word = get("b_base") + kb * get("b_step_kb") + i * get("b_step_img") + plain
-                                    b = w_mem[word].astype(object)
+                                    index = (get("dither") + 9 * i + 5 * y + 7 * x) % 64
+                                    b = dropped(w_mem[word], get("b_shift"), index % 2 ** get("b_shift"))
                                     count["spad_reads"] += 1
                                     pe += np.outer(a, b)
                                     continue

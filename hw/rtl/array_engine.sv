@@ -3,7 +3,7 @@
 //   cycle 0   sequencer issues a slot (or the loader reads a weight word)
 //         1   registered addresses at memories A and W
 //         2   words out of the memories
-//         3   operands, zeroed where outside or not selected
+//         3   operands, rounded where bits are dropped, zeroed where outside or not selected
 //         4   mac_array multiplies; sums leave after cycle 7 on the accumulate port
 //
 // done_o pulses when the instruction's last accumulator row is written. instr_i is needed during the start
@@ -54,6 +54,7 @@ module array_engine import joulegrad_pkg::*; #(
     logic        last;
     logic        outside;
     logic [9:0]  tap;
+    logic [DitherBits-1:0] dither;
     logic [15:0] c_addr;
   } slot_t;
 
@@ -74,7 +75,8 @@ module array_engine import joulegrad_pkg::*; #(
   logic [IndexW-1:0]  load_address_index_q, load_read_index_q, load_operand_index_q;
   logic [G-1:0][7:0]  a_q, w_q;
   logic               a_ren_q, w_ren_q;
-  logic [G-1:0][7:0]  row;
+  logic [6:0]         a_drop_q, b_drop_q;  // low bits that operands lose
+  logic [G-1:0][7:0]  a_rounded, b_rounded, row;
   logic               array_busy, pipeline_busy;
 
   // One instruction at a time: kept from its start until its last row is written.
@@ -101,6 +103,8 @@ module array_engine import joulegrad_pkg::*; #(
       instr_q <= instr_i;
       count_q <= image_count_i;
     end
+    a_drop_q <= 7'((8'd1 << instr_q.a_shift) - 8'd1);
+    b_drop_q <= 7'((8'd1 << instr_q.b_shift) - 8'd1);
     if (start_q) images_q <= images_of(instr_q.clip, instr_q.n_img, instr_q.slot, count_q);
   end
 
@@ -179,6 +183,7 @@ module array_engine import joulegrad_pkg::*; #(
     .swap_o       (issue.swap),
     .last_o       (issue.last),
     .tap_o        (issue.tap),
+    .dither_o     (issue.dither),
     .c_addr_o     (issue.c_addr)
   );
   assign issue.outside = !in_range;
@@ -225,10 +230,28 @@ module array_engine import joulegrad_pkg::*; #(
   end
   assign ev_product_o = instr_q.product;
 
+  operand_rounder #(
+    .G(G)
+  ) u_round_a (
+    .drop_i (a_drop_q),
+    .added_i(a_drop_q & ~(a_drop_q >> 1)),
+    .word_i (a_q),
+    .word_o (a_rounded)
+  );
+
+  operand_rounder #(
+    .G(G)
+  ) u_round_b (
+    .drop_i (b_drop_q),
+    .added_i(7'(operand_q.dither) & b_drop_q),
+    .word_i (w_q),
+    .word_o (b_rounded)
+  );
+
   // Outside pixels are zero, and with select those whose index is another tap.
   always_comb begin
     for (int unsigned r = 0; r < G; r++) begin
-      row[r] = a_q[r];
+      row[r] = a_rounded[r];
       if (operand_q.outside || (instr_q.select && w_q[r] != operand_q.tap[7:0])) row[r] = '0;
     end
   end
@@ -248,7 +271,7 @@ module array_engine import joulegrad_pkg::*; #(
     .tap_i           (operand_q.tap[7:0]),
     .addr_i          (operand_q.c_addr),
     .row_i           (row),
-    .col_i           (w_q),
+    .col_i           (b_rounded),
     .load_i          (load_operand_q),
     .load_transpose_i(instr_q.transpose),
     .load_index_i    (load_operand_index_q),

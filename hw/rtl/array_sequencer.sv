@@ -45,6 +45,7 @@ module array_sequencer import joulegrad_pkg::*; #(
   output logic         swap_o,       // the block behind the working one takes its place
   output logic         last_o,       // rows drain behind this slot
   output logic [9:0]   tap_o,
+  output logic [DitherBits-1:0] dither_o,  // index of the pixel's dither
   output logic [15:0]  c_addr_o
 );
 
@@ -65,6 +66,7 @@ module array_sequencer import joulegrad_pkg::*; #(
   logic               x_one_q, y_one_q, i_one_q;  // one pixel in a line, one line, one image; or no images
   logic               scatters_q;                 // accumulator rows follow the strided side
   logic [15:0]        c_step_x_q, c_step_i_q;
+  logic [DitherBits-1:0] dither_q, dither_row_q, dither_img_q;  // of the pixel, of its line's first and its image's first
   logic               step, line_last, pass_last, in_range;
   logic [15:0]        row_offset, stride, a_offset, c_first, c_x, c_y, c_i;
   logic               unused_instr;
@@ -73,7 +75,8 @@ module array_sequencer import joulegrad_pkg::*; #(
                           instr_i.use_blocks, instr_i.clip, instr_i.product, instr_i.n_kb, instr_i.n_red, instr_i.n_ky,
                           instr_i.n_kx, instr_i.n_img, instr_i.oy, instr_i.ox, instr_i.a_base, instr_i.a_step_red,
                           instr_i.b_base, instr_i.b_step_kb, instr_i.b_step_red, instr_i.b_step_tap, instr_i.c_base,
-                          instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base};
+                          instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base, instr_i.a_shift,
+                          instr_i.b_shift};
 
   assign stride     = 16'(instr_i.stride);
   assign row_offset = row_offset_q + row_step_i;
@@ -105,6 +108,7 @@ module array_sequencer import joulegrad_pkg::*; #(
   assign swap_o   = step && swap_q;
   assign last_o   = step && instr_i.os && pass_last;
   assign tap_o    = tap_q;
+  assign dither_o = dither_q;
 
   assign pass_taken_o = pass_ready_i && gap_q == '0 && (!active_q || (step && pass_last && !instr_i.os));
   assign busy_o       = active_q || gap_q != '0;
@@ -229,6 +233,24 @@ module array_sequencer import joulegrad_pkg::*; #(
         offset_q     <= start_q;
         row_offset_q <= start_q;
       end
+    end
+  end
+
+  // The dither advances by a step of its own in each direction.
+  always_ff @(posedge clk_i) begin
+    if (pass_taken_o) begin
+      dither_q     <= instr_i.dither;
+      dither_row_q <= instr_i.dither;
+      dither_img_q <= instr_i.dither;
+    end else if (step && line_last) begin
+      dither_q     <= dither_img_q + DitherImage;
+      dither_row_q <= dither_img_q + DitherImage;
+      dither_img_q <= dither_img_q + DitherImage;
+    end else if (step && x_last_q) begin
+      dither_q     <= dither_row_q + DitherRow;
+      dither_row_q <= dither_row_q + DitherRow;
+    end else if (step) begin
+      dither_q <= dither_q + DitherColumn;
     end
   end
 
