@@ -13,6 +13,9 @@ from pathlib import Path
 SUSPEND_S = 0.01
 """The boot clock runs on while a machine sleeps and the monotonic clock does not; apart by more, the machine slept."""
 
+LOOK_S, LOOKS = 0.001, 20
+"""The clocks are read together within so long; again, up to so often, where the process was held up in between."""
+
 STEP_S = 0.05
 """The wall clock was set where it departs from the monotonic one by more between two looks."""
 
@@ -87,10 +90,14 @@ class ClockWatch:
         return slept, stepped if abs(stepped) > STEP_S else 0.0
 
     def _apart(self) -> tuple[float, float]:
-        before = self.monotonic()
-        boot, wall = self.boot(), self.wall()
-        middle = (before + self.monotonic()) / 2
-        return boot - middle, wall - middle
+        looks = []
+        while not looks or looks[-1][0] > LOOK_S and len(looks) < LOOKS:
+            before = self.monotonic()
+            boot, wall = self.boot(), self.wall()
+            after = self.monotonic()
+            middle = (before + after) / 2
+            looks.append((after - before, boot - middle, wall - middle))
+        return min(looks)[1:]
 
 
 def _text(path: str) -> str:

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,6 +35,15 @@ PATIENCE_S = 10.0
 
 FEEDS_WAITING = 8
 """Payloads that may wait for a simulated sensor; then the pipe from the working process blocks. None is ever left out."""
+
+
+def within(timeout_s: float, wait: Callable[[float], bool]) -> bool:
+    """Wait in slices, of which there is at least one: what the machine or the process stands still for counts as one slice.
+
+    Args:
+        wait: waits for at most so many seconds and returns whether it came.
+    """
+    return any(wait(NAP_S) for _ in range(max(1, math.ceil(timeout_s / NAP_S))))
 
 
 class ReadingThread:
@@ -100,7 +110,7 @@ class ReadingThread:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; return whether it came. A thread whose read never comes back accounts for its slots here."""
-        self._thread.join(max(0.0, timeout_s))
+        within(timeout_s, lambda slice_s: self._thread.join(slice_s) or not self._thread.is_alive())
         if self._thread.is_alive() and self._reading_since is not None and self.sensor is not None and self.sensor.period_s:
             self._count_slots(time.monotonic(), "stalled read", "the read never came back")
         return not self._thread.is_alive()
@@ -178,8 +188,10 @@ class ReadingThread:
         scheduling.go_first(2)
         self._start_s = start_s = self._first_read(period_s) + period_s
         while True:
-            self._nap_until(start_s + self._slot * period_s)
-            stopping = self._stop_s is not None
+            due_s = start_s + self._slot * period_s
+            self._nap_until(due_s)
+            # A slot that was due before the stop is read or counted still, however late; then comes one more read.
+            stopping = self._stop_s is not None and self._stop_s < due_s
             before = time.monotonic()
             self._reading_since = before
             try:
@@ -194,13 +206,13 @@ class ReadingThread:
             self._reading_since = None
             after = time.monotonic()
             if not stopping:
-                lateness[self._reads & mask] = before - start_s - self._slot * period_s
+                lateness[self._reads & mask] = before - due_s
                 self._reads += 1
                 self._slot += 1
                 if after >= start_s + self._slot * period_s:
-                    late_s = before - start_s - (self._slot - 1) * period_s
                     # Before the row is handed on: no commit then holds a row behind a hole without the hole's count.
-                    self._count_slots(after, "missed deadline", f"began {late_s:.4f} s late, took {after - before:.4f} s")
+                    late, took = f"began {before - due_s:.4f} s late", f"took {after - before:.4f} s"
+                    self._count_slots(after, "missed deadline", f"{late}, {took}")
             if after - before > self.stalled_s:
                 self.losses.add(Loss(after, "stalled read", max(1, len(readings)), f"answered after {after - before:.3f} s"))
                 self._take_losses(but="stalled read")

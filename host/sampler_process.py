@@ -21,7 +21,7 @@ import numpy as np
 
 from host import frames as pipe
 from host import machine, scheduling
-from host.reading_thread import ReadingThread
+from host.reading_thread import ReadingThread, within
 from host.readings import HOST_CLOCK, Loss
 from host.trace import Gap, Mark, TraceError
 from host.trace_file import TraceWriter
@@ -131,7 +131,7 @@ class Process:
                 raise OpenError(f"sensor {thread.url!r} did not open within {OPEN_TIMEOUT_S:.0f} s")
         until = time.monotonic() + FIRST_ROW_S
         for thread in self.threads:
-            thread.delivering.wait(max(0.0, until - time.monotonic()))
+            within(until - time.monotonic(), thread.delivering.wait)
             if thread.failed:
                 raise OpenError(thread.failed, thread.failure)
         physical = not all(thread.is_virtual for thread in self.threads)

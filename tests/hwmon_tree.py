@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from waiting import until
+
 from host import file_monitor
 
 
@@ -19,6 +21,7 @@ class HwmonTree:
         self.root, self.chip = root, chip
         self._url = file_monitor.make(root, chip)
         self.folder = root / "hwmon0"
+        self._answer = 0
 
     def url(self, period_s: float = 0.001) -> str:
         """Return the sensor's URL."""
@@ -31,16 +34,23 @@ class HwmonTree:
         new.replace(self.folder / "power1_input")
 
     def stall(self) -> None:
-        """Let the next read wait until `answer`."""
+        """Let the next read wait until `answer`; return when it waits."""
         os.mkfifo(self.folder / "power1_pipe")
         (self.folder / "power1_pipe").replace(self.folder / "power1_input")
+        self._answer = until(self._reader, "the read that stalls")
 
     def answer(self, power_w: float) -> None:
         """Let the read that waits have its value, and those after it."""
-        handle = os.open(self.folder / "power1_input", os.O_WRONLY)
         self.set_power(power_w)
-        os.write(handle, f"{round(power_w * 1e6)}\n".encode())
-        os.close(handle)
+        os.write(self._answer, f"{round(power_w * 1e6)}\n".encode())
+        os.close(self._answer)
+
+    def _reader(self) -> int:
+        """Return the pipe's end to write to, 0 while nobody reads from it."""
+        try:
+            return os.open(self.folder / "power1_input", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return 0
 
     def unplug(self) -> None:
         """Take the chip away."""

@@ -24,14 +24,15 @@ def until(found: Callable[[], Found], what: str, timeout_s: float = PATIENCE_S) 
     return value
 
 
+def raises(call: Callable[[], object], error: type[Exception]) -> Exception | None:
+    """Return the exception of that kind that `call` raises, None where it raises none; any other passes."""
+    try:
+        call()
+    except error as found:
+        return found
+    return None
+
+
 def raised(call: Callable[[], object], error: type[Exception]) -> Exception:
-    """Return the exception of that kind that `call` raises sooner or later; any other passes."""
-
-    def caught() -> Exception | None:
-        try:
-            call()
-        except error as found:
-            return found
-        return None
-
-    return until(caught, error.__name__)
+    """Return the exception of that kind that `call`, called again and again, raises at last."""
+    return until(lambda: raises(call, error), error.__name__)
