@@ -147,8 +147,8 @@ class _Backward:
         self.contributions[x] = [_Contribution("identity", gradient)]
         clear = Pass(x, "", gradient, self.lowering.record(f"{gradient}.clear", gradient))
         nodes = self.lowering.segment("forward", next(op for op in self.lowering.ops if op.out == x))
-        at, maker = next((at, one) for at, one in enumerate(nodes) if isinstance(one, Compute) and x in [p.out for p in one.passes])
-        nodes[at] = replace(maker, passes=(*maker.passes, clear))
+        at = next(at for at, one in enumerate(nodes) if isinstance(one, Compute) and x in [made.out for made in one.passes])
+        nodes[at] = replace(nodes[at], passes=(*nodes[at].passes, clear))
 
     def _sum(self, contributions: list[_Contribution], target: _Target) -> str:
         parts = sorted(contributions, key=lambda part: _ORDER.index(part.kind))
@@ -286,7 +286,7 @@ class _Backward:
     def _predictor(self, op: Op) -> tuple[dict[str, int], int]:
         """Bits that a predictor's product drops of its operands, and the right shift by which it fits 25 bits."""
         rule, signed = self.lowering.rule, not self._never_negative(op.x)
-        dropped = {"a_shift": max(0, 7 + signed - rule.x_bits), "b_shift": 8 - rule.g_bits}
+        dropped = {"a_drop": max(0, 7 + signed - rule.x_bits), "b_drop": 8 - rule.g_bits}
         a_max, b_max = (min(INT8_MAX, 128 - (1 << shift)) for shift in dropped.values())
         return dropped, operand_shift(self.lowering.batch * op.layer.shape[1] * op.layer.shape[2], a_max * b_max)
 

@@ -34,10 +34,10 @@ def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None, first: in
     Returns:
         (n, *product.result_shape), or (k, c, kh, kw) for grad_weight; depthwise weights have c = 1.
     """
-    if product.a_shift:
-        a = coarse(a, product.a_shift, 1 << product.a_shift >> 1)
-    if product.b_shift:
-        b = coarse(b, product.b_shift, _dither(b, product.b_shift, first))
+    if product.a_drop:
+        a = coarse(a, product.a_drop, 1 << product.a_drop >> 1)
+    if product.b_drop:
+        b = coarse(b, product.b_drop, _dither(b, product.b_drop, first))
     return depthwise.compute(product, a, b) if product.depthwise else _KINDS[product.kind](product, a, b)
 
 

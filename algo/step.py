@@ -145,7 +145,7 @@ class Product:
         in_shape: (c, h, w) of x; out_shape: (k, oh, ow) of the forward result. The same in all three products.
         depthwise: of forward, grad_input and grad_weight with k = c: channel c meets channel c alone, nothing is summed over
             channels, and weights and their gradients are (k, 1, kh, kw).
-        a_shift, b_shift: of grad_weight, the bits that the array drops of its operands: of a by algo.arithmetic.nearest, of b by
+        a_drop, b_drop: of grad_weight, the bits that the array drops of its operands: of a by algo.arithmetic.nearest, of b by
             `coarse` with `dither`.
     """
 
@@ -158,8 +158,8 @@ class Product:
     in_shape: tuple[int, int, int]
     out_shape: tuple[int, int, int]
     depthwise: bool = False
-    a_shift: int = 0
-    b_shift: int = 0
+    a_drop: int = 0
+    b_drop: int = 0
 
     @property
     def channels_each(self) -> int:

@@ -153,8 +153,8 @@ def _outer_products(segment: Segment, product: Product, tile: WeightTile, pixels
     first = segment.load_part("A", product.a, _operand_part(product, pixels, view, group, tile.n_red), split)
     block = tile.n_ky * product.kernel[1] * segment.config.g
     geometry = _geometry(product, pixels, view) | {"n_ky": tile.n_ky, "oy": view.oy + tile.ky0}
-    geometry |= {"a_shift": product.a_shift, "b_shift": product.b_shift}
-    if product.b_shift:
+    geometry |= {"a_drop": product.a_drop, "b_drop": product.b_drop}
+    if product.b_drop:
         geometry["dither"] = dither(pixels.image0, pixels.row0, 0, DITHER_BITS)
     pieces = [(i, 1) for i in range(tile.n_red)] if split and first.fresh else [(0, tile.n_red)]
     for red, count in pieces:

@@ -211,13 +211,13 @@ def _output_stationary(state: CoreState, instruction: isa.Instruction, images: i
     kb = np.arange(n_kb)[:, None] * instruction["b_step_kb"]
     offsets = instruction["b_base"] + kb + _offsets(images, instruction["b_step_img"], pixels)[None, :]
     b = state.mem["W"][_within(offsets, len(state.mem["W"]), "W")].view(np.int8).astype(np.int64)
-    b = arithmetic.coarse(b, instruction["b_shift"], _dither(instruction, images)[:, None]).astype(np.float64)
+    b = arithmetic.coarse(b, instruction["b_drop"], _dither(instruction, images)[:, None]).astype(np.float64)
     for ky in range(instruction["n_ky"]):
         for kx in range(instruction["n_kx"]):
             tap = ky * instruction["n_kx"] + kx
             a = _operand_a(state, instruction, images, _Tap(instruction, ky, kx))
-            if instruction["a_shift"]:
-                a = arithmetic.nearest(a.astype(np.int64), instruction["a_shift"]).astype(np.float64)
+            if instruction["a_drop"]:
+                a = arithmetic.nearest(a.astype(np.int64), instruction["a_drop"]).astype(np.float64)
             pe = np.einsum("rsi,ksj->krij", a, b, optimize=True).astype(np.int64).astype(np.int32)
             for k in range(n_kb):
                 for r in range(n_red):
@@ -230,4 +230,4 @@ def _dither(instruction: isa.Instruction, images: int) -> np.ndarray:
     """Return the dither of every slot, int64 (images * pixels,)."""
     image, y, x = np.ogrid[:images, : instruction["n_y"], : instruction["n_x"]]
     index = arithmetic.dither(image, y, x, arithmetic.DITHER_BITS) + instruction["dither"]
-    return index.ravel() & (1 << min(instruction["b_shift"], arithmetic.DITHER_BITS)) - 1
+    return index.ravel() & (1 << min(instruction["b_drop"], arithmetic.DITHER_BITS)) - 1

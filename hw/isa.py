@@ -93,8 +93,8 @@ ARRAY_FIELDS = (
     Field("idx_base", 16, "W scratchpad: first word of the max-pool indices (select)"),
     Field("slot", 12, "position in the mini-batch of image 0"),
     Field("blocks_base", 8, "weight-block list: first 64-bit word"),
-    Field("a_shift", 3, "bits dropped of operand A, which is rounded to nearest (os)"),
-    Field("b_shift", 3, "bits dropped of the second operand, which is rounded by the dither (os)"),
+    Field("a_drop", 3, "bits dropped of operand A, which is rounded to nearest (os)"),
+    Field("b_drop", 3, "bits dropped of the second operand, which is rounded by the dither (os)"),
     Field("dither", arithmetic.DITHER_BITS, "index of the dither at image 0's first pixel (os)"),
 )
 
@@ -164,7 +164,7 @@ class Rule:
 
 
 RULES = (
-    *(Rule("array", name, needs=("os",)) for name in ("a_shift", "b_shift", "dither")),
+    *(Rule("array", name, needs=("os",)) for name in ("a_drop", "b_drop", "dither")),
     Rule("array", "os", without=("scatter", "select", "acc_max", "transpose", "hold_weights", "use_blocks")),
     Rule("array", "select", needs=("scatter", "hold_weights")),  # indices are stored for the plain side
     Rule("vector", "sums", without=("dst_wide",)),  # the sums are of an int8 result

@@ -66,7 +66,7 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
         b_used = (f["n_kb"] - 1) * f["b_step_kb"] + (f["n_img"] - 1) * f["b_step_img"] + plain
         c_used = f["n_kb"] * f["c_step_kb"]
         if mode == "few_bits":
-            f |= {"a_shift": pick(0, 7), "b_shift": pick(0, 7), "dither": pick(0, 63)}
+            f |= {"a_drop": pick(0, 7), "b_drop": pick(0, 7), "dither": pick(0, 63)}
     else:
         f |= {"transpose": pick(0, 1), "hold_weights": int(base_mode in ("sum", "max", "max_backward"))}
         f |= {"acc_max": int(base_mode == "max"), "select": int(base_mode == "max_backward")}

@@ -140,9 +140,9 @@ def _predicted(emulator, node):
     """The predictor's product, from the definition: int64 (k, c, kh, kw)."""
     product = node.product
     x, g = (emulator.value(name).astype(np.int64) for name in (product.a, product.b))
-    x = nearest(x, product.a_shift)
+    x = nearest(x, product.a_drop)
     image, _, row, column = np.ogrid[: g.shape[0], : g.shape[1], : g.shape[2], : g.shape[3]]
-    g = coarse(g, product.b_shift, dither(image, row, column, product.b_shift))
+    g = coarse(g, product.b_drop, dither(image, row, column, product.b_drop))
     x, g = (torch.tensor(one.astype(np.float64)) for one in (x, g))
     shape = emulator.step.weights[node.weight].stored_shape
     product = torch.nn.grad.conv2d_weight(x, shape, g, node.product.stride, node.product.pad)
@@ -188,13 +188,10 @@ def test_a_gradient_of_zeros_leaves_the_level_as_it_was():
 
 
 def test_a_predictor_takes_the_bits_it_is_given():
-    dropped = {
-        bits: [
-            (node.product.a_shift, node.product.b_shift)
-            for node in _updates(build_step(build(Pooled), SHAPE, 4, UpdateRule("psg_abstain", x_bits=bits[0], g_bits=bits[1]))).values()
-        ]
-        for bits in ((4, 3), (2, 8), (7, 2), (8, 8))
-    }
+    dropped = {}
+    for bits in ((4, 3), (2, 8), (7, 2), (8, 8)):
+        step = build_step(build(Pooled), SHAPE, 4, UpdateRule("psg_abstain", x_bits=bits[0], g_bits=bits[1]))
+        dropped[bits] = [(node.product.a_drop, node.product.b_drop) for node in _updates(step).values()]
     # In the order of execution backwards: the classifier is not predicted, conv2 reads a pool behind a ReLU, conv1 images.
     assert dropped == {
         (4, 3): [(0, 0), (3, 5), (4, 5)], (2, 8): [(0, 0), (5, 0), (6, 0)], (7, 2): [(0, 0), (0, 6), (1, 6)],

@@ -67,10 +67,10 @@ def run_loops(state: CoreState, ins: isa.Instruction) -> None:
                                     a = a_mem[base + (plain if get("scatter") else strided)].astype(object)
                                     count["spad_reads"] += 1
                                 if get("os"):
-                                    a = dropped(a, get("a_shift"), 2 ** get("a_shift") // 2)
+                                    a = dropped(a, get("a_drop"), 2 ** get("a_drop") // 2)
                                     word = get("b_base") + kb * get("b_step_kb") + i * get("b_step_img") + plain
                                     index = (get("dither") + 9 * i + 5 * y + 7 * x) % 64
-                                    b = dropped(w_mem[word], get("b_shift"), index % 2 ** get("b_shift"))
+                                    b = dropped(w_mem[word], get("b_drop"), index % 2 ** get("b_drop"))
                                     count["spad_reads"] += 1
                                     pe += np.outer(a, b)
                                     continue

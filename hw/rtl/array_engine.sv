@@ -103,8 +103,8 @@ module array_engine import joulegrad_pkg::*; #(
       instr_q <= instr_i;
       count_q <= image_count_i;
     end
-    a_drop_q <= 7'((8'd1 << instr_q.a_shift) - 8'd1);
-    b_drop_q <= 7'((8'd1 << instr_q.b_shift) - 8'd1);
+    a_drop_q <= 7'((8'd1 << instr_q.a_drop) - 8'd1);
+    b_drop_q <= 7'((8'd1 << instr_q.b_drop) - 8'd1);
     if (start_q) images_q <= images_of(instr_q.clip, instr_q.n_img, instr_q.slot, count_q);
   end
 

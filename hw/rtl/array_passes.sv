@@ -58,7 +58,7 @@ module array_passes import joulegrad_pkg::*; #(
   assign unused_instr = ^{instr_i.opcode, instr_i.wait_, instr_i.signal_, instr_i.spare, instr_i.transpose, instr_i.scatter,
                           instr_i.select, instr_i.acc_max, instr_i.clip, instr_i.product, instr_i.n_img, instr_i.n_y, instr_i.n_x,
                           instr_i.h, instr_i.a_step_img, instr_i.b_step_img, instr_i.c_step_img, instr_i.slot,
-                          instr_i.a_shift, instr_i.b_shift, instr_i.dither};
+                          instr_i.a_drop, instr_i.b_drop, instr_i.dither};
 
   assign busy_o       = state_q != Idle;
   assign pass_valid_o = state_q == Run && (!instr_i.use_blocks || (word_valid_q && word_q[0]));

@@ -75,8 +75,8 @@ module array_sequencer import joulegrad_pkg::*; #(
                           instr_i.use_blocks, instr_i.clip, instr_i.product, instr_i.n_kb, instr_i.n_red, instr_i.n_ky,
                           instr_i.n_kx, instr_i.n_img, instr_i.oy, instr_i.ox, instr_i.a_base, instr_i.a_step_red,
                           instr_i.b_base, instr_i.b_step_kb, instr_i.b_step_red, instr_i.b_step_tap, instr_i.c_base,
-                          instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base, instr_i.a_shift,
-                          instr_i.b_shift};
+                          instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base, instr_i.a_drop,
+                          instr_i.b_drop};
 
   assign stride     = 16'(instr_i.stride);
   assign row_offset = row_offset_q + row_step_i;
