@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
 import shutil
 import time
 from dataclasses import asdict
@@ -23,6 +24,13 @@ from hw.design import Design
 from hw.flow import Flow, FlowError, Report, Tool
 
 MANIFEST = "manifest.json"
+NEEDED = {
+    "board": str, "part": str, "tool": str, "commit": str, "clk_hz": (int, float), "design_sha256": str, "inputs_sha256": str,
+    "configuration": dict, "configuration.name": str, "configuration.hash": str, "control": dict, "control.base": int,
+    "memory": dict, "memory.base": int, "memory.bytes": int, "files": dict, "facts": dict,
+    "facts.clock_period_s": (int, float, type(None)),
+}  # fmt: skip
+"""What readers of a manifest look at, and of which type it is."""
 SCHEMA = 1
 log = logging.getLogger(__name__)
 
@@ -63,11 +71,28 @@ def build(design: Design, tool: Flow, commit: str, out: Path = verilator.BUILD) 
 def unchanged(folder: Path, inputs: str) -> dict | None:
     """Return the manifest of a folder if it was made from these inputs and its files are whole, else None."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_manifest(folder / MANIFEST)
         whole = all(_hash(folder / name) == digest for name, digest in manifest["files"].items())
         return manifest if whole and manifest["inputs_sha256"] == inputs else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         return None
+
+
+def read_manifest(path: Path) -> dict:
+    """Return a manifest in which all that readers look at is there and of its type. Raises OSError, ValueError."""
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    for place, kind in NEEDED.items():
+        found = manifest
+        for key in place.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        if not isinstance(found, kind) or isinstance(found, bool) or (isinstance(found, float) and not math.isfinite(found)):
+            raise ValueError(f"its {place} is {found!r}" if found is not None else f"it has no {place}")
+    if manifest["clk_hz"] <= 0:
+        raise ValueError(f"its clk_hz is {manifest['clk_hz']}")
+    for name, digest in manifest["files"].items():
+        if Path(name).name != name or not isinstance(digest, str):
+            raise ValueError(f"its files have {name!r}: {digest!r}, and not a file beside it and its hash")
+    return manifest
 
 
 def _made(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
 from hw import simulate
-from hw.bitstream import MANIFEST
+from hw.bitstream import MANIFEST, read_manifest
 from hw.config import Config, ConfigError, load_config
 from hw.design import DesignError, describe, load_board
 from hw.verilator import ToolError
@@ -36,15 +35,15 @@ def list_bitstreams(folder: Path, now_s: float | None = None) -> list[dict]:
 def _entry(path: Path, now_s: float) -> dict:
     entry = dict.fromkeys(("board", "configuration", "tool", "clk_hz", "age_s"))
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_manifest(path)
         entry |= {name: manifest[name] for name in ("board", "tool", "clk_hz")}
         entry |= {"configuration": manifest["configuration"]["name"], "age_s": round(max(0.0, now_s - path.stat().st_mtime), 1)}
         why = _changed(manifest, path.parent)
         if not why and not simulate.FILES.is_file():
             return {"path": str(path.parent), **entry, "up_to_date": None, "why": NO_SOURCES}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: sizes that no configuration has
         entry = dict.fromkeys(entry)
-        why = f"{path} is no manifest of a bitstream: {type(error).__name__} {error}"
+        why = f"{path} is no manifest of a bitstream: {error}"
     return {"path": str(path.parent), **entry, "up_to_date": not why, "why": why}
 
 

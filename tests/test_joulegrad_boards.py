@@ -148,9 +148,14 @@ def test_bitstreams_say_of_what_how_old_and_whether_sources_moved_on(built, port
 @pytest.mark.parametrize("entries, why", [
     ({"design_sha256": "other"}, "its sources have changed"),
     ({"board": "basys3"}, "no board 'basys3'"),
-    ({"configuration": {**vars(load_config("z7020")), "a_words": 4096}}, "configuration z7020 is another one now"),
+    ({"configuration": {**vars(load_config("z7020")), "a_words": 4096, "hash": "0"}}, "configuration z7020 is another one now"),
     ({"files": {"gone.bit": "0"}}, "gone.bit is not there any more"),
-    ({"files": 5}, "is no manifest of a bitstream: TypeError"),
+    ({"configuration": {"name": "z7020", "hash": "0", "g": 16, "sides": 2}}, "is no manifest of a bitstream: Config"),
+    ({"files": 5}, "is no manifest of a bitstream: its files is 5"),
+    ({"files": {"../gone.bit": "0"}}, "is no manifest of a bitstream: its files have '../gone.bit': '0'"),
+    ({"clk_hz": "fast"}, "is no manifest of a bitstream: its clk_hz is 'fast'"),
+    ({"clk_hz": 0}, "is no manifest of a bitstream: its clk_hz is 0"),
+    ({"memory": {"base": 0}}, "is no manifest of a bitstream: it has no memory.bytes"),
 ])  # fmt: skip
 def test_bitstreams_that_are_not_up_to_date_say_why(entries, why, built):
     change(built / "pynq-z2-z7020" / MANIFEST, **entries)
