@@ -41,7 +41,7 @@ class Emulator:
             input is held folded where the step says so; weights always have the module's shape. A stream holds the images of
             its versions, (versions * batch, c, h, w).
         maxima: name to max |result| before saturation, of this iteration, as far as `forward` and `backward` have returned.
-        route: which samples ran which part of the step, in this iteration or the last evaluation of a mini-batch.
+        route: which samples of the mini-batch ran which part of the step, in this iteration or the last evaluation of one.
     """
 
     def __init__(
@@ -62,11 +62,8 @@ class Emulator:
             fuse: what to make of the functions of passes and coefficient programs, see there; None leaves them as they are.
 
         Raises:
-            EmulatorError: a tensor is missing or has the wrong shape, or blocks are gated in a shared mini-batch.
+            EmulatorError: a tensor is missing or has the wrong shape.
         """
-        if share.processes > 1 and step.parts:
-            found = f"a step with gated blocks in {share.processes} processes"
-            raise EmulatorError(f"{found}: which images skip a block is decided in one; use one process, or no gated blocks")
         self.step, self.state, self.share = step, state, share
         self.device, self.stochastic = torch.device(device), stochastic
         if threads is not None:
@@ -81,7 +78,7 @@ class Emulator:
         for table in step.tables.values():
             shape = (table.channels, len(table.entries))
             self._tables[table.name] = torch.tensor(_taken(tensors, table.name, shape).astype(np.int64), device=self.device)
-        self.route = Route(step, step.batch)
+        self.route = self._own = Route(step, step.batch)
         self._segments = Segments(self.values, record if share.processes == 1 and not step.parts else None)
         self._gathered: dict[str, torch.Tensor] = {}
         self._counts: dict[tuple[str, int], int] = {}
@@ -177,7 +174,7 @@ class Emulator:
 
     def gate_gradients(self) -> tuple[dict[int, np.ndarray], dict[int, int]]:
         """Return the gradients of the decisions after `backward`, as algo.gates.Gates.learn takes them."""
-        return self.route.gate_gradients(lambda part: self.values[part.gate_sum].cpu().numpy(), self.state.exponents)
+        return self.route.gate_gradients(self._gate_sums, self.state.exponents)
 
     def advance(self) -> None:
         """Take the exponents of the next iteration from the maxima of this one."""
@@ -214,22 +211,40 @@ class Emulator:
         self._part = self.share.part(len(images))
         taken = torch.from_numpy(np.ascontiguousarray(fold_images(images[self._part], self.step.fold)))
         self._segments.put(self.step.input, taken.to(self.device).contiguous(memory_format=torch.channels_last))
-        self.route = Route(self.step, len(images))
+        self.route = self._own = Route(self.step, len(images))
+        if self.share.processes > 1:
+            self._own = Route(self.step, len(taken))
         self._numbers.take(scaling.records(self.step, self.state))
         self._scalars.take(scaling.scalars(self.step, self.state, len(images)))
 
     def _through(self, phase: str, gates: Gates | None) -> np.ndarray:
         """Run the parts in order, each for the samples that the policy decides on; return the logits."""
         for number, part in enumerate(self.step.sequence):
-            if self.route.enter(number, gates, self.state.exponents):
+            runs, samples = self.route.enter(number, gates, self.state.exponents), self.route.samples[number]
+            if self._own is not self.route:
+                first, stop = (np.searchsorted(samples, at) for at in (self._part.start, self._part.stop))
+                self._own.let(number, samples[first:stop] - self._part.start)
+            if runs:
                 self._run(number, phase)
                 for name in part.pooled:
-                    self.route.keep_pooled(number, name, self.values[name].cpu().numpy())
+                    self.route.keep_pooled(number, name, self._of_all(number, self.values[name]))
         return self._logits()
+
+    def _first(self, number: int) -> int:
+        """How many samples of other processes, whose images come before, run a part."""
+        return int(np.searchsorted(self.route.samples[number], self._part.start))
+
+    def _of_all(self, number: int, rows: torch.Tensor) -> np.ndarray:
+        """Return the rows of all samples that ran a part, from those of this process's share."""
+        return self.share.gathered(rows, self._first(number), len(self.route.samples[number])).cpu().numpy()
+
+    def _gate_sums(self, part: Part) -> np.ndarray:
+        return self._of_all(self.step.sequence.index(part), self.values[part.gate_sum])
 
     def _logits(self) -> np.ndarray:
         """Return the logits of the whole mini-batch, int8 (n, classes)."""
-        return self.share.gathered(self._read(self.step.logits).flatten(1), self.route.images).cpu().numpy()
+        logits = self._read(self.step.logits).flatten(1)
+        return self.share.gathered(logits, self._part.start, self.route.images).cpu().numpy()
 
     def _collect(self) -> None:
         """Bring the maxima so far, of all processes, to the host."""
@@ -238,11 +253,11 @@ class Emulator:
         self.maxima |= {name: min(int(found[at]), _WORD_MAX) for name, at in self._raised.items()}
 
     def enter(self, number: int) -> Part:
-        """Make tensors be read and written as a part of the step does, for its samples; return the part."""
-        part, count = self.step.sequence[number], len(self.route.samples[number])
-        self._gathered = {}
+        """Make tensors be read and written as a part of the step does, for its samples of this share; return the part."""
+        part, count = self.step.sequence[number], len(self._own.samples[number])
+        self._gathered, self._noise_from = {}, self._first(number)
         if part.gathers in self.step.tensors and self.step.tensors[part.gathers].versions > 1:
-            chosen = torch.tensor(self.route.lists[number], device=self.device)
+            chosen = torch.tensor(self._own.lists[number], device=self.device)
             self._gathered = dict.fromkeys(part.gathered, chosen)
         if part.stream:
             self._counts[part.stream, part.version] = count
@@ -313,7 +328,7 @@ class Emulator:
     def _pass(self, one: Pass, acc: torch.Tensor | None) -> None:
         u, v = (acc if name.startswith("acc") else self._read(name) if name else None for name in (one.u, one.v))
         mask = self.values[one.mask_in] if one.mask_in else None
-        result = self._vector_pass(one, u, v, self._coefficients(one), mask, self._part.start)
+        result = self._vector_pass(one, u, v, self._coefficients(one), mask, self._noise_from)
         if one.mask_out:
             self.values[one.mask_out] = result.positive
         if one.maximum:
@@ -338,7 +353,7 @@ class Emulator:
     def _update(self, node: Update) -> None:
         """The weight update in float64, which holds its sums exactly; tensors that outlive the iteration keep their place."""
         product, weight, values, numbers = node.product, node.weight, self.values, self._numbers
-        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b), self._part.start))
+        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b), self._noise_from))
         stored = [values[f"{weight}{suffix}"] for suffix in (".master", ".momentum", "")]
         w, m = (one.double() for one in stored[:2])
         t = rounded(numbers[node.record_t], m, w).clamp_(-WIDE_MAX, WIDE_MAX)

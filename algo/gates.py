@@ -88,6 +88,11 @@ class Route:
             raise GateError("the method lets samples skip blocks, but the step was exported without gated ones; it needs them")
         if part.block >= 0 and gates is not None:
             samples = np.flatnonzero(self._decision(part, gates, exponents))
+        return self.let(number, samples)
+
+    def let(self, number: int, samples: np.ndarray) -> bool:
+        """Have these samples, rising, run a part, the parts being entered in order; return whether there are any."""
+        part = self.step.sequence[number]
         if part.gathers:
             self.lists[number] = self._at[part.gathers][samples] if part.gathers in self._at else samples
         self.samples[number] = samples

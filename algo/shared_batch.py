@@ -42,14 +42,13 @@ class Share:
         if self.processes > 1:
             dist.all_reduce(maxima, dist.ReduceOp.MAX)
 
-    def gathered(self, rows: torch.Tensor, images: int) -> torch.Tensor:
-        """Return the rows of the whole mini-batch, in order, from those of the share."""
+    def gathered(self, rows: torch.Tensor, first: int, count: int) -> torch.Tensor:
+        """Return all `count` rows, in order, from those of the share, the first of which has number `first`."""
         if self.processes == 1:
             return rows
-        whole = rows.new_zeros((images, rows.shape[1]), dtype=torch.int32)
-        whole[self.part(images)] = rows.int()
-        dist.all_reduce(whole, dist.ReduceOp.SUM)
-        return whole.to(rows.dtype)
+        whole = rows.new_zeros((count, *rows.shape[1:]))
+        whole[first : first + len(rows)] = rows
+        return self.total(whole).to(rows.dtype)
 
 
 ALONE = Share()

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 from algo_networks import Pooled, PreActivation, build
+from gated_networks import CLASSES, Gated, Projected, drawn
 from gated_networks import SHAPE as GATED_SHAPE
-from gated_networks import Gated
 
 from algo.checkpoint import read_checkpoint
 from algo.data import random_images
-from algo.emulator import Emulator, EmulatorError
-from algo.export import build_step, export
+from algo.emulator import Emulator
+from algo.export import export
 from algo.gates import Gating
 from algo.sgd import Sgd
 from algo.shared_batch import Share
@@ -60,11 +60,6 @@ class ThreadShare(Share):
 
     def largest(self, maxima):
         maxima.copy_(self.meeting.exchange(self.rank, maxima).amax(0))
-
-    def gathered(self, rows, images):
-        whole = rows.new_zeros((images, rows.shape[1]), dtype=torch.int32)
-        whole[self.part(images)] = rows.int()
-        return self.meeting.exchange(self.rank, whole).sum(0).to(rows.dtype)
 
 
 def in_threads(count: int, run) -> list:
@@ -121,19 +116,42 @@ def test_every_image_is_in_one_share():
             assert max(sizes) - min(sizes) <= 1
 
 
-def test_gated_blocks_are_refused():
-    step = build_step(build(Gated), GATED_SHAPE, 4, gated=Gating())
-    with pytest.raises(EmulatorError, match="gated blocks in 2 processes: .*; use one process, or no gated blocks"):
-        Emulator(step, {}, None, share=Share(1, 2))
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("kind", [Gated, Projected])
+def test_gated_blocks_are_shared_too(kind, count):
+    """Every process decides for all samples, from all their means; a block may be run by samples of other shares alone."""
+    data = random_images(3, GATED_SHAPE, 16, 10, CLASSES)
+    rule, gating = UpdateRule.of("psg_abstain"), Gating(pooled=True, gradients=True)
+    exported = export(build(kind), data.train[:8], data.train_labels[:8], data.exponent, 8, Sgd(), 5, rule, gated=gating)
+    blocks, none_of_two = len(exported.step.gated_blocks), np.arange(8) < 3
+
+    def run(share: Share):
+        emulator, asked = Emulator(exported.step, exported.tensors, exported.state, share=share), []
+        for seed, (at, n) in enumerate(((0, 8), (8, 5), (13, 2))):
+            gates = drawn(seed, n, blocks=blocks)
+            gates.decisions[0] &= none_of_two[:n]
+            emulator.train_step(data.train[at : at + n], data.train_labels[at : at + n], gates)
+            asked.append((gates.asked, gates.learned, emulator.route.decisions()))
+        accuracy = emulator.evaluate(data.test, data.test_labels, drawn(7, 8, blocks=blocks))
+        return emulator.tensors(), asked, (emulator.state, accuracy, emulator.maxima)
+
+    tensors, asked, others = run(Share())
+    for found, told, rest in in_threads(count, run):
+        assert rest == others
+        np.testing.assert_equal(told, asked)
+        for name, value in tensors.items():
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
 DIGITS = TrainSettings("digits", "smd+psg_abstain+swa", steps=9, batch_size=7, checkpoint_every=2)
 
 
 def test_two_processes_of_torchrun_leave_the_run_of_one(tmp_path):
-    """Weights, state, losses, decisions, averages: lines and checkpoint are the same."""
-    settings = dataclasses.replace(DIGITS, out=tmp_path / "two")
-    asked = ["train", "digits", "--method", settings.method, "--steps", "9", "--batch-size", "7", "--checkpoint-every", "2"]
+    """Weights, state, losses, decisions of policy and gates, averages: lines and checkpoint are the same."""
+    recipe = json.loads((ROOT / "algo" / "recipes" / "digits.json").read_text()) | {"methods": {"slu": {"blocks": "all"}}}
+    (tmp_path / "gated.json").write_text(json.dumps(recipe))
+    settings = dataclasses.replace(DIGITS, recipe=str(tmp_path / "gated.json"), method="e2train", out=tmp_path / "two")
+    asked = ["train", settings.recipe, "--method", settings.method, "--steps", "9", "--batch-size", "7", "--checkpoint-every", "2"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*torchrun, "-m", "joulegrad.cli", *asked, "--out", str(settings.out), "--json"], cwd=ROOT, text=True,
