@@ -21,11 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from algo.arithmetic import dither
 from algo.augmentation import Augmentation
 from algo.data_batches import Batches
 from algo.data_sets import load_data
 from algo.models_cifar import cifar_resnet
-from algo.psg import BETAS, PREDICTORS, Predictor, decide, dither, msb, whole_blocks
+from algo.psg import BETAS, PREDICTORS, Predictor, decide, msb, whole_blocks
 
 BATCH = 128
 SHAPES = ((16, 16), (8, 8), (4, 4), (2, 2), (1, 16), (16, 1), (1, 8), (8, 1), (1, 4), (4, 1))
@@ -90,17 +91,17 @@ def most_significant(
     """Return the predictor's operands for several meanings of "most significant bits".
 
     cut: the bits as they stand. rounded: to nearest. unsigned: also, activations without a sign bit where none is negative.
-    stochastic, dithered: activations as that, gradients with random bits or with `algo.psg.dither` in the half's place.
+    stochastic, dithered: activations as that, gradients with random bits or with `algo.arithmetic.dither` in the half's place.
     """
     x_bits, g_bits, g_full = predictor.x_bits, predictor.g_bits, predictor.g_full
     shift, limit = g_full - g_bits, (1 << g_bits - 1) - 1
     unsigned, g_rounded = msb(x, x_bits, 8, signed=bool(x.min() < 0)), msb(g, g_bits, g_full)
     kinds = {"cut": (x >> 8 - x_bits, g >> shift), "rounded": (msb(x, x_bits, 8), g_rounded), "unsigned": (unsigned, g_rounded)}
     if shift == 4:
-        n, k, h, w = (torch.arange(size) for size in g.shape)
+        n, _, h, w = (torch.arange(size) for size in g.shape)
         bits = {
             "stochastic": torch.randint(1 << shift, g.shape, generator=noise),
-            "dithered": dither(n.view(-1, 1, 1, 1), k.view(-1, 1, 1), h.view(-1, 1), w),
+            "dithered": dither(n.view(-1, 1, 1, 1), h.view(-1, 1), w, shift),
         }
         kinds |= {kind: (unsigned, (g + low >> shift).clip(-limit, limit)) for kind, low in bits.items()}
     return kinds

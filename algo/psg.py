@@ -5,8 +5,9 @@
 The most significant bits are the rounded ones: an operand of `from_bits` bits over 2^(from_bits - bits), nearest with ties
 up, saturated symmetrically. Cut off instead, every small negative gradient would become -1 and every positive one 0: a bias
 that the activations, which are positive behind a ReLU, sum up. Activations that are never negative have no sign to keep: their
-bits begin one lower. Four bits of a gradient are rounded by a dither: to nearest, nearly all of them would be zero. What each
-of the three is worth: measurements/reports/psg.md.
+bits begin one lower. Four bits of a gradient are rounded by a dither (algo.arithmetic.dither): to nearest, nearly all of them would
+be zero. What each of the three is worth: measurements/reports/psg.md. These definitions are what was measured with, for gradients of
+16 bits, too; the array takes the same bits of int8 where they are (algo.arithmetic.coarse).
 """
 
 from __future__ import annotations
@@ -59,18 +60,6 @@ def msb(q, bits: int, from_bits: int, signed: bool = True):
         return ((q + (1 << shift >> 1)) >> shift).clip(-limit, limit)
     shift = max(from_bits - 1 - bits, 0)
     return ((q + (1 << shift >> 1)) >> shift).clip(0, (1 << bits) - 1)
-
-
-def dither(n, k, y, x):
-    """Return 0 to 15 for every element of an output gradient: the bits that stand in for random ones below its top four.
-
-    Sums of elements at different pixels see all sixteen values about equally often, so that rounding by them has no bias,
-    which rounding to nearest has where most gradients are small: all of them would become zero.
-
-    Args:
-        n, k, y, x: image of the mini-batch, channel, row and column; arrays or tensors that broadcast.
-    """
-    return (9 * n + 3 * k + 5 * y + 7 * x) & 15
 
 
 def threshold(maximum: int, beta: Fraction) -> int:

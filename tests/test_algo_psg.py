@@ -6,8 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
-from algo.psg import BETAS, PREDICTORS, Decisions, decide, dither, msb, threshold, whole_blocks
+from algo import products
+from algo.arithmetic import coarse, dither, nearest
+from algo.psg import BETAS, PREDICTORS, Decisions, decide, msb, threshold, whole_blocks
 
 SAMPLES, INPUTS, OUTPUTS = 2048, 128, 256
 
@@ -74,12 +77,36 @@ def test_most_significant_bits_are_the_nearest_and_symmetric():
     assert positive.max() == 15 and np.abs(8 * positive - q[q >= 0])[: 15 * 8 + 4].max() == 4
 
 
-def test_a_dither_sees_every_value_equally_often_in_every_direction():
-    n, k, y, x = (np.arange(16).reshape(shape) for shape in ((16, 1, 1, 1), (16, 1, 1), (16, 1), 16))
-    pattern = dither(n, k, y, x)
-    for axis in range(4):
-        lines = np.moveaxis(np.sort(pattern, axis), axis, -1)
-        np.testing.assert_array_equal(lines, np.broadcast_to(np.arange(16), lines.shape))
+@pytest.mark.parametrize("shift", range(1, 7))
+def test_a_dither_sees_every_value_equally_often_in_every_direction(shift):
+    n, y, x = np.ogrid[:64, :64, :64]
+    pattern = dither(n, y, x, shift)
+    for axis in range(3):
+        lines = np.sort(np.moveaxis(pattern, axis, -1)[..., : 1 << shift])
+        np.testing.assert_array_equal(lines, np.broadcast_to(np.arange(1 << shift), lines.shape))
+    q = np.arange(-100, 100)
+    inside = q[np.abs(q) <= 128 - 2 * (1 << shift)]
+    line = dither(np.arange(1 << shift), 3, 5, shift)
+    np.testing.assert_array_equal(coarse(inside[:, None], shift, line).sum(1), inside << shift)
+
+
+@pytest.mark.parametrize("shift", range(8))
+def test_operands_without_their_low_bits_are_the_most_significant_ones_where_they_were(shift):
+    """Of all int8 values and all that may be added: multiples of 2^shift in int8, as msb has them."""
+    q, limit = np.arange(-127, 128), 128 - (1 << shift)
+    for added in range(1 << shift):
+        found = coarse(q, shift, added)
+        assert not (found & (1 << shift) - 1).any() and np.abs(found).max() <= min(limit, 127) and not found[q == 0].any()
+        unclamped = (np.abs(found) < limit) | (shift == 0)
+        assert (np.abs(found - q)[unclamped] < 1 << shift).all()
+        inside = torch.tensor(q, dtype=torch.int8)
+        if shift:
+            for one in (added, torch.full_like(inside, added)):
+                np.testing.assert_array_equal(products.coarse(inside, shift, one).numpy(), found)
+    if shift < 7:
+        np.testing.assert_array_equal(nearest(q, shift), msb(q, 8 - shift, 8) << shift)
+        behind_relu = q[q >= 0]
+        np.testing.assert_array_equal(nearest(behind_relu, shift), msb(behind_relu, 7 - shift, 8, signed=False) << shift)
 
 
 @pytest.mark.parametrize(("maximum", "beta", "expected"), [(100, "1/20", 5), (101, "1/20", 6), (0, "1/20", 1), (3, "1/10", 1)])

@@ -50,6 +50,14 @@ def test_weights_of_several_tiles_and_pieces(rule):
     ), (1, 7, 7), 9, (9, 4), update=rule)  # fmt: skip
 
 
+def test_the_dither_of_images_in_several_tiles():
+    """An image whose gradient does not fit W at once: tiles begin at other rows, too."""
+    train_both(nn.Sequential(
+        nn.Conv2d(1, 5, 3, 1, 1, bias=False), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 3, 1, 1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10),
+    ), (1, 18, 18), 2, (2, 1), update=UpdateRule("psg_abstain", beta=0))  # fmt: skip
+
+
 @pytest.mark.parametrize("rule", ["sign", "psg_abstain"])
 def test_digits_on_the_rtl_with_counters_and_cycles_as_predicted(rule):
     exported, data = export_digits(seed=2, steps=8, batch=BATCH, update=rule)
