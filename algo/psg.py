@@ -5,9 +5,9 @@
 The most significant bits are the rounded ones: an operand of `from_bits` bits over 2^(from_bits - bits), nearest with ties
 up, saturated symmetrically. Cut off instead, every small negative gradient would become -1 and every positive one 0: a bias
 that the activations, which are positive behind a ReLU, sum up. Activations that are never negative have no sign to keep: their
-bits begin one lower. Four bits of a gradient are rounded by a dither (algo.arithmetic.dither): to nearest, nearly all of them would
-be zero. What each of the three is worth: measurements/reports/psg.md. These definitions are what was measured with, for gradients of
-16 bits, too; the array takes the same bits of int8 where they are (algo.arithmetic.coarse).
+bits begin one lower. Four bits of a gradient are rounded by a dither (algo.arithmetic.dither): to nearest, nearly all of them
+would be zero. What each of the three is worth: measurements/reports/psg.md. The definitions here are what that was measured with,
+for gradients of 16 bits, too; the array leaves the same bits of int8 where they are (algo.arithmetic.coarse).
 """
 
 from __future__ import annotations
