@@ -33,6 +33,9 @@ from host.trace import Mark, Trace, TraceError
 from host.trace_file import TraceWriter, read_trace
 
 LOST_S, FREE_S = 1.0, 2.0
+LOOK_S = 0.1
+"""Looks at a clock are closer to one another, unless the machine stands still: what is more does not count."""
+
 VICTIMS = ("worker", "sampler", "both")
 
 WORKER = """
@@ -50,6 +53,25 @@ except SamplerError:
 """
 
 
+class Running:
+    """A clock that runs while this process does. It has to be looked at all the time."""
+
+    def __init__(self):
+        self._began_s = self._last_s = time.monotonic()
+        self._run_s = 0.0
+
+    def look(self) -> float:
+        """Return the seconds since the beginning for which the machine did not stand still."""
+        now_s = time.monotonic()
+        self._run_s += min(now_s - self._last_s, LOOK_S)
+        self._last_s = now_s
+        return self._run_s
+
+    def held_up_s(self) -> float:
+        """Return the seconds for which it did."""
+        return self._last_s - self._began_s - self._run_s
+
+
 @dataclass(frozen=True)
 class Kill:
     """One trial.
@@ -58,7 +80,8 @@ class Kill:
         victim: of VICTIMS.
         after_s: of recording (of life, if it was killed early), when it was killed.
         ready: whether the sampler had begun to record.
-        lost_s: from the last row to the kill, or from the last mark if that is longer; None before it was ready.
+        lost_s: from the last row to the kill, or from the last mark if that is longer, less what the machine stood still; None
+            before it was ready.
         freed_s: until the sensor could be opened again.
         faults: what is not as promised, in words.
     """
@@ -80,29 +103,32 @@ def kill(folder: Path, victim: str, after_s: float, early: bool) -> Kill:
                                   cwd=Path(__file__).parents[1])  # fmt: skip
     while not early and ready.stat().st_size == 0:
         time.sleep(0.005)
-    time.sleep(after_s)
+    clock = Running()
+    while clock.look() < after_s:
+        time.sleep(0.005)
     was_ready = ready.stat().st_size > 0
     sampler = _child(worker.pid)
     killed_s = time.monotonic()
     for pid in {"worker": [worker.pid], "sampler": [sampler], "both": [worker.pid, sampler]}[victim]:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
-    freed_s = _free(url, killed_s)
+    clock.look()
+    freed_s = _free(url)
     faults = [] if freed_s < FREE_S else [f"the sensor was not free after {FREE_S:g} s"]
     if victim == "sampler" and sampler is not None:
         try:
-            worker.wait(10)
+            worker.wait(60)
         except subprocess.TimeoutExpired:
             faults.append("the worker did not notice")
     worker.kill()
     worker.wait()
-    if sampler is not None and not _ended(sampler, killed_s):
+    if sampler is not None and not _ended(sampler):
         faults.append(f"the sampler had not ended after {FREE_S:g} s")
     lost_s = None
     if was_ready:
         try:
             trace = read_trace(path)
-            lost_s = lost(trace, killed_s)
+            lost_s = lost(trace, killed_s) - clock.held_up_s()
             statuses = {"worker": ["aborted"], "sampler": ["recording"], "both": ["recording", "aborted"]}  # both: not at once
             faults += wrong(trace, lost_s, statuses[victim])
         except TraceError as error:
@@ -148,26 +174,28 @@ def _child(parent: int) -> int | None:
     return int(children[0]) if children else None
 
 
-def _ended(pid: int, killed_s: float) -> bool:
+def _ended(pid: int) -> bool:
     """Wait for a process to end; return whether it did in time."""
+    clock = Running()
     while Path(f"/proc/{pid}").exists():
         if Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] == "Z":
             return True
-        if time.monotonic() - killed_s > FREE_S:
+        if clock.look() > FREE_S:
             return False
         time.sleep(0.01)
     return True
 
 
-def _free(url: str, killed_s: float) -> float:
-    """Return how long after the kill the sensor can be opened; at most twice the limit is waited for."""
+def _free(url: str) -> float:
+    """Return how long it takes until the sensor can be opened; at most twice the limit is waited for."""
+    clock = Running()
     while True:
         try:
             with open_sensor(url) as sensor:
                 sensor.read()
-            return time.monotonic() - killed_s
+            return clock.look()
         except SensorError:
-            if time.monotonic() - killed_s > 2 * FREE_S:
+            if clock.look() > 2 * FREE_S:
                 return np.inf
             time.sleep(0.02)
 

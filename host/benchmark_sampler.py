@@ -78,11 +78,11 @@ def judged(trace: Trace, period_s: float) -> dict:
     """Return a Result's figures of a trace with one polled sensor."""
     counted = trace.provenance["observations"]["sensor 0"][-1][1]
     stamps_s = trace.sensors[0].readings.t_s
-    missed = sum(gap.count for gap in trace.gaps if gap.reason == "missed deadline")
+    missed, stalled = (sum(gap.count for gap in trace.gaps if gap.reason == why) for why in ("missed deadline", "stalled read"))
     rows = len(stamps_s) - 2  # one is read before the first slot and one at the end
     last_slot_s = stamps_s[-2] - counted["start_s"]
     return {
-        "name": "sampler", "slots": counted["slots"], "rows": rows, "uncounted": counted["slots"] - rows - missed,
+        "name": "sampler", "slots": counted["slots"], "rows": rows, "uncounted": counted["slots"] - rows - missed - stalled,
         "mean_period_s": last_slot_s / round(last_slot_s / period_s), "longest_hole_s": float(np.diff(stamps_s).max()),
         "lateness_s": counted["lateness_s"],
         "notes": [f"{missed} slots missed and counted ({missed / counted['slots']:.3%}), mean spacing of rows "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import select
 import subprocess
 import sys
 import time
@@ -67,10 +68,11 @@ def run(protocol: str, rate: float, seconds: float, stall_s: float = 0.0, buffer
             began_s, cpu_s, pauses_s = time.monotonic(), time.process_time(), 0.0
             ended_s = began_s
             while True:
+                over = bool(select.select([meter.stdout], [], [], 0.0)[0])  # all has been sent, before the read that finds none
                 rows = sensor.read(1.0)
                 counted += sum(loss.count for loss in sensor.take_losses() if loss.reason == "dropped")
                 if not len(rows):
-                    if time.monotonic() - ended_s > 1.5:
+                    if over:
                         break
                     continue
                 first, last, received = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import importlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,8 +157,10 @@ class QuestionProtocol(MeterProtocol):
         port.discard()
         port.write(question.request)
         answer = b""
-        while not question.answered(answer) and (left_s := deadline_s - time.monotonic()) > 0:
-            answer += port.receive(left_s)
+        left_s = math.inf
+        while not question.answered(answer) and left_s > 0:  # what has come is looked at also where the time has passed
+            left_s = deadline_s - time.monotonic()
+            answer += port.receive(max(0.0, left_s))
         return answer
 
 

@@ -15,6 +15,8 @@ from serial.tools import list_ports
 from host.sensor import SensorError, SensorLost
 
 READ_BYTES = 1 << 16
+WRITE_S = 5.0
+"""What takes no bytes for so long is stuck; a computer that stands still for a while has this end wait as well."""
 
 
 class Port:
@@ -43,7 +45,7 @@ class Port:
         self.usb_serial = _usb_serial(self.path)
         self._what = what
         try:
-            self._serial = serial.Serial(self.path, baud, timeout=0, write_timeout=1.0, exclusive=True)
+            self._serial = serial.Serial(self.path, baud, timeout=0, write_timeout=WRITE_S, exclusive=True)
         except (OSError, ValueError, termios.error) as error:
             raise SensorError(_why_closed(self.path, baud, error)) from None
         # The lock keeps out who asks for one; TIOCEXCL everybody. A pseudo-terminal would stay shut after a crash, since

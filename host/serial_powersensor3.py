@@ -29,6 +29,9 @@ STAMP = SENSORS
 """Stands for a time stamp where sensors are numbered."""
 
 STAMP_TURN_US = 1024
+ANSWER_S = 4.0
+"""It answers at once; a computer may stand still for seconds."""
+
 CATCH_UP_S, HELD_GROUPS = 0.5, 1 << 16
 """Groups behind a hole are held until they arrive no faster than they are made, so long and so many at most."""
 
@@ -113,7 +116,7 @@ class Protocol(StreamProtocol):
             pass
 
     def _answer(self, port: Port, length: int, ending: bytes = b"") -> bytes:
-        data, ends_s = b"", time.monotonic() + 2.0
+        data, ends_s = b"", time.monotonic() + ANSWER_S
         while len(data) < length and not (ending and data.endswith(ending)):
             got = port.receive(ends_s - time.monotonic())
             if not got:
@@ -136,7 +139,7 @@ class Protocol(StreamProtocol):
         self._pairs = [(i, i + 1) for i in range(0, SENSORS, 2) if i in used and i + 1 in used]
         if not self._pairs:
             raise SensorError("no pair of sensors of the PowerSensor3 is in use: set them with psconfig")
-        data, ends_s = b"", time.monotonic() + 2.0
+        data, ends_s = b"", time.monotonic() + ANSWER_S
         while len(data) < 20 * GROUP_BYTES:
             got = port.receive(ends_s - time.monotonic())
             if not got:

@@ -75,17 +75,22 @@ def played(protocol: str, rate: float, rows: int, buffer: int = 32768):
         yield json.loads(meter.stdout.readline())["port"], lambda: json.loads(meter.stdout.readline())
     finally:
         meter.stdin.close()
-        meter.wait(10)
+        meter.wait(60)
         meter.stdout.close()
 
 
 class Terminal:
-    """A pseudo-terminal with a thread that answers what the host writes. `unplug` takes the meter's side away."""
+    """A pseudo-terminal with a thread that answers what the host writes. `unplug` takes the meter's side away.
+
+    Attributes:
+        port: path of the host's end.
+        heard, sent: bytes from the host, number of bytes to it.
+    """
 
     def __init__(self, answer=lambda data: b""):
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
-        self.port, self._answer, self.heard = os.ttyname(self._slave), answer, b""
+        self.port, self._answer, self.heard, self.sent = os.ttyname(self._slave), answer, b"", 0
         self._unplugged = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -100,7 +105,7 @@ class Terminal:
 
     def send(self, data: bytes) -> None:
         """Send bytes to the host."""
-        os.write(self._master, data)
+        self.sent += os.write(self._master, data)
 
     def unplug(self) -> None:
         """Pull the plug; safe to call twice."""

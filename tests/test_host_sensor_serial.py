@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from serial_meter import ROOT, Terminal, lost, played
+from waiting import PATIENCE_S, until
 
 from host.line_format import Column, Header, RowFormat
+from host.play_meter import METERS, Player
 from host.sensor import SensorError, SensorLost, open_sensor
 from host.sensor_serial import found
 
@@ -35,9 +39,9 @@ def usb(*ports):
                     for device, serial in ports]  # fmt: skip
 
 
-def read_all(sensor, count: int, seconds: float = 5.0):
+def read_all(sensor, count: int):
     """Read until so many rows are there."""
-    parts, ends_s = [], time.monotonic() + seconds
+    parts, ends_s = [], time.monotonic() + PATIENCE_S
     while sum(map(len, parts)) < count and time.monotonic() < ends_s:
         parts.append(sensor.read(0.2))
     return np.concatenate([part.sequence for part in parts])
@@ -51,16 +55,16 @@ def test_rows_are_stamped_on_arrival_and_the_meter_describes_itself():
         assert sensor.period_s is None and sensor.clock == "host" and sensor.label == "measured"
         before_s = time.monotonic()
         terminal.send(rows(1, 3))
-        found_rows = sensor.read(2.0)
+        found_rows = sensor.read(PATIENCE_S)
         assert found_rows.sequence.tolist() == [1, 2, 3]
         assert before_s <= found_rows.t_s[0] <= found_rows.t_s[-1] <= time.monotonic()
         assert {c.name for c in sensor.channels} == {"12V/voltage", "12V/current", "12V/power"}
         assert sensor.channels[2].scope.startswith("whole board") and sensor.channels[1].specification.shunt == 0.001
         told = sensor.describe()
         assert (told["make"], told["serial"], told["shunt_ohm"], told["port"]) == ("joulegrad", "7", 0.01, terminal.port)
-        started_s, cpu_s = time.monotonic(), time.process_time()
-        assert len(sensor.read(0.3)) == 0 and 0.25 < time.monotonic() - started_s < 1.0
-        assert time.process_time() - cpu_s < 0.1, "waits without spinning"
+        started_s, cpu_s = time.monotonic(), time.thread_time()
+        assert len(sensor.read(0.3)) == 0 and 0.25 < time.monotonic() - started_s < 30
+        assert time.thread_time() - cpu_s < 0.1, "waits without spinning"
         assert not sensor.mark("begin"), "this meter reports no pin"
 
 
@@ -79,8 +83,8 @@ def test_a_second_reader_is_refused_in_this_process_and_in_another():
 
 @pytest.mark.fault(22)
 def test_the_port_is_free_after_close_and_after_a_failed_open(monkeypatch):
-    monkeypatch.setattr("host.serial_lines.HEADER_S", 0.1)
-    with Terminal() as terminal:
+    with monkeypatch.context() as short, Terminal() as terminal:
+        short.setattr("host.serial_lines.HEADER_S", 0.1)
         for _ in range(2):
             with pytest.raises(SensorError, match="nothing comes from the port"):
                 open_sensor(f"serial:{terminal.port}").open()
@@ -101,8 +105,7 @@ def test_unplugged_data_is_kept_and_the_meter_found_at_another_port_by_its_usb_s
     sensor = open_sensor("serial:E6614")
     sensor.open()
     first.send(rows(1, 4))
-    time.sleep(0.05)
-    kept = sensor.read(0.5).sequence.tolist()
+    kept = sensor.read(PATIENCE_S).sequence.tolist()
     first.send(rows(5, 3))
     first.unplug()
     plugged.pop(0)
@@ -110,7 +113,7 @@ def test_unplugged_data_is_kept_and_the_meter_found_at_another_port_by_its_usb_s
     with pytest.raises(SensorLost, match="is gone"):
         for _ in range(50):
             kept += sensor.read(1.0).sequence.tolist()
-    assert time.monotonic() - started_s < 1.5, "never hangs"
+    assert time.monotonic() - started_s < 30, "never hangs"
     assert kept[:4] == [1, 2, 3, 4]
     assert [loss.reason for loss in sensor.take_losses() if loss.reason != "garbage"] == ["unplugged"]
     with pytest.raises(SensorLost):
@@ -146,10 +149,11 @@ def test_a_port_that_was_named_by_its_path_is_also_found_by_what_was_in_it(monke
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize(
-    ("sent", "what"), [(b"\xf8\x80\x00\xe6" * 200, "no header of the line protocol"), (b"12.01,0.4\r\n" * 50, "no header")]
+    "sent", [b"\xf8\x80\x00\xe6" * 200, b"12.01,0.4\r\n" * 50]
 )
-def test_a_meter_of_another_protocol_or_speed_is_refused_in_a_sentence(sent, what, monkeypatch):
-    monkeypatch.setattr("host.serial_lines.HEADER_S", 0.3)
+def test_a_meter_of_another_protocol_or_speed_is_refused_in_a_sentence(sent, monkeypatch):
+    monkeypatch.setattr("host.serial_lines.GIVE_UP_BYTES", len(sent))
+    monkeypatch.setattr("host.serial_lines.HEADER_S", PATIENCE_S)
     with Terminal(lambda data: sent) as terminal, pytest.raises(SensorError, match="no header of the line protocol") as refused:
         open_sensor(f"serial:{terminal.port}").open()
     assert "\n" not in str(refused.value) and "baud" in str(refused.value)
@@ -163,7 +167,7 @@ def test_a_meter_that_turns_to_garbage_is_given_up_in_the_run():
         with pytest.raises(SensorError, match="another protocol or another baud rate"):
             for _ in range(60):
                 terminal.send(b"\xaa\x55" * 1500)
-                sensor.read(0.2)
+                sensor.read(PATIENCE_S)
         assert lost(sensor.take_losses(), "garbage") > 0
 
 
@@ -222,24 +226,31 @@ def um_answer(volts: int) -> bytes:
 
 
 @pytest.mark.fault(18)
-def test_a_meter_that_is_asked_is_stamped_at_the_midpoint_and_a_missing_answer_is_not_zero():
-    state = {"volts": 5000, "delay_s": 0.1}
+def test_a_meter_that_is_asked_is_stamped_at_the_midpoint_and_a_missing_answer_is_not_zero(monkeypatch):
+    monkeypatch.setattr("host.meter_protocol.QuestionProtocol.ANSWER_S", PATIENCE_S)
+    asked, answering = [], threading.Event()
+    answering.set()
 
     def answer(data: bytes) -> bytes:
-        time.sleep(state["delay_s"])
-        return um_answer(state["volts"])
+        asked.append(data)
+        time.sleep(0.1)
+        volts = 5000 if len(asked) < 4 else 9000
+        assert answering.wait(PATIENCE_S)
+        return um_answer(volts)
 
     with Terminal(answer) as terminal, open_sensor(f"serial:{terminal.port}?protocol=um") as sensor:
         started_s = time.monotonic()
-        row = sensor.read(1.0)
-        assert row.values[0].tolist() == pytest.approx([5.0, 1.0, 5.0]) and 0.1 <= row.width_s[0] < 0.5
-        assert row.t_s[0] == pytest.approx(started_s + row.width_s[0] / 2, abs=0.02)
-        state["delay_s"] = 0.6
+        row = sensor.read(PATIENCE_S)
+        assert row.values[0].tolist() == pytest.approx([5.0, 1.0, 5.0]) and row.width_s[0] >= 0.1
+        assert started_s <= row.t_s[0] - row.width_s[0] / 2 < row.t_s[0] + row.width_s[0] / 2 <= time.monotonic()
+        answering.clear()
+        started_s = time.monotonic()
         row = sensor.read(0.2)
-        assert np.isnan(row.values).all() and row.width_s[0] == pytest.approx(0.2, abs=0.15)
-        time.sleep(0.8)
-        state.update(delay_s=0.0, volts=9000)
-        row = sensor.read(1.0)
+        assert np.isnan(row.values).all() and 0.2 <= row.width_s[0] <= time.monotonic() - started_s
+        sent = terminal.sent
+        answering.set()
+        until(lambda: terminal.sent > sent, "the late answer")
+        row = sensor.read(PATIENCE_S)
         assert row.values[0, 0] == pytest.approx(9.0), "the late answer is not taken for this one"
         assert [loss.reason for loss in sensor.take_losses()] == ["failed read"]
         terminal.unplug()
@@ -250,25 +261,22 @@ def test_a_meter_that_is_asked_is_stamped_at_the_midpoint_and_a_missing_answer_i
 @pytest.mark.fault(21)
 @pytest.mark.parametrize("protocol", ["lines", "powersensor3"])
 def test_a_fast_meter_arrives_and_what_it_drops_in_a_stall_is_counted(protocol):
-    with played(protocol, 20_000, 40_000, buffer=32_768) as (port, told):
-        with open_sensor(f"serial:{port}?protocol={protocol}") as sensor:
-            received, losses, first, last, stalled = 0, [], None, None, False
-            heard_s = time.monotonic()
-            while time.monotonic() - heard_s < 1.5:
-                rows = sensor.read(0.5)
-                if not len(rows):
-                    continue
-                heard_s = time.monotonic()
+    player = Player(METERS[protocol](20_000), 20_000, 32_768)
+    thread = threading.Thread(target=lambda: (player.play(40_000), player.drain(PATIENCE_S)), daemon=True)
+    thread.start()
+    with contextlib.closing(player), open_sensor(f"serial:{player.port}?protocol={protocol}") as sensor:
+        received, losses, first, last, empty = 0, [], None, None, 0
+        while empty < 3:  # groups of a PowerSensor3 that wait for those behind them are no rows yet
+            empty += not thread.is_alive()
+            while len(rows := sensor.read(0.5)):
                 received, last, first = received + len(rows), int(rows.sequence[-1]), rows.sequence[0] if first is None else first
                 assert (np.diff(rows.device_t_s) > 0).all() and (np.diff(rows.t_s) >= 0).all()
-                if not stalled and last > 8000:
-                    time.sleep(0.6)
-                    stalled = True
+                if last > 8000 and not player.dropped:
+                    until(lambda: sum(count for _, count in player.dropped) > 5000, "rows that the meter drops")
                 losses += sensor.take_losses()
-        made = told()
-    dropped = sum(count for number, count in made["dropped"] if number > first)
+    dropped = sum(count for number, count in player.dropped if number > first)
     counted = lost(losses, "dropped")
-    assert dropped > 3000 and received + counted == last - first + 1
+    assert dropped > 5000 and received + counted == last - first + 1
     if protocol == "lines":
         assert counted == dropped and last == 39_999
     else:
@@ -276,11 +284,10 @@ def test_a_fast_meter_arrives_and_what_it_drops_in_a_stall_is_counted(protocol):
 
 
 def test_a_mark_comes_back_in_the_stream():
-    with played("lines", 500, 2000) as (port, _), open_sensor(f"serial:{port}") as sensor:
-        sensor.read(0.5)
+    with played("lines", 500, 100_000) as (port, _), open_sensor(f"serial:{port}") as sensor:
         assert sensor.mark("begin")
         pins = [channel.unit for channel in sensor.channels].index("1")
-        ends_s = time.monotonic() + 3
+        ends_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < ends_s:
             row = sensor.read(0.5)
             if len(row) and row.values[-1, pins] == 1:
