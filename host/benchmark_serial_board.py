@@ -63,7 +63,7 @@ def played(config: str, noise: float = 0.0, clocks_per_bit: int = LineSettings.c
         yield f"serial:{line['port']}?baud={line['baud']}", board, record
     finally:
         board.stdin.close()
-        board.wait(20)
+        board.wait(60)
         board.stdout.close()
 
 

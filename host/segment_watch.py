@@ -8,7 +8,9 @@ from collections.abc import Callable
 from host.board import BoardTimeout
 from host.core_driver import BUSY, CoreDriver
 
-STOP_S = 1.0
+STOP_S, STOP_LOOKS = 1.0, 20
+"""A core is given up that was busy for so long and at so many looks: it may have stood still with this computer."""
+
 STOP_POLL_S = 0.001
 
 
@@ -29,8 +31,10 @@ def finish(
     address, count = segment
     began_s = seen_s = time.monotonic()
     seen = -1
-    while not driver.finished():
+    while True:
         now_s = time.monotonic()
+        if driver.finished():  # looked at after the time was: what was done in time has no time-out
+            return
         if timeout_s is not None and now_s - began_s >= timeout_s:
             raise BoardTimeout(f"the segment was not done after {timeout_s} s")
         if now_s - seen_s >= hang_s:
@@ -55,9 +59,10 @@ def halt(driver: CoreDriver, where: str) -> None:
         BoardTimeout: it does not come to rest.
     """
     driver.soft_reset()
-    until_s = time.monotonic() + STOP_S
+    until_s, looks = time.monotonic() + STOP_S, 0
     while driver.read("STATUS") & BUSY:
-        if time.monotonic() > until_s:
+        looks += 1
+        if time.monotonic() > until_s and looks > STOP_LOOKS:
             raise BoardTimeout(f"the core {where} does not end its segment: load the bitstream again, or restart the board")
         time.sleep(STOP_POLL_S)
 

@@ -39,7 +39,7 @@ def fail_in_every_way(board: Board, address: int) -> None:
     """Run what hangs, what is malformed and what is late, each to end in one sentence, and leave one behind that hangs.
 
     Args:
-        board: takes a segment for hanging after a fraction of a second.
+        board: takes a segment for hanging after a fraction of a second; later ones after a minute.
         address: of the code.
     """
     start(board, address, hanging())
@@ -49,9 +49,10 @@ def fail_in_every_way(board: Board, address: int) -> None:
         board.wait()
     with pytest.raises(BoardError, match="start one first"):
         board.wait()
+    board._hang_s = 60.0  # what ends may take its time from here on
     start(board, address, bytes([0xFF]) * isa.INSTRUCTION_BYTES)
     with pytest.raises(SegmentError, match="malformed"):
-        board.wait(30)
+        board.wait(60)
     start(board, address, hanging())
     with pytest.raises(BoardTimeout, match="not done after 0.05 s"):
         board.wait(0.05)

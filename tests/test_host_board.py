@@ -167,11 +167,10 @@ def test_ddr_can_be_written_while_a_segment_runs(board):
 def test_a_segment_can_be_stopped():
     with open_board("golden", CONFIG, ddr_bytes=1 << 20) as board:
         board.start(PROGRAM, put(board, copy_through_u(64) * 5000))
-        started = time.monotonic()
         board.stop()
-        assert time.monotonic() - started < 1
+        assert board.state.counters["instructions"] < 5000
         board.start(PROGRAM, 2)
-        assert board.wait(10)["instructions"] == 2
+        assert board.wait(60)["instructions"] == 2
 
 
 def test_a_timeout_stops_the_board():
@@ -180,7 +179,7 @@ def test_a_timeout_stops_the_board():
         with pytest.raises(BoardTimeout, match="not done after"):
             board.wait(0.01)
         board.start(PROGRAM, 2)
-        assert board.wait(10)["instructions"] == 2
+        assert board.wait(60)["instructions"] == 2
 
 
 def test_unknown_boards_and_options_are_refused():

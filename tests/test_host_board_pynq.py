@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -106,10 +107,10 @@ def digits():
     return exported, program, batches, wanted
 
 
-def digits_differ(folder, digits, version="3.1", **settings):
+def digits_differ(folder, digits, version="3.1", hang_s=60, **settings):
     """Return what differs from the simulated board after training, and the Zynq."""
     exported, program, batches, wanted = digits
-    with opened(folder, version, query="hang_s=2", **settings) as (board, zynq):
+    with opened(folder, version, query=f"hang_s={hang_s}", **settings) as (board, zynq):
         got = trained(board, program, exported.state, batches)
     assert zynq._blocks == []
     return differing(got, wanted), zynq
@@ -178,7 +179,7 @@ def test_a_driver_that_forgets_its_cache_is_found_out(folder, digits, monkeypatc
     else:
         plant(monkeypatch)
     try:
-        different, _ = digits_differ(folder, digits, version, evicted=0)
+        different, _ = digits_differ(folder, digits, version, hang_s=2, evicted=0)
     except BoardError:
         return
     assert different
@@ -232,7 +233,8 @@ def test_checked_runs_evaluation_and_signatures_work_as_on_other_boards(folder, 
         assert run.runtime.evaluate(*batches[0]).images == BATCH
         marks = []
         player = SignaturePlayer(board, base=program.ddr_bytes, busy_s=1e-4)
-        played = player.play("signature before", Pattern(5, 0.02), marks.append)
+        ticks = itertools.count()  # a clock of 5 ms a look: however long a segment takes, every chip gets its own
+        played = player.play("signature before", Pattern(5, 0.02), marks.append, now_s=lambda: next(ticks) * 5e-3, sleep=no_work)
         assert played.segments >= 1 and len(played.on_s) == 8
         assert [mark.edge for mark in marks] == ["begin", "end"] and "aborted" not in marks[1].note
         assert differing_images(board, program, exported) == []
@@ -348,8 +350,8 @@ def test_a_lost_interrupt_costs_half_a_second_at_most(folder, monkeypatch):
     with opened(folder) as (board, _):
         start(board, PROGRAM, copies(800))
         began = time.monotonic()
-        assert board.wait(60)["instructions"] == 1600
-        assert time.monotonic() - began < 30
+        assert board.wait(120)["instructions"] == 1600
+        assert time.monotonic() - began < 60
 
 
 def test_without_an_interrupt_the_driver_polls_and_says_so(folder, build):
@@ -549,7 +551,7 @@ def test_one_process_has_the_board_and_sigterm_stops_its_core(folder, tmp_path):
         assert process.stdout.readline() == "runs\n", process.stderr.read()
         refused(f"pynq:{folder}", rf"in use by another process \(process {process.pid}\): end that one first")
         process.send_signal(signal.SIGTERM)
-        said, errors = process.communicate(timeout=20)
+        said, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
