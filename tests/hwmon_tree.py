@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
+import numpy as np
 from waiting import until
 
 from host import file_monitor
+from host.readings import Readings
+from host.trace import Window
 
 
 class HwmonTree:
@@ -15,6 +19,7 @@ class HwmonTree:
 
     Attributes:
         folder: of the chip.
+        powers: (before, after, W) of every value that was set: stamps around it.
     """
 
     def __init__(self, root: Path, chip: str = "ina226"):
@@ -22,6 +27,7 @@ class HwmonTree:
         self._url = file_monitor.make(root, chip)
         self.folder = root / "hwmon0"
         self._answer = 0
+        self.powers: list[tuple[float, float, float]] = []
 
     def url(self, period_s: float = 0.001) -> str:
         """Return the sensor's URL."""
@@ -31,7 +37,29 @@ class HwmonTree:
         """Replace the value, atomically."""
         new = self.folder / "power1_new"
         new.write_text(f"{round(power_w * 1e6)}\n")
+        before_s = time.monotonic()
         new.replace(self.folder / "power1_input")
+        self.powers.append((before_s, time.monotonic(), power_w))
+
+    def energy_j(self, window: Window) -> float:
+        """Return what a perfect sensor finds in a window."""
+        stamps_s = np.array([(before_s + after_s) / 2 for before_s, after_s, _ in self.powers])
+        edges_s = np.clip([-np.inf, *stamps_s, np.inf], window.start_s, window.end_s)
+        return float(np.dot(np.diff(edges_s), [5.0, *(power_w for _, _, power_w in self.powers)]))
+
+    def unknown_s(self, readings: Readings, window: Window, usual_s: float = 0.0) -> float:
+        """Return for how much of a window nobody can say what was shown: where rows with a change between them, or a change
+        itself, lie far apart.
+
+        Args:
+            usual_s: spacings up to this do not count.
+        """
+        t_s, found_s = readings.t_s, sum(after_s - before_s for before_s, after_s, _ in self.powers)
+        for one_s, next_s in zip(t_s[:-1].tolist(), t_s[1:].tolist(), strict=True):
+            if next_s - one_s > usual_s and one_s < window.end_s and next_s > window.start_s:
+                changes = any(before_s < next_s and after_s > one_s for before_s, after_s, _ in self.powers)
+                found_s += (next_s - one_s) * changes
+        return found_s
 
     def stall(self) -> None:
         """Let the next read wait until `answer`; return when it waits."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serial_meter import Terminal, lost
+from waiting import PATIENCE_S, until
 
 from host.ppk2_words import Ppk2Words
 from host.sensor import SensorError, SensorLost, open_sensor
@@ -135,10 +135,9 @@ def test_rows_are_means_through_ppk2_api():
     kit = Kit()
     with Terminal(kit) as terminal:
         with open_sensor(f"ppk2:{terminal.port}?volts=3.3&volts_limit=0.01&average=50") as sensor:
-            time.sleep(0.05)
-            assert kit.measuring and kit.supplies_mv == 3300
+            until(lambda: kit.measuring and kit.supplies_mv == 3300, "what the kit is told")
             terminal.send(sent(0, 120) + sent(120, 82)[:-3])
-            rows = sensor.read(1.0)
+            rows = sensor.read(PATIENCE_S)
             assert rows.sequence.tolist() == [0, 1, 2, 3] and np.allclose(rows.device_t_s, [0.0005, 0.001, 0.0015, 0.002])
             expected = amperes(0, 200).reshape(4, 50).mean(1)
             assert np.allclose(rows.values[:, 0], expected) and np.allclose(rows.values[:, 1], 3.3 * expected)

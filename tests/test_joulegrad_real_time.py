@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import invoke
 from hwmon_tree import HwmonTree
@@ -45,10 +46,15 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture
-def sensor(tmp_path, monkeypatch):
+def tree(tmp_path):
+    monitor = HwmonTree(tmp_path / "sys")
+    monitor.set_power(IDLE_W)
+    return monitor
+
+
+@pytest.fixture
+def sensor(tree, monkeypatch):
     """URL of a monitor that shows WORK_W while a segment runs; windows of a second, which is too short for a valid result."""
-    tree = HwmonTree(tmp_path / "sys")
-    tree.set_power(IDLE_W)
     start, wait = Driver.start, Driver.wait
 
     def started(self, address, count):
@@ -68,7 +74,7 @@ def sensor(tmp_path, monkeypatch):
     return tree.url(period_s=0.01)
 
 
-def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, monkeypatch):
+def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, tree, monkeypatch):
     out, plan, limits = tmp_path / "run", watch.plan, {}
     monkeypatch.setattr(watch, "plan", lambda pilot, requested, **given: limits.update(given) or plan(pilot, requested, **given))
     settings = ["--sensor", sensor, *QUICK, "--measuring", "100", "--relative-u", "0.4"]
@@ -94,12 +100,18 @@ def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, monkeypatch):
     assert all("sleeps" in window.note["definition"] for window in idle)
     for one, other in zip(idle[-3:], repeats, strict=False):
         assert one.end_s <= other.start_s
-    assert record["planned"]["requested"] == 0.4 and "2 runs of" in record["planned"]["said"]
-    assert record["clock"] is None and 0 <= record["replayed"]["restored_share"] < 0.5
-    # Nearly all of a repeat is segments at WORK_W; what the monitor does not see of it is loss, tables, and its own latency.
-    measured = data["run_energy_j"]["measured"]
-    each_s = sum(window.end_s - window.start_s for window in repeats) / 2 / times
-    assert 0.75 * (WORK_W - IDLE_W) * each_s < measured["net"]["value"] < 1.02 * (WORK_W - IDLE_W) * each_s
+    planned, spacings_s = record["planned"], np.diff(trace.sensors[0].readings.t_s)
+    held_up = spacings_s.max() > 0.03  # a pilot with gaps plans nothing
+    assert planned["requested"] == 0.4 and ("2 runs of" in planned["said"] or held_up and "pilot cannot be" in planned["said"])
+    measured, repeated_s = data["run_energy_j"]["measured"], sum(window.end_s - window.start_s for window in repeats)
+    each_s, run_s = repeated_s / 2 / times, record["replayed"]["run"]["host_s"]
+    assert record["clock"] is None and 0 <= record["replayed"]["restored_share"] <= repeated_s / (2 * times * run_s)
+    # No work is in the rests, and the energy of the repeats is the monitor's as often as it was read.
+    assert all(tree.energy_j(window) == pytest.approx(IDLE_W * (window.end_s - window.start_s)) for window in idle)
+    expected_j = sum(tree.energy_j(window) for window in repeats) / 2 / times - IDLE_W * each_s
+    unknown_s = sum(tree.unknown_s(trace.sensors[0].readings, window, 0.03) for window in repeats)
+    tolerance_j = (WORK_W - IDLE_W) * (0.25 * each_s + unknown_s / 2 / times)
+    assert measured["net"]["value"] == pytest.approx(expected_j, abs=tolerance_j)
     assert measured["gross"]["value"] == pytest.approx(measured["net"]["value"] + IDLE_W * each_s, rel=0.01)
     # On a busy machine samples may lock to the iterations besides, which the verdict then says first.
     assert measured["gross"]["verdict"].startswith("invalid: ") and "s is too short: at least" in measured["gross"]["verdict"]
@@ -143,11 +155,11 @@ def test_a_repeat_that_computes_something_else_ends_the_run(tmp_path, program, s
 def test_a_sensor_that_goes_away_ends_the_run_and_leaves_the_folder(tmp_path, program, sensor, monkeypatch):
     from joulegrad.real_time import RealTime
 
-    monkeypatch.setattr(RealTime, "after", lambda self, again, pilot: self._sampler._process.kill() or self._wait(30.0))
+    monkeypatch.setattr(RealTime, "after", lambda self, again, pilot: self._sampler._process.kill() or self._wait(300.0))
     out = tmp_path / "run"
     began = time.monotonic()
     refused(invoke("bench", str(program), "--board", "golden", "--sensor", sensor, *QUICK, "--out", str(out)), "sampler", "died")
-    assert time.monotonic() - began < 20 and read_record(out)["status"] == "failed"
+    assert time.monotonic() - began < 200 and read_record(out)["status"] == "failed"
     assert len(read_trace(out / "trace.sqlite").sensors[0].readings) > 10
 
 
