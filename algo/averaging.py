@@ -33,8 +33,9 @@ def replaced(step: Step, state: State, mean: dict[str, np.ndarray]) -> tuple[dic
     for weight in step.weights:
         master = tensors[f"{weight}.master"] = mean[f"{weight}.master"].astype(np.int32)
         unit = exponents[f"{weight}.master"]
-        needed = exponent_needed(int(np.abs(mean[f"{weight}.master"]).max()), unit) if master.any() else exponents[weight]
-        tensors[weight] = _at(mean[f"{weight}.master"], unit - needed)
+        largest = max(int(master.max()), -int(master.min()))
+        needed = exponent_needed(largest, unit) if largest else exponents[weight]
+        tensors[weight] = _at(master, unit - needed)
         exponents[weight] = needed
         if f"{weight}.next" in exponents:
             exponents[f"{weight}.next"] = needed
@@ -42,5 +43,5 @@ def replaced(step: Step, state: State, mean: dict[str, np.ndarray]) -> tuple[dic
 
 
 def _at(master: np.ndarray, left: int) -> np.ndarray:
-    wide = master << left if left >= 0 else (master + (1 << -left - 1)) >> -left
+    wide = master.astype(np.int64) << left if left >= 0 else (master + (1 << -left - 1)) >> -left
     return saturate(wide, INT8_MAX).astype(np.int8)

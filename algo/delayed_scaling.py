@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from algo.arithmetic import INT8_MAX, next_exponent, pow2
+from algo.arithmetic import INT8_MAX, next_exponent
 from algo.sgd import Sgd
 from algo.step import Compute, Step, Update
 
@@ -82,7 +82,7 @@ def levels_of(step: Step, state: State, maxima: dict[str, int]) -> dict[str, tup
 def settling(before: State, after: State) -> int:
     """Return in how many exponents' time `DelayedScaling.at` goes from one state to the other, a quarter of what `advance` takes
     where bits stay, for the model of the processor's time."""
-    if after is before:
+    if after.exponents is before.exponents:
         return 0
     return len(after.exponents) if after.bits != before.bits else len(after.exponents) // 4
 
@@ -149,7 +149,8 @@ class DelayedScaling:
         return self.settle(replace(state, iteration=state.iteration + 1, exponents=following, levels=levels))
 
     def at(self, state: State, iteration: int, bits: tuple[int, int] | None = None) -> State:
-        """Return the state for a drawn iteration: those before it were dropped, which changes the learning rate alone.
+        """Return the state for a drawn iteration: those before it were dropped, which changes the learning rate alone. Exponents
+        are settled again where a floor asks for more because of it, or where bits change.
 
         Args:
             bits: of this iteration, as `State.bits`; None to leave them.
@@ -162,12 +163,15 @@ class DelayedScaling:
             return state
         if iteration < state.iteration:
             raise ValueError(f"iteration {iteration} is asked for, but {state.iteration} is the one to come")
-        exponents = state.exponents
+        exponents, moved = state.exponents, replace(state, iteration=iteration, bits=bits)
+        self._follow_rate(state)
+        if not self._follow_rate(moved) and bits == state.bits:
+            return moved
         if bits != state.bits:
             exponents = dict(exponents)
             for name, scheduled in self._scheduled.items():
                 exponents[name] += scheduled.magnitude(state.bits) - scheduled.magnitude(bits)
-        return self.settle(replace(state, iteration=iteration, exponents=exponents, bits=bits))
+        return self.settle(replace(moved, exponents=exponents))
 
     def settle(self, state: State) -> State:
         """Return the state with exponents raised where a coefficient would not fit or would lose the learning rate."""
@@ -181,16 +185,20 @@ class DelayedScaling:
         del exponents[_NOTHING]
         return replace(state, exponents=exponents)
 
-    def _follow_rate(self, state: State) -> None:
-        """Bring the logarithms of the factors up to date."""
+    def _follow_rate(self, state: State) -> bool:
+        """Bring the logarithms of the factors up to date; return whether one has changed."""
         rate = state.sgd.rate(state.iteration)
         unchanged = state.sgd is self._sgd
         if unchanged and rate == self._rate:
-            return
+            return False
         self._sgd, self._rate = state.sgd, rate
+        before, both = self._logarithms.copy(), (_logarithm(rate, False), _logarithm(rate, True))
         for factor, at in self._factors:
-            if is_rate(factor) or not unchanged:
+            if is_rate(factor):
+                self._logarithms[at] = both[at % 2]
+            elif not unchanged:
                 self._logarithms[at] = _logarithm(factor_value(factor, state), at % 2)
+        return self._logarithms != before
 
 
 @dataclass(frozen=True)
@@ -274,11 +282,13 @@ def _floors(step: Step, delayed: frozenset[str]) -> list[_Floor]:
 
 def _logarithm(factor: Fraction, negative: bool) -> int:
     """Return log2 |factor| rounded up, or its negative rounded up; of zero what makes no floor."""
-    if not factor:
-        return _NO_FLOOR
-    return _ceil_log2(1 / abs(factor) if negative else abs(factor))
+    top, bottom = abs(factor.numerator), factor.denominator
+    if negative:
+        top, bottom = bottom, top
+    return _ceil_log2(top, bottom) if top and bottom else _NO_FLOOR
 
 
-def _ceil_log2(x: Fraction) -> int:
-    estimate = x.numerator.bit_length() - x.denominator.bit_length()
-    return estimate + 1 if pow2(estimate) < x else estimate
+def _ceil_log2(top: int, bottom: int) -> int:
+    estimate = top.bit_length() - bottom.bit_length()
+    above = top > bottom << estimate if estimate >= 0 else top << -estimate > bottom
+    return estimate + above

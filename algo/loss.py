@@ -18,7 +18,7 @@ from algo.functions import log
 EXP_BITS = 24
 """exp(0) is 2^24 in the table, and a probability has as many fraction bits."""
 
-NOISE_AHEAD = 16
+NOISE_AHEAD = 8
 """Drawn iterations whose noise is made at once: a numpy call costs more than what it computes of so few."""
 
 _LEVELS = 255
@@ -83,22 +83,32 @@ class LogitsNoise:
         images: of a whole mini-batch.
 
     Attributes:
-        made: how often noise has been made.
+        size: numbers of an iteration.
     """
 
     def __init__(self, name: str, images: int, classes: int):
         self._name, self._images, self._classes = name, images, classes
-        self._of, self._noise, self.made = (0, -1), np.zeros(0), 0
+        self._of, self._noise, self.size = (0, -1), np.zeros(0), images * classes
+
+    def holds(self, seed: int, iteration: int) -> bool:
+        """Whether the noise of an iteration is there."""
+        return self._of == (seed, iteration // NOISE_AHEAD)
+
+    def make(self, seed: int, iteration: int) -> bool:
+        """Make the noise of an iteration and of those around it, in place of what was made; return whether there was none yet."""
+        if self.holds(seed, iteration):
+            return False
+        first = iteration // NOISE_AHEAD
+        numbers = np.arange(first * NOISE_AHEAD, (first + 1) * NOISE_AHEAD)
+        keys = noise_keys(seed, numbers, name_hash(self._name)).astype(np.uint32)[:, None, None]
+        images, classes = np.arange(self._images, dtype=np.uint32)[:, None], np.arange(self._classes, dtype=np.uint32)
+        self._noise, self._of = noise16(keys, images, classes), (seed, first)
+        return True
 
     def of(self, seed: int, iteration: int) -> np.ndarray:
         """Return the noise of an iteration, as `noise16` gives it, uint32 (images, classes)."""
-        first, ahead = divmod(iteration, NOISE_AHEAD)
-        if self._of != (seed, first):
-            numbers = np.arange(first * NOISE_AHEAD, (first + 1) * NOISE_AHEAD)
-            keys = noise_keys(seed, numbers, name_hash(self._name)).astype(np.uint32)[:, None, None]
-            images, classes = np.arange(self._images, dtype=np.uint32)[:, None], np.arange(self._classes, dtype=np.uint32)
-            self._noise, self._of, self.made = noise16(keys, images, classes), (seed, first), self.made + 1
-        return self._noise[ahead]
+        self.make(seed, iteration)
+        return self._noise[iteration % NOISE_AHEAD]
 
 
 @lru_cache(maxsize=64)

@@ -10,15 +10,17 @@ import numpy as np
 from algo import scaling
 from algo.arithmetic import name_hash, noise_keys
 from algo.scaling import Inputs, State
-from algo.step import Step
-from hw.compile_table import TableLayout
+from algo.step import Coefficient, Step
+from hw import isa
+from hw.compile_table import TableLayout, node_records
 
-WORDS_ARRAY_CALLS, KEYS_ARRAY_CALLS = 12, 30
-"""numpy calls of one `HostTable.words`, which finds the sums of exponents that changed and puts noise keys in their places; and
-of making keys ahead."""
+FIRST_ARRAY_CALLS, REST_ARRAY_CALLS, KEYS_ARRAY_CALLS = 8, 4, 30
+"""numpy calls of `HostTable.begin`, which finds the sums of exponents that changed; of `HostTable.finish`, which puts noise keys
+and thresholds in their places; and of making keys ahead."""
 
 KEYS_AHEAD = 16
-"""Drawn iterations whose noise keys are made at once: a numpy call costs more than what it computes of so few."""
+"""Drawn iterations whose noise keys are made at once: a numpy call costs more than what it computes of so few. Stretches begin
+a quarter of one before its multiples, where no stretch of algo.loss.NOISE_AHEAD does."""
 
 REMEMBERED = 16
 """So many words are remembered for each record and scalar, on average; when there are more, all are forgotten."""
@@ -54,22 +56,23 @@ class HostTable:
     are new in every iteration. Exponents go back and forth between few values: so what has been worked out is remembered by
     its rule and its inputs, whichever record or scalar it was for, as long as the learning rate that it follows from stays.
 
+    The first segment of an iteration needs a part of the words only: `begin` makes those, `finish` the others.
+
     Args:
         step: the training step.
         layout: word offsets of records, scalar blocks and maxima.
 
     Attributes:
-        worked_out: records and scalars that the last call of `words` had to work out.
-        looked_up: records and scalars that it looked for among what is remembered, and twice the thresholds that follow from a
-            level, which take as long.
-        array_calls: numpy calls that it took.
+        rest: first of the words that `finish` makes, and the first behind them; no maximum is in a line of cache with them.
         maxima_range: first of the words that hold maxima, and the first behind them.
     """
 
     def __init__(self, step: Step, layout: TableLayout):
         self._layout = layout
-        self._words = np.zeros(layout.words, np.int64)
+        self._words = np.zeros(layout.words, "<i8")
         self._entries = [*_records(step, layout), *_scalars(step, layout)]
+        first = _places_of(step, step.sequence[0].forward, layout)
+        self._is_first = [not first.isdisjoint(entry.places) for entry in self._entries]
         rules: dict[tuple, int] = {}
         self._rules = [rules.setdefault(entry.inputs.rule, len(rules)) for entry in self._entries]
         self._names, self._index, self._sign, self._starts, self._owner = _sums(self._entries)
@@ -80,10 +83,15 @@ class HostTable:
         for name, record in step.records.items():
             self._words[layout.records[name] + 3] = record.threshold
         self._step, self._thresholds = step, [record for record in step.records.values() if record.level]
+        self._threshold_places = np.array([layout.records[record.name] + 3 for record in self._thresholds], np.int64)
         noisy = [(name, record) for name, record in step.records.items() if record.noise]
         self._hashes = np.array([name_hash(record.noise) for _, record in noisy], np.int64)
-        self._key_places = np.array([layout.records[name] + 2 for name, _ in noisy], np.int64)
-        self._keys, self._keys_of = np.zeros((0, len(noisy)), np.int64), (0, 0)
+        self._halves = self._words.view("<u4")
+        self._key_halves = 2 * np.array([layout.records[name] + 2 for name, _ in noisy], np.int64)
+        self._keys, self._keys_of = np.zeros((0, len(noisy)), np.uint32), (0, 0)
+        late = [entry for entry, is_first in zip(self._entries, self._is_first, strict=True) if not is_first]
+        spans = [(at, at + (isa.RECORD_WORDS if entry.is_record else 1)) for entry in late for at in entry.places]
+        self.rest = min((start for start, _ in spans), default=0), max((end for _, end in spans), default=0)
         places = np.array(list(layout.maxima.values()), np.int64)
         self.maxima_range = (int(places.min()), int(places.max()) + 1) if len(places) else (0, 0)
         self._maxima = places - self.maxima_range[0]
@@ -91,12 +99,21 @@ class HostTable:
         self._last = np.zeros(len(self._starts), np.int64)
         self._known: dict[tuple, object] = {}
         self._known_by_rate: dict[tuple, object] = {}
-        self.worked_out = self.looked_up = self.array_calls = 0
+        self._left: tuple = ()
 
     def words(self, state: State, images: int) -> np.ndarray:
-        """Return the table's int64 words for an iteration over `images` images; maxima are zero.
+        """Return the table's int64 words for an iteration over `images` images, all of them; see `begin`."""
+        words, _ = self.begin(state, images)
+        self.finish()
+        return words
 
-        The array is the table's own: the next call changes it.
+    def begin(self, state: State, images: int) -> tuple[np.ndarray, dict[str, int]]:
+        """Return the table's int64 words for an iteration over `images` images, those that its first segment needs being new.
+
+        The array is the table's own: the next call changes it. Maxima are zero.
+
+        Returns:
+            The words; and what was looked for and worked out, "lookups" and "records".
 
         Raises:
             OutOfRange: a coefficient or a gradient does not fit.
@@ -106,22 +123,44 @@ class HostTable:
         changed = self._changed(sums, fixed, rate, images)
         self._forget(fixed, rate)
         self._seen = None  # until all words are new: an exception must not leave old ones that pass for them
-        self.worked_out, self.array_calls = 0, WORDS_ARRAY_CALLS
-        self.looked_up = len(changed) + LOOKUPS_OF_THRESHOLD * len(self._thresholds)
-        self._replace(changed, sums.tolist(), state, images)
+        self._left = state, images, [number for number in changed if not self._is_first[number]], sums, fixed, rate
+        first = [number for number in changed if self._is_first[number]]
+        return self._words, {"lookups": len(first), "records": self._replace(first, sums.tolist(), state, images)}
+
+    def finish(self) -> dict[str, int]:
+        """Make the words that `begin` has left, all of them in `rest`.
+
+        Returns:
+            What was looked for and worked out, "lookups" and "records", and "array_calls" of making keys.
+
+        Raises:
+            OutOfRange: a coefficient or a gradient does not fit.
+        """
+        state, images, left, sums, fixed, rate = self._left
+        records = self._replace(left, sums.tolist(), state, images)
+        calls = self.make_keys(state.seed, state.iteration)
+        self._halves[self._key_halves] = self._keys[(state.iteration + KEYS_AHEAD // 4) % KEYS_AHEAD]
+        self._words[self._threshold_places] = [scaling.record_threshold(self._step, one, state) for one in self._thresholds]
         self._seen, self._last = (fixed, rate, images), sums
-        shifts = self._words[self._key_places] >> _SHIFT_BIT << _SHIFT_BIT
-        self._words[self._key_places] = shifts | self._noise_keys(state)
-        for record in self._thresholds:
-            self._words[self._layout.records[record.name] + 3] = scaling.record_threshold(self._step, record, state)
-        return self._words
+        lookups = len(left) + LOOKUPS_OF_THRESHOLD * len(self._thresholds)
+        return {"lookups": lookups, "records": records, "array_calls": calls}
+
+    def make_keys(self, seed: int, iteration: int) -> int:
+        """Make the noise keys of KEYS_AHEAD iterations, one of which is that; return numpy calls, 0 where they are there."""
+        first = (iteration + KEYS_AHEAD // 4) // KEYS_AHEAD
+        if self._keys_of == (seed, first) and len(self._keys):
+            return 0
+        iterations = np.arange(KEYS_AHEAD) + (first * KEYS_AHEAD - KEYS_AHEAD // 4)
+        self._keys, self._keys_of = noise_keys(seed, iterations[:, None], self._hashes).astype(np.uint32), (seed, first)
+        return KEYS_ARRAY_CALLS
 
     def maxima(self, words: np.ndarray) -> dict[str, int]:
         """Return the maxima, by name, in the words of `maxima_range` after the backward segment."""
         return dict(zip(self._layout.maxima, words[self._maxima].tolist(), strict=True))
 
-    def _replace(self, changed: list[int], sums: list[int], state: State, images: int) -> None:
-        """Put the words of records and scalars that changed in their places."""
+    def _replace(self, changed: list[int], sums: list[int], state: State, images: int) -> int:
+        """Put the words of records and scalars that changed in their places; return how many had to be worked out."""
+        worked_out = 0
         for number in changed:
             entry = self._entries[number]
             inputs = entry.inputs
@@ -132,12 +171,13 @@ class HostTable:
             found = known.get(key)
             if found is None:
                 found = known[key] = entry.work_out(state, images)
-                self.worked_out += 1
+                worked_out += 1
             for at in entry.places:
                 if entry.is_record:
                     self._words[at], self._words[at + 2] = found[0], found[1] << _SHIFT_BIT
                 else:
                     self._words[at] = found
+        return worked_out
 
     def _forget(self, fixed: tuple, rate: object) -> None:
         """Forget what follows from hyper-parameters that have changed, and everything where it is too much."""
@@ -145,15 +185,6 @@ class HostTable:
             self._known = {}
         if self._seen is None or self._seen[:2] != (fixed, rate) or len(self._known_by_rate) > REMEMBERED * len(self._entries):
             self._known_by_rate = {}
-
-    def _noise_keys(self, state: State) -> np.ndarray:
-        """Return the keys of an iteration, made KEYS_AHEAD at a time."""
-        first, ahead = divmod(state.iteration, KEYS_AHEAD)
-        if self._keys_of != (state.seed, first) or not len(self._keys):
-            iterations = np.arange(first * KEYS_AHEAD, (first + 1) * KEYS_AHEAD)
-            self._keys, self._keys_of = noise_keys(state.seed, iterations[:, None], self._hashes), (state.seed, first)
-            self.array_calls += KEYS_ARRAY_CALLS
-        return self._keys[ahead]
 
     def _sums_of(self, state: State) -> np.ndarray:
         if not len(self._starts):
@@ -170,6 +201,14 @@ class HostTable:
         if images != self._seen[2]:
             changed.update(self._by_images)
         return sorted(changed)
+
+
+def _places_of(step: Step, segment: str, layout: TableLayout) -> set[int]:
+    """Return the places, as of `_Entry`, of the records and scalars that a segment's nodes use."""
+    nodes = step.segments[segment]
+    blocks = {node.scalars for node in nodes if isinstance(node, Coefficient)}
+    places = {layout.scalars[block] + i for block in blocks for i in range(len(step.scalars[block]))}
+    return places | {layout.records[name] for node in nodes for name in node_records(node)}
 
 
 def _records(step: Step, layout: TableLayout) -> list[_Entry]:

@@ -73,10 +73,14 @@ class InputBuffer:
         self._waiting = (half, images)
         return Copied(data.size + (folded.size if self._fold else 0), array_calls(self._fold))
 
+    def holds(self, images: np.ndarray) -> bool:
+        """Whether `fill` has copied that mini-batch, and it has not been in use yet."""
+        return self._waiting is not None and self._waiting[1] is images
+
     def use(self, images: np.ndarray) -> Copied:
         """Make the image list point to a mini-batch, copying it first if `fill` has not; return what was copied."""
         copied = Copied(0)
-        if self._waiting is None or self._waiting[1] is not images:
+        if not self.holds(images):
             copied = self.fill(images)
         self._half, self._waiting = self._waiting[0], None
         key = self._half, len(images)

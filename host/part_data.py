@@ -16,7 +16,7 @@ from hw.compile_table import HOST_TABLE, image_list
 from hw.program import Program
 
 if TYPE_CHECKING:
-    from host.runtime import ProcessorWork
+    from host.processor_work import ProcessorWork
 
 ENTER_ARRAY_CALLS = 18
 """numpy calls that decide on a part's samples, follow where their values lie, and write list and scalars."""

@@ -17,13 +17,18 @@ import numpy as np
 from algo.loss import LogitsNoise
 from algo.policies.decision import Decision
 from algo.scaling import State
+from algo.step import Step
+from host.averaged_weights import AveragedWeights
 from host.board import Board, Identity
 from host.core_driver import DONE, CoreDriver
-from host.host_table import WORDS_ARRAY_CALLS, HostTable
+from host.host_table import HostTable
+from host.input_buffer import Copied, InputBuffer
 from host.part_data import CountScalars
 from host.predictions import Predictions
-from host.runtime import ProcessorWork, Runtime, noise_of
+from host.processor_work import ProcessorWork
+from host.runtime import Runtime, prepare_first, prepare_last, stream
 from hw import isa
+from hw.compile_table import IMAGE_LIST
 from hw.config import Config
 from hw.program import Program
 
@@ -61,10 +66,12 @@ class Pricing:
         self._noise = LogitsNoise(program.step.logits_grad, program.step.batch, program.memory[program.step.logits].shape[1])
         self._scalars = {part.block: CountScalars(program, part) for part in program.step.parts if part.block >= 0}
         self._known: dict[tuple, Priced] = {}
+        self._copies: dict[int, Copied] = {}
+        self._averages = False
 
     def iteration(
         self, state: State, decision: Decision, images: int, decisions: np.ndarray,
-        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 0, first: bool = False, followed: bool = True,
+        gate_work: tuple[int, int, int, int] = (0, 0, 0, 0), settled: int = 0, first: bool = False, following: int | None = None,
     ) -> Priced:  # fmt: skip
         """Return what an iteration takes.
 
@@ -76,40 +83,46 @@ class Pricing:
             gate_work: what the gates took, see `processor_work` of algo.gates.Gates.
             settled: exponents in whose time the state was brought to it, see algo.delayed_scaling.settling.
             first: of the run: its mini-batch was not streamed beside another iteration.
-            followed: by another one, whose mini-batch is streamed in it.
+            following: number of the next one that is executed, whose mini-batch is streamed in it; None where there is none.
         """
         counts = decisions.sum(1).tolist()
-        key = images, *counts, decision.average, decision.replace
-        if key not in self._known:
-            self._known[key] = self._walked(images, decision, decisions)
-        work = replace(self._known[key].processor, exponents=len(state.exponents) + settled)
-        words = self._table.words(state, images)
-        work.records, work.lookups = self._table.worked_out, self._table.looked_up
-        work.array_calls += self._table.array_calls - WORDS_ARRAY_CALLS
-        noise_of(self._noise, state, work)
+        walked = self._walked(images, decisions, self._averages, decision.replace)
+        self._averages = decision.average
+        work = replace(walked.processor, exponents=len(state.exponents) + settled, streamed_records=0, streamed_lookups=0)
+        words, found = self._table.begin(state, images)
+        work.records, work.lookups = found["records"], found["lookups"]
+        work.add(**{f"streamed_{name}": count for name, count in self._table.finish().items()})
         for block, count in enumerate(counts):
             if 0 < count < images:
                 work.records += self._scalars[block].words(words, state, count)[2]
         work.add_gates(gate_work)
+        copied = self._copied(images)
         if first:
-            work.array_calls += work.streamed_array_calls
-            work.copied_bytes += work.streamed_bytes
-        if not followed:
-            work.streamed_bytes = work.streamed_array_calls = 0
-        return replace(self._known[key], processor=work)
+            work.add(copied_bytes=copied.size, array_calls=copied.array_calls)
+        prepare_first(self._noise, state, work)
+        if following is not None:
+            stream(copied, self._noise.holds(state.seed, following), work)
+            prepare_last(self._table, self._noise, state, following, work)
+        return replace(walked, processor=work)
 
-    def _walked(self, images: int, decision: Decision, decisions: np.ndarray) -> Priced:
-        """Walk an iteration that stands between two others, so that the next mini-batch is streamed in it.
+    def _walked(self, images: int, decisions: np.ndarray, averages: bool, replaces: bool) -> Priced:
+        """Walk an iteration behind another one, once for every kind of iteration; nothing is streamed or made ahead in it.
 
-        No noise or keys are made ahead in it.
+        Args:
+            averages: whether the one before leaves its weights to be added to the average.
+            replaces: whether the average is put in the weights' place.
         """
+        key = images, *decisions.sum(1).tolist(), averages, replaces
+        if key not in self._known:
+            self._known[key] = self._walk(images, decisions, Decision(0, average=averages, replace=replaces))
+        return self._known[key]
+
+    def _walk(self, images: int, decisions: np.ndarray, decision: Decision) -> Priced:
         program = self._program
-        batch = np.zeros((images, *program.step.image_shape), np.int8), np.zeros(images, np.int64)
+        batch = _images(program.step, images), np.zeros(images, np.int64)
         with _EmptyBoard(self._config, program.ddr_bytes) as board:
-            runtime = Runtime(board, program, program.state)
-            plain = Decision(0, average=decision.average, replace=decision.replace)
-            course = _Recorded(plain, decisions, runtime.parameters(ProcessorWork()) if decision.replace else {})
-            _, done, _ = runtime.train([batch] * 3, course)
+            runtime = Runtime(board, program, replace(program.state, iteration=0))
+            _, done = runtime.train([batch] * 2, _Recorded(decision, decisions, AveragedWeights(board, program)))
         ran = [(name, done.images_of(name)) for name in done.counters]
         counters = {
             name: {counter: count for counter, count in self._predictions.counters(name, count_of).items() if count}
@@ -119,8 +132,21 @@ class Pricing:
         done.processor.beside(cycles)
         return Priced(counters, dict(ran), sum(cycles), done.processor)
 
+    def _copied(self, images: int) -> Copied:
+        """Return what putting a mini-batch into DDR takes."""
+        step = self._program.step
+        if images not in self._copies:
+            with _EmptyBoard(self._config, self._program.ddr_bytes) as board:
+                buffer = InputBuffer(board, self._program.memory, step.input, IMAGE_LIST, step.fold)
+                self._copies[images] = buffer.fill(_images(step, images))
+        return self._copies[images]
+
     def _cycles(self, segment: str, images: int) -> int:
         return on_the_line(lambda count: self._predictions.cycles(segment, count), images, self._program.step.batch)
+
+
+def _images(step: Step, count: int) -> np.ndarray:
+    return np.zeros((count, *step.image_shape), np.int8)
 
 
 def on_the_line(exact: Callable[[int], int], images: int, batch: int) -> int:
@@ -183,8 +209,8 @@ class _Recorded:
         average: itself.
     """
 
-    def __init__(self, decision: Decision, decisions: np.ndarray, mean: dict[str, np.ndarray]):
-        self._decision, self._decisions, self._mean = decision, decisions, mean
+    def __init__(self, decision: Decision, decisions: np.ndarray, weights: AveragedWeights):
+        self._decision, self._decisions, self._weights = decision, decisions, weights
         self.average = self
 
     def decide(self, *of) -> Decision | np.ndarray:
@@ -210,4 +236,4 @@ class _Recorded:
 
     def mean(self) -> dict[str, np.ndarray]:
         """Return numbers that weights may be replaced by."""
-        return self._mean
+        return self._weights.read()[0]

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from algo import scaling
-from algo.averaging import averaged_names, replaced
 from algo.delayed_scaling import FULL_BITS, DelayedScaling, settling
 from algo.gates import Gates, Route
 from algo.loss import NOISE_AHEAD, Gradient, LogitsNoise, Loss, gradient_of
 from algo.policies.method import Course
+from algo.policies.swa import Averaging
+from algo.scaling import State
+from host.averaged_weights import READ_ARRAY_CALLS, AveragedWeights
 from host.board import Board, BoardError
-from host.host_table import HostTable
-from host.input_buffer import InputBuffer, with_following
+from host.host_table import FIRST_ARRAY_CALLS, REST_ARRAY_CALLS, HostTable
+from host.input_buffer import Copied, InputBuffer, with_following
 from host.part_data import PartData
+from host.processor_work import ProcessorWork
 from hw.compile import CLEAR, weight_shapes
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.layout import words_from_ddr
-from hw.memory_map import Region
 from hw.program import Program
 
 GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS = 28, 38, 34
@@ -33,46 +34,8 @@ LOGITS_OF_ELEMENT, NOISE_OF_ELEMENT = 4, 16
 SEGMENT_ARRAY_CALLS = 4
 """numpy calls in whose time a segment's image list is pointed at and its counters are read and laid out."""
 
-READ_ARRAY_CALLS, ADD_ARRAY_CALLS = 2, 5
-"""numpy calls that read one region of weights or tables, and that join all of a kind and add them to a sum."""
-
-REPLACE_ARRAY_CALLS = 24
-"""numpy calls in whose time the mean of one parameter is taken, rounded to a master and an int8 weight, and both are laid out:
-timed on a desktop processor, as the model of the processor's time is."""
-
 TRANSFER_ARRAY_CALLS = 12
 """numpy calls that bring four regions (tables both ways, logits, their gradient) into or out of their layout."""
-
-
-@dataclass
-class ProcessorWork:
-    """What the processor did in an iteration; the entries of measurements.processor_time.ProcessorWork."""
-
-    register_accesses: int = 0
-    array_calls: int = 0
-    elements: int = 0
-    records: int = 0
-    exponents: int = 0
-    copied_bytes: int = 0
-    streamed_bytes: int = 0
-    streamed_array_calls: int = 0
-    lookups: int = 0
-    beside_array_calls: int = 0
-    beside_elements: int = 0
-    beside_bytes: int = 0
-    first_cycles: int = 0
-    last_cycles: int = 0
-    core_cycles: int = 0
-
-    def beside(self, cycles: Iterable[int]) -> None:
-        """Note the cycles of an iteration's segments in their order: beside the first and the last one the processor works."""
-        cycles = list(cycles)
-        self.first_cycles, self.last_cycles, self.core_cycles = cycles[0], cycles[-1], sum(cycles)
-
-    def add_gates(self, spent: tuple[int, int, int, int]) -> None:
-        """Add what gates took, see `processor_work` of algo.gates.Gates; they learn beside the last segment."""
-        for name, count in zip(("array_calls", "elements", "beside_array_calls", "beside_elements"), spent, strict=True):
-            setattr(self, name, getattr(self, name) + count)
 
 
 @dataclass
@@ -157,7 +120,7 @@ class Runtime:
         BoardError: the program is of another configuration, or does not fit the board's DDR.
     """
 
-    def __init__(self, board: Board, program: Program, state: scaling.State, timeout_s: float | None = None, before_segment=None):
+    def __init__(self, board: Board, program: Program, state: State, timeout_s: float | None = None, before_segment=None):
         check_identity(board, program)
         self.board = board
         self.program = program
@@ -167,6 +130,8 @@ class Runtime:
         self._table = HostTable(program.step, program.table)
         self._scaling = DelayedScaling(program.step)
         self._parts = PartData(board, program)
+        self._averaged = AveragedWeights(board, program)
+        self._average: Averaging | None = None
         self._route = Route(program.step, program.step.batch)
         self._words = np.zeros(0, np.int64)
         self._noise = LogitsNoise(program.step.logits_grad, program.step.batch, program.memory[program.step.logits].shape[1])
@@ -183,8 +148,9 @@ class Runtime:
     def train(self, batches: Iterable[tuple], course: Course | None = None) -> Iterator[Iteration]:
         """Execute a training iteration for every mini-batch and yield it.
 
-        The images of the following mini-batch are written while the core computes. An interruption, or any
-        other exception, stops the board before it goes on.
+        The images of the following mini-batch are written while the core computes, and weights that enter an average are read
+        beside the first segment of the next iteration. An interruption, or any other exception, stops the board before it
+        goes on.
 
         Args:
             batches: (int8 images (n, c, h, w), labels (n,)), each the next iteration, or (images, labels, number of the
@@ -200,14 +166,13 @@ class Runtime:
                 if course:
                     self._go_to(self.state.iteration, decision.bits, work)
                 if course and decision.replace:
-                    self.replace_weights(course.average.mean(), work)
+                    self._replace_weights(course.average, work)
                 gates = course.gates(decision) if course else None
-                iteration = self._iterate(images, labels, following[0] if following else None, gates, work)
+                iteration = self._iterate(images, labels, following, gates, work)
                 if course:
                     iteration.bits = decision.bits
                     course.executed(decision, iteration.loss)
-                    if decision.average:
-                        course.average.add(self.parameters(work))
+                    self._average = course.average if decision.average else None
             except BaseException:
                 self.board.stop()
                 raise
@@ -215,9 +180,9 @@ class Runtime:
             yield iteration
             start_s = time.monotonic()
 
-    def restart(self, state: scaling.State) -> None:
+    def restart(self, state: State) -> None:
         """Go back to the program's first tensors and to `state`, as if nothing had been trained yet."""
-        self.state = state
+        self.state, self._average = state, None
         self._input = self._fresh_input()
         self._load()
 
@@ -240,7 +205,13 @@ class Runtime:
             for (part, targets), following in with_following(batches):
                 work = ProcessorWork()
                 self._prepare(part, work)
-                self._through("evaluate", gates, following[0] if following else None, work)
+
+                def beside(following=following, work=work) -> None:
+                    self._finish_words(work)
+                    if following is not None:
+                        self._input.fill(following[0])
+
+                self._through("evaluate", gates, beside, work)
                 result = self._gradient(len(part), targets, None).finished()
                 loss += result.loss * len(part)
                 correct += result.correct
@@ -270,50 +241,19 @@ class Runtime:
                     found[f"{table.name}.{entry}"] = words[:, table.entries.index(entry)]
         return found
 
-    def parameters(self, work: ProcessorWork) -> dict[str, np.ndarray]:
-        """Return what may be averaged as DDR holds it, all regions of a kind one behind the other: "masters" and "tables",
-        int64; reading them is added to the processor's work."""
-        found = {}
-        for kind, (dtype, regions) in self._averaged().items():
-            data = [self.board.read(region.offset, region.size).view(dtype) for region in regions]
-            found[kind] = np.concatenate(data).astype(np.int64) if data else np.zeros(0, np.int64)
-            work.copied_bytes += sum(region.size for region in regions)
-            work.array_calls += READ_ARRAY_CALLS * len(regions) + ADD_ARRAY_CALLS
-        return found
+    def _replace_weights(self, average: Averaging, work: ProcessorWork) -> None:
+        """Put the average in the weights' place, with those of the iteration before in it, where they belong there."""
+        work.add(**dict(zip(("copied_bytes", "array_calls"), self._add_to_average(), strict=True)))
+        self.state = self._averaged.replace(self.state, average.mean(), work)
 
-    def _averaged(self) -> dict[str, tuple[str, list[Region]]]:
-        """Return the regions that `parameters` reads, and the type of what they hold."""
-        masters, entries = averaged_names(self.program.step)
-        tables = dict.fromkeys(table for table, _ in entries)
-        regions = [[self.program.memory[name] for name in names] for names in (masters, tables)]
-        return {"masters": ("<i4", regions[0]), "tables": ("<i8", regions[1])}
-
-    def _named(self, mean: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return an average of `parameters` by the names of algo.averaging, in the module's shapes."""
-        step, memory, shapes, found = self.program.step, self.program.memory, weight_shapes(self.program.step), {}
-        for kind, (dtype, regions) in self._averaged().items():
-            data, at = mean[kind].astype(dtype).view(np.uint8), 0
-            for region in regions:
-                found[region.name] = memory.decode(region.name, data[at : at + region.size])
-                at += region.size
-        masters, entries = averaged_names(step)
-        columns = {(table, entry): step.tables[table].entries.index(entry) for table, entry in entries}
-        named = {name: found[name].reshape(shapes[name]).astype(np.int64) for name in masters}
-        return named | {f"{table}.{entry}": found[table][:, at].copy() for (table, entry), at in columns.items()}
-
-    def replace_weights(self, mean: dict[str, np.ndarray], work: ProcessorWork) -> None:
-        """Put an average of `parameters` in their place; the learning rate is 0 from here on; writing it is added to the work."""
-        step = self.program.step
-        tensors, self.state = replaced(step, self.state, self._named(mean))
-        tables = {table: self.read(table) for table, _ in averaged_names(step)[1]}
-        for table, entry in averaged_names(step)[1]:
-            tables[table][:, step.tables[table].entries.index(entry)] = tensors[f"{table}.{entry}"]
-        for name in step.weights:
-            for each in (name, f"{name}.master"):
-                work.copied_bytes += self._write(each, tensors[each].reshape(self.program.memory[each].shape))
-        for table, words in tables.items():
-            work.copied_bytes += self.program.memory[table].size + self._write(table, words)
-        work.array_calls += REPLACE_ARRAY_CALLS * (len(step.weights) + len(tables))
+    def _add_to_average(self) -> tuple[int, int]:
+        """Add the weights to the average where the iteration before left them to be added; return bytes and numpy calls."""
+        average, self._average = self._average, None
+        if average is None:
+            return 0, 0
+        values, size = self._averaged.read()
+        average.add(values)
+        return size, READ_ARRAY_CALLS
 
     def _go_to(self, iteration: int, bits: tuple[int, int] | None, work: ProcessorWork) -> None:
         """Go to a drawn iteration and its bits; exponents are settled again where that is not the next one."""
@@ -333,22 +273,27 @@ class Runtime:
         self.board.wait(self._timeout_s)
 
     def _iterate(
-        self, images: np.ndarray, labels: np.ndarray, following: np.ndarray | None, gates: Gates | None, work: ProcessorWork
+        self, images: np.ndarray, labels: np.ndarray, following: tuple | None, gates: Gates | None, work: ProcessorWork
     ) -> Iteration:
         step, state = self.program.step, self.state
         accesses = self.board.register_accesses
         self._prepare(images, work)
         counters, activity, self._stamps = {}, {}, {}
-        for name, counts, toggles in self._through("forward", gates, following, work):
+        coming = None if following is None else following[2] if len(following) > 2 else state.iteration + 1
+
+        def beside() -> None:
+            self._beside_the_first(following, coming, work)
+
+        for name, counts, toggles in self._through("forward", gates, beside, work):
             counters[name], activity[name] = counts, toggles
-        gradient = self._gradient(len(images), labels, noise_of(self._noise, state, work))
+        gradient = self._gradient(len(images), labels, self._noise.of(state.seed, state.iteration))
         work.copied_bytes += self._write_gradient(gradient.gradient)
         loss = None
         for number, part in reversed(list(enumerate(step.sequence))):
             if len(self._route.samples[number]):
                 self._start(part.backward)
                 if not number:
-                    loss = self._beside_the_last(gradient, gates, work)
+                    loss = self._beside_the_last(gradient, gates, following, coming, work)
                 counters[part.backward], activity[part.backward] = self._ended(part.backward, work)
         maxima = self._maxima(work) | {step.logits_grad: loss.maximum}
         self.state = self._scaling.advance(state, maxima, self._route.kept())
@@ -363,20 +308,54 @@ class Runtime:
             self._lists(), self._route.decisions(),
         )
 
-    def _beside_the_last(self, gradient: Gradient, gates: Gates | None, work: ProcessorWork) -> Loss:
-        """Finish the loss and let the gates learn, while the last segment of an iteration runs; return the loss."""
+    def _beside_the_first(self, following: tuple | None, coming: int | None, work: ProcessorWork) -> None:
+        """Do what need not wait while the first segment of an iteration runs: the words that it does not need, and weights that
+        the iteration before left for the average. The next mini-batch is streamed where noise is to be made beside the last one.
+
+        Args:
+            following, coming: the next mini-batch, and the number of its iteration among the drawn.
+        """
+        self._finish_words(work)
+        prepare_first(self._noise, self.state, work)
+        size, calls = self._add_to_average()
+        work.add(streamed_bytes=size, streamed_array_calls=calls)
+        if following is not None and not self._noise.holds(self.state.seed, coming):
+            stream(self._input.fill(following[0]), False, work)
+
+    def _finish_words(self, work: ProcessorWork) -> None:
+        """Write the words that the first segment does not need."""
+        for name, count in self._table.finish().items():
+            work.add(**{f"streamed_{name}": count})
+        start, end = self._table.rest
+        self.board.write(self.program.memory[HOST_TABLE].offset + 8 * start, self._words[start:end])
+        work.add(streamed_bytes=8 * (end - start), streamed_array_calls=REST_ARRAY_CALLS)
+
+    def _beside_the_last(
+        self, gradient: Gradient, gates: Gates | None, following: tuple | None, coming: int | None, work: ProcessorWork
+    ) -> Loss:
+        """While an iteration's last segment runs, finish the loss, let the gates learn and make noise ahead; return the loss.
+
+        Args:
+            following, coming: the next mini-batch, and the number of its iteration among the drawn.
+        """
         loss = gradient.finished()
-        work.beside_array_calls += LOSS_ARRAY_CALLS
-        work.beside_elements += len(loss.gradient)
+        work.add(beside_array_calls=LOSS_ARRAY_CALLS, beside_elements=len(loss.gradient))
         if gates is not None:
             gates.learn(*self._parts.gate_gradients(self._route, self.state.exponents, work))
             work.add_gates(gates.processor_work())
+        if following is not None and not self._input.holds(following[0]):
+            stream(self._input.fill(following[0]), True, work)
+        if coming is not None:
+            prepare_last(self._table, self._noise, self.state, coming, work)
         return loss
 
     def _through(
-        self, phase: str, gates: Gates | None, following: np.ndarray | None, work: ProcessorWork
+        self, phase: str, gates: Gates | None, beside: Callable[[], None], work: ProcessorWork
     ) -> list[tuple[str, dict[str, int], dict[str, int]]]:
         """Run the parts in order, each for the samples that the policy decides on.
+
+        Args:
+            beside: called while the first segment runs.
 
         Returns:
             Name, counters and activity of the segments that ran.
@@ -389,10 +368,8 @@ class Runtime:
                 self._parts.enter(self._route, number, self._words, self.state, work)
             segment = getattr(part, phase)
             self._start(segment)
-            if not number and following is not None:
-                copied = self._input.fill(following)
-                work.streamed_bytes += copied.size
-                work.streamed_array_calls += copied.array_calls
+            if not number:
+                beside()
             done.append((segment, *self._ended(segment, work)))
             self._parts.leave(self._route, number, work)
         return done
@@ -409,13 +386,10 @@ class Runtime:
     def _prepare(self, images: np.ndarray, work: ProcessorWork) -> None:
         """Write the tables of an iteration and point the core to its images."""
         self._route = Route(self.program.step, len(images))
-        self._words = words = self._table.words(self.state, len(images))
-        self._write(HOST_TABLE, words)
+        self._words, counts = self._table.begin(self.state, len(images))
+        self._write(HOST_TABLE, self._words)
         copied = self._input.use(images)
-        work.copied_bytes += words.nbytes + copied.size
-        work.array_calls += copied.array_calls + self._table.array_calls
-        work.records += self._table.worked_out
-        work.lookups += self._table.looked_up
+        work.add(copied_bytes=self._words.nbytes + copied.size, array_calls=copied.array_calls + FIRST_ARRAY_CALLS, **counts)
 
     def _start(self, name: str) -> None:
         if self._before_segment is not None:
@@ -457,14 +431,23 @@ class Runtime:
         return data.size
 
 
-def noise_of(noise: LogitsNoise, state: scaling.State, work: ProcessorWork) -> np.ndarray:
-    """Return an iteration's noise of the logits' gradient; making some ahead is added to the processor's work."""
-    made = noise.made
-    found = noise.of(state.seed, state.iteration)
-    if noise.made > made:
-        work.array_calls += NOISE_ARRAY_CALLS
-        work.elements += NOISE_AHEAD * found.size // NOISE_OF_ELEMENT
-    return found
+def prepare_first(noise: LogitsNoise, state: State, work: ProcessorWork) -> None:
+    """Make an iteration's noise beside its first segment, where it is not there; add what that took."""
+    if noise.make(state.seed, state.iteration):
+        work.add(streamed_array_calls=NOISE_ARRAY_CALLS, streamed_elements=NOISE_AHEAD * noise.size // NOISE_OF_ELEMENT)
+
+
+def stream(copied: Copied, last: bool, work: ProcessorWork) -> None:
+    """Add what streaming a mini-batch took, beside the first segment or the last."""
+    beside = "beside" if last else "streamed"
+    work.add(**{f"{beside}_bytes": copied.size, f"{beside}_array_calls": copied.array_calls})
+
+
+def prepare_last(table: HostTable, noise: LogitsNoise, state: State, coming: int, work: ProcessorWork) -> None:
+    """Make the noise and the keys of iteration `coming` beside the last segment of one before, where they are not there."""
+    work.add(beside_array_calls=table.make_keys(state.seed, coming))
+    if noise.make(state.seed, coming):
+        work.add(beside_array_calls=NOISE_ARRAY_CALLS, beside_elements=NOISE_AHEAD * noise.size // NOISE_OF_ELEMENT)
 
 
 def check_identity(board: Board, program: Program) -> None:

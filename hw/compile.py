@@ -114,11 +114,10 @@ def _place(step: Step, memory: MemoryMap, host: TableLayout, config: Config) -> 
     pitches = table_pitches(step)
     for name, table in step.tables.items():
         memory.add(name, "table", (table.channels, len(table.entries)), pitches[name])
-    for name, weight in step.weights.items():
-        narrow, wide = ("diagonal", "wide_diagonal") if weight.depthwise else ("weight", "wide")
-        memory.add(name, narrow, weight.stored_shape)
-        memory.add(f"{name}.master", wide, weight.stored_shape)
-        memory.add(f"{name}.momentum", wide, weight.stored_shape)
+    for suffix in ("", ".master", ".momentum"):
+        for name, weight in step.weights.items():  # those of a kind together: the processor reads and writes them in one piece
+            kinds = ("diagonal", "wide_diagonal") if weight.depthwise else ("weight", "wide")
+            memory.add(f"{name}{suffix}", kinds[bool(suffix)], weight.stored_shape)
     if any(weight.depthwise for weight in step.weights.values()):
         initial[DIAGONAL_MASK] = diagonal_mask(config)
         memory.add(DIAGONAL_MASK, "mask", initial[DIAGONAL_MASK].shape)

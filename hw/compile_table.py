@@ -16,6 +16,9 @@ HOST_TABLE = "host_table"
 IMAGE_LIST = "image_list"
 """DDR region of the image count and the image numbers."""
 
+LINE_WORDS = 8
+"""Words of the longest cache line of a board's processor."""
+
 HULL_GAP = 16
 """Words of the host table between two that a gated step's segment uses and that are rather loaded than left out."""
 
@@ -85,6 +88,8 @@ def table_layout(step: Step) -> TableLayout:
         ("records", lambda name: isa.RECORD_WORDS), ("scalars", lambda name: len(step.scalars[name])), ("maxima", lambda name: 1),
     ):
         offsets[kind] = {}
+        if kind == "maxima":  # the core may write them while the processor writes what stands before them
+            at = -(-at // LINE_WORDS) * LINE_WORDS
         for name in names[kind]:
             offsets[kind][name] = at
             at += size(name)

@@ -40,7 +40,6 @@ from joulegrad.watch import Watch, sensors_for
 from joulegrad.watched import INTERPRETER, idle_definition, watched
 from measurements.energy_model import TABLE, load_table
 from measurements.pictures import PictureError, RunCurves, draw_run, draw_shares
-from measurements.processor_time import ProcessorWork
 from measurements.recompute import CYCLES_PREDICTED, ENERGY_TABLE, recompute
 from measurements.run_energy import EnergyMeter
 from measurements.table_validity import check_valid
@@ -305,7 +304,7 @@ def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: P
         extra["predicted_cycles"] = sum(cycles)
         iteration.processor.beside(cycles)
         counters["cycles"], meter.said = extra["predicted_cycles"], CYCLES_PREDICTED
-    work = ProcessorWork(**dataclasses.asdict(iteration.processor))
+    work = iteration.processor
     time_s = iteration.host_s if board.clock == HOST_CLOCK else None
     energy = meter.add(counters, iteration.total_activity(), work, time_s=time_s)
     return {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host import provenance
+from host.processor_work import ProcessorWork
 from host.run_folder import RunFolder
 from host.trace_file import TRACE
 from host.virtual_rails import IDLE_DEFINITION, LEVELS_SAID, RailLevels, Spread, core_counts
@@ -20,7 +21,7 @@ from joulegrad.settings import SweepSettings
 from joulegrad.watch import Plan
 from joulegrad.workloads import Unit, Workload
 from measurements.energy_model import TABLE, EnergyTable
-from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.processor_time import ProcessorModel, processor_time
 from measurements.recompute import ENERGY_TABLE, recompute
 from measurements.run_energy import EnergyMeter
 

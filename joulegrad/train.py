@@ -54,7 +54,6 @@ def run_train(settings: TrainSettings, screen: Screen) -> dict:
     Raises:
         RecipeError, DataError, ExportError, MethodError: what is asked for cannot be.
         TrainError: no such device, or training diverged; the last good checkpoint is named.
-        EmulatorError: several processes, and a method that gates blocks.
         CheckpointError, RunFolderError, SensorError, SamplerError: each with one sentence.
     """
     from algo.shared_batch import shared
@@ -244,9 +243,10 @@ class _Run:
             gates = self.trainer.gates
             gate_work = gates.processor_work() if gates else (0, 0, 0, 0)
             began, settled, course = self.trainer.began, self.trainer.settled, self.trainer.course
-            followed = any(course.executes(later) for later in range(trained.decision.iteration + 1, self.iterations))
+            later = range(trained.decision.iteration + 1, self.iterations)
+            following = next((number for number in later if course.executes(number)), None)
             priced = self._pricing.iteration(
-                began, trained.decision, trained.images, decisions, gate_work, settled, course.executed_count == 1, followed
+                began, trained.decision, trained.images, decisions, gate_work, settled, course.executed_count == 1, following
             )
             line |= {
                 "counters": priced.counters, "activity": {}, "predicted_cycles": priced.cycles,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+from host.processor_work import ProcessorWork
 from host.runtime import Iteration, summed
 from host.virtual_rails import core_counts
 from host.virtual_run import Stretch
 from hw.config import Config
-from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.processor_time import ProcessorModel, processor_time
 
 
 def segment(counters: dict[str, int], activity: dict[str, int], config: Config, phase: str = "other") -> Stretch:
@@ -48,7 +47,7 @@ def iteration(done: Iteration, config: Config, model: ProcessorModel) -> list[St
 
     The durations sum to measurements.processor_time.iteration_time_s of the iteration.
     """
-    work = ProcessorWork(**dataclasses.asdict(done.processor))
+    work = done.processor
     spent = processor_time(work, model)
     core_s = sum(counters["cycles"] for counters in done.counters.values()) / config.clk_hz
     parts = {

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from host.board import Board, BoardError, open_board
+from host.processor_work import ProcessorWork
 from host.virtual_rails import ACTIVITY
 from hw import isa
 from hw.config import Config
 from hw.program import Program
-from measurements.processor_time import ProcessorWork
 
 FAMILIES = ("forward", "grad_input", "grad_weight", "memory", "vector", "training", "idle")
 """Array-bound by product, memory-bound, bound by the vector unit, whole training steps, and a core that rests."""

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from host.processor_work import ProcessorWork
 from host.run_folder import RECORD, RunFolderError, became, read_iterations, read_record
 from hw.config import Config
 from measurements.energy_model import PROCESSOR_BYTES, PROCESSOR_S
-from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.processor_time import ProcessorModel, processor_time
 from measurements.quantities import LABELS, Quantity
 
 TRUTHS = tuple(label for label in LABELS if label != "simulated")

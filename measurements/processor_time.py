@@ -2,7 +2,8 @@
 
 The simulated board has no processor, so this part of the emulated time is a model. While it decides, and computes the
 gradient of the loss, the exponents and the tables, the core stands still. Beside the first segment of an iteration the next
-mini-batch is streamed; beside the last one the loss itself is worked out, and gates learn.
+mini-batch is streamed, numbers are worked out that only later segments need, and weights are read for their average; beside
+the last one the loss itself is worked out, gates learn, and noise is made ahead.
 
 All costs are those of this project's own code, timed on a desktop processor (x86, CPython 3.11, numpy 2.4, digits network) and
 multiplied by 15, an assumed ratio between it and a 650 MHz Cortex-A9:
@@ -19,6 +20,8 @@ MMIO.read and MMIO.write, which are not used, take ten times as long: a PYNQ-Z1 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from host.processor_work import ProcessorWork
 
 
 @dataclass(frozen=True)
@@ -47,51 +50,6 @@ class ProcessorModel:
         for name, value in vars(self).items():
             if not value > 0:
                 raise ValueError(f"processor model: {name} is {value!r}, not a positive number")
-
-
-@dataclass(frozen=True)
-class ProcessorWork:
-    """What the processor does in one iteration.
-
-    Attributes:
-        register_accesses: control registers read and written while the core stands still.
-        array_calls: numpy calls: of the loss, of noise keys and unchanged words, of transfers, of gates.
-        elements: logits of the mini-batch, and what gates do per image in units of a logit's time.
-        records: records and scalars worked out, because their inputs are new.
-        exponents: exponents settled.
-        copied_bytes: tables and logits copied while the core stands still.
-        streamed_bytes: next mini-batch, folded and copied beside the first segment.
-        streamed_array_calls: numpy calls of folding it.
-        lookups: records and scalars looked for among those remembered, because their inputs have changed; thresholds, twice.
-        beside_array_calls, beside_elements, beside_bytes: what is done beside the last segment.
-        first_cycles, last_cycles, core_cycles: of these two segments, and of all; 0 where only the whole is known.
-    """
-
-    register_accesses: int = 0
-    array_calls: int = 0
-    elements: int = 0
-    records: int = 0
-    exponents: int = 0
-    copied_bytes: int = 0
-    streamed_bytes: int = 0
-    streamed_array_calls: int = 0
-    lookups: int = 0
-    beside_array_calls: int = 0
-    beside_elements: int = 0
-    beside_bytes: int = 0
-    first_cycles: int = 0
-    last_cycles: int = 0
-    core_cycles: int = 0
-
-    @property
-    def overlapped_bytes(self) -> int:
-        """Bytes that it moves while the core runs."""
-        return self.streamed_bytes + self.beside_bytes
-
-    @property
-    def moved_bytes(self) -> int:
-        """All bytes that it moves to and from DDR."""
-        return self.copied_bytes + self.overlapped_bytes
 
 
 @dataclass(frozen=True)
@@ -129,7 +87,13 @@ def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
         + work.exponents * model.exponent_s
         + work.copied_bytes / model.copy_bytes_per_s
     )
-    streamed = work.streamed_bytes / model.copy_bytes_per_s + work.streamed_array_calls * model.array_call_s
+    streamed = (
+        work.streamed_bytes / model.copy_bytes_per_s
+        + work.streamed_array_calls * model.array_call_s
+        + work.streamed_elements * model.element_s
+        + work.streamed_records * model.record_s
+        + work.streamed_lookups * model.lookup_s
+    )
     last = (
         work.beside_bytes / model.copy_bytes_per_s
         + work.beside_array_calls * model.array_call_s

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from host.processor_work import ProcessorWork
 from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolderError, read_iterations, read_record
 from host.trace import Trace
@@ -18,7 +19,7 @@ from measurements.alignment import Alignment, AlignmentError
 from measurements.calibration import Calibration
 from measurements.energy_model import load_table
 from measurements.measured_run import alignment_of, by_sensor, measured
-from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.processor_time import ProcessorModel, processor_time
 from measurements.run_energy import EnergyMeter
 from measurements.sensed import Sensed, sensed_run
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host.processor_work import ProcessorWork
 from host.readings import HOST_CLOCK
 from host.run_folder import RECORD, RunFolderError, became, read_iterations, read_record
 from host.trace import TraceError
@@ -16,7 +17,7 @@ from hw.config import Config
 from measurements.calibration import Calibration
 from measurements.joules import Joules
 from measurements.measured_run import Measured, measured
-from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
+from measurements.processor_time import ProcessorModel, iteration_time_s, processor_time
 from measurements.recompute import MEASURE, sensed_by
 from measurements.repeats import NotPooled, Pooled
 from measurements.report_parts import ReportError, plain

@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from host.processor_work import ProcessorWork
 from hw.config import Config
 from measurements.energy_model import NOTHING, PROCESSOR_BYTES, EnergyTable, Shares, energy_shares, load_table, time_shares
-from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
+from measurements.processor_time import ProcessorModel, iteration_time_s, processor_time
 from measurements.quantities import Quantity, RunEnergies
 from measurements.table_validity import quantities
 

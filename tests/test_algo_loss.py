@@ -75,8 +75,10 @@ def test_the_loss_is_a_whole_number_of_steps_so_that_policies_may_look_at_it():
 
 
 def test_noise_made_ahead_is_that_of_each_iteration():
-    noise, rng = LogitsNoise("logits.loss_grad", 5, 7), np.random.default_rng(2)
+    noise, rng, made = LogitsNoise("logits.loss_grad", 5, 7), np.random.default_rng(2), []
     for seed, iteration in ((3, 0), (3, 1), (3, NOISE_AHEAD), (4, NOISE_AHEAD), (4, 2 * NOISE_AHEAD - 1)):
+        made.append(not noise.holds(seed, iteration))
+        assert noise.make(seed, iteration) == made[-1] and noise.holds(seed, iteration)
         key, ahead = noise_key(seed, iteration, "logits.loss_grad"), noise.of(seed, iteration)
         np.testing.assert_array_equal(ahead, noise16(key, np.arange(5)[:, None], np.arange(7)))
         logits, labels = rng.integers(-127, 128, (3, 7)).astype(np.int8), rng.integers(0, 7, 3)
@@ -84,4 +86,4 @@ def test_noise_made_ahead_is_that_of_each_iteration():
         np.testing.assert_array_equal(found.gradient, expected.gradient)
         finished = found.finished()
         assert (finished.loss, finished.correct, finished.maximum) == (expected.loss, expected.correct, expected.maximum)
-    assert noise.made == 3, "once for all of a stretch, once for another seed"
+    assert sum(made) == 3, "once for all of a stretch, once for another seed"

@@ -13,9 +13,11 @@ from algo_networks import PreActivation, build
 from algo import scaling
 from algo.export import export
 from algo.sgd import Sgd
+from algo.step import Coefficient
 from host import host_table
-from host.host_table import HostTable
-from hw.compile_table import table_layout
+from host.host_table import KEYS_AHEAD, HostTable
+from hw import isa
+from hw.compile_table import LINE_WORDS, node_records, table_layout
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,13 @@ def drift(state, rng):
     """Return a state as an iteration may leave it: some exponents moved, the iteration counted."""
     exponents = {name: value + rng.choice((-1, 0, 0, 0, 0, 2)) for name, value in state.exponents.items()}
     return replace(state, iteration=state.iteration + 1, exponents=exponents)
+
+
+def made(table, state, images):
+    """Return the words, and how many were looked for and worked out in both parts."""
+    words, first = table.begin(state, images)
+    rest = table.finish()
+    return words, first["lookups"] + rest["lookups"], first["records"] + rest["records"]
 
 
 def fresh(step, layout, state, images):
@@ -49,9 +58,10 @@ def test_words_equal_a_fresh_computation_whatever_changed(exported):
     worked_out, looked_up = [], []
     for i in range(60):
         images = rng.choice((8, 8, 8, 3))
-        assert np.array_equal(table.words(state, images), fresh(step, layout, state, images)), f"iteration {i}"
-        worked_out.append(table.worked_out)
-        looked_up.append(table.looked_up)
+        words, looked, worked = made(table, state, images)
+        assert np.array_equal(words, fresh(step, layout, state, images)), f"iteration {i}"
+        worked_out.append(worked)
+        looked_up.append(looked)
         moved = drift(state, rng) if i % 3 else replace(state, iteration=state.iteration + 1)
         changes = {30: Sgd(lr="1/7", steps=90), 45: Sgd(lr="1/7", momentum="1/2", steps=90), 50: moved.sgd.stopped()}
         sgd = changes.get(i, moved.sgd)
@@ -75,11 +85,41 @@ def test_nothing_is_worked_out_twice(exported):
     step, state = exported.step, replace(exported.state, sgd=Sgd(lr=Fraction(1, 10)))
     table = HostTable(step, table_layout(step))
     for images, expected in ((8, True), (8, False), (5, True), (5, False)):
-        table.words(state, images)
-        assert bool(table.worked_out) == expected
+        assert bool(made(table, state, images)[2]) == expected
     every = len(step.records) + len({word for block in step.scalars.values() for word in block})
-    table.words(replace(state, iteration=1, sgd=state.sgd.stopped()), 5)
-    assert 0 < table.worked_out < every / 2, "only what the learning rate reaches"
+    worked_out = made(table, replace(state, iteration=1, sgd=state.sgd.stopped()), 5)[2]
+    assert 0 < worked_out < every / 2, "only what the learning rate reaches"
+
+
+def test_the_first_segment_finds_all_its_words_before_the_others_are_made(exported):
+    """What `begin` leaves lies in `rest`, away from the maxima, and nothing that the first segment uses is among it."""
+    step, state = exported.step, exported.state
+    layout = table_layout(step)
+    table = HostTable(step, layout)
+    expected = fresh(step, layout, state, 8)
+    words = table.begin(state, 8)[0].copy()
+    forward = step.segments[step.sequence[0].forward]
+    own = [(layout.records[name], isa.RECORD_WORDS) for node in forward for name in node_records(node)]
+    own += [(layout.scalars[node.scalars], len(step.scalars[node.scalars])) for node in forward if isinstance(node, Coefficient)]
+    assert own
+    for at, size in own:
+        assert np.array_equal(words[at : at + size], expected[at : at + size])
+    different = np.flatnonzero(words != expected)
+    start, end = table.rest
+    assert len(different) and start <= different.min() and different.max() < end
+    assert end <= table.maxima_range[0] and table.maxima_range[0] % LINE_WORDS == 0
+    table.finish()
+    assert np.array_equal(table.begin(state, 8)[0], expected)
+
+
+def test_keys_made_ahead_are_those_of_each_iteration(exported):
+    step, layout = exported.step, table_layout(exported.step)
+    table, calls = HostTable(step, layout), []
+    for iteration in (0, 5, KEYS_AHEAD - KEYS_AHEAD // 4 - 1, KEYS_AHEAD, 2 * KEYS_AHEAD):
+        state = replace(exported.state, iteration=iteration)
+        assert np.array_equal(table.words(state, 8), fresh(step, layout, state, 8))
+        calls.append(table.make_keys(state.seed, iteration + KEYS_AHEAD // 2))
+    assert any(calls) and not all(calls)
 
 
 def test_a_refused_state_leaves_no_old_words(exported):

@@ -14,7 +14,7 @@ from host.check import Mismatch
 from host.checked_run import CheckedRun
 from host.host_table import KEYS_ARRAY_CALLS
 from host.input_buffer import Copied, InputBuffer, with_following
-from host.runtime import NOISE_ARRAY_CALLS, Runtime
+from host.runtime import LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS, Runtime
 from hw import golden, isa
 from hw.compile import compile_step
 from hw.compile_table import IMAGE_LIST
@@ -149,11 +149,13 @@ def test_folding_images_is_counted_as_the_processors_work(digits):
         assert fed.fill(images) == Copied(2 * 64 * 12 + 2 * 64 * 9, 2 + 9)
         assert fed.use(images).array_calls == 0
     written, folded = 64 * 12, 64 * 9  # bytes per image: 9 channels of int8, in 3 groups of 4 lanes in DDR
-    assert (first.streamed_bytes, first.streamed_array_calls) == ((BATCH - 1) * (written + folded), 2 + 9)
-    assert (second.streamed_bytes, second.streamed_array_calls) == (0, 0)
+    assert (first.beside_bytes, first.beside_array_calls) == ((BATCH - 1) * (written + folded), LOSS_ARRAY_CALLS + 2 + 9)
+    assert (second.beside_bytes, second.beside_array_calls) == (0, LOSS_ARRAY_CALLS)
     assert first.copied_bytes - second.copied_bytes == BATCH * (written + folded)
+    assert first.array_calls - second.array_calls == 2 + 9
+    assert first.streamed_bytes == second.streamed_bytes, "words that the first segment does not need"
     ahead = KEYS_ARRAY_CALLS + NOISE_ARRAY_CALLS
-    assert first.array_calls - second.array_calls == 2 + 9 + ahead, "keys and noise are made for the second, too"
+    assert first.streamed_array_calls - second.streamed_array_calls == ahead, "keys and noise are made for the second, too"
 
 
 def test_weights_are_read_back_in_the_modules_shape(digits):

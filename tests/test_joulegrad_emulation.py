@@ -11,9 +11,9 @@ import pytest
 
 from host import specimen
 from host.board import open_board
+from host.processor_work import ProcessorWork
 from host.run_folder import RunFolder
 from host.runtime import Iteration
-from host.runtime import ProcessorWork as HostWork
 from host.sampler import SamplerError
 from host.trace import windows
 from host.trace_file import TRACE, read_trace
@@ -24,13 +24,13 @@ from joulegrad import virtual_time
 from joulegrad.emulation import Emulation
 from joulegrad.settings import SettingError
 from joulegrad.watch import Plan, sensors_for
-from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
+from measurements.processor_time import ProcessorModel, iteration_time_s, processor_time
 from measurements.sensed import sensed_run
 
 CONFIG = load_config("z7020")
 COUNTERS = {"cycles": 120_000, "spad_reads": 100_000, "ddr_read_bytes": 60_000, "ddr_write_bytes": 30_000, "scalar_ops": 100}
 TOGGLES = dict(zip(ACTIVITY, (5_000_000, 150_000_000, 20_000_000, 2_000_000), strict=True))
-WORK = HostWork(
+WORK = ProcessorWork(
     register_accesses=20, array_calls=30, elements=320, records=27, exponents=50, copied_bytes=20_000, streamed_bytes=2048,
     streamed_array_calls=4, lookups=30, beside_array_calls=20, beside_bytes=640, first_cycles=120_000, last_cycles=150_000,
     core_cycles=270_000,
@@ -49,7 +49,7 @@ def iteration(streamed_bytes: int = 2048) -> Iteration:
 def test_stretches_last_as_long_as_the_iteration_and_hold_all_its_counts(streamed_bytes):
     done, model = iteration(streamed_bytes), ProcessorModel()
     stretches = virtual_time.iteration(done, CONFIG, model)
-    spent = processor_time(ProcessorWork(**dataclasses.asdict(done.processor)), model)
+    spent = processor_time(done.processor, model)
     expected_s = iteration_time_s(270_000, CONFIG.clk_hz, spent)
     assert math.fsum(stretch.duration_s for stretch in stretches) == pytest.approx(expected_s, rel=1e-12)
     assert [stretch.phase for stretch in stretches[:5]] == ["load", "forward", "other", "backward", "update"]

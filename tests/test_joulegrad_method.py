@@ -26,10 +26,11 @@ def test_dropped_mini_batches_are_drawn_and_not_executed_in_board_and_emulator(t
     assert data["bit_exact"] is True and data["counters_exact"] is True and data["method"] == "smd+swa"
     lines = list(read_iterations(tmp_path / "run"))
     assert [line["iteration"] for line in lines] == EXECUTED
-    averaged = [line["iteration"] for line in lines if line["processor"]["copied_bytes"] > lines[0]["processor"]["copied_bytes"]]
+    moved = {line["iteration"]: line["processor"]["copied_bytes"] + line["processor"]["streamed_bytes"] for line in lines[1:]}
+    averaged = [number for number, size in moved.items() if size > 5 * min(moved.values())]
     assert averaged and min(averaged) >= 3 * STEPS // 4, "reading the weights that are averaged is the processor's work"
     *_, before, replaced = [line["processor"] for line in lines]
-    assert replaced["array_calls"] > before["array_calls"] + 200 and replaced["copied_bytes"] > before["copied_bytes"]
+    assert replaced["array_calls"] > before["array_calls"] + 50 and replaced["copied_bytes"] > before["copied_bytes"]
     record = read_record(tmp_path / "run")
     assert record["method"]["settings"]["smd"] == {"drop": "1/2"} and record["steps"] == STEPS
     run, each = data["run_energy_j"]["simulated"], data["energy_per_executed_iteration_j"]["simulated"]

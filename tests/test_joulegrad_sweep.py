@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import invoke
+from waiting import until
 
+from host.processor_work import ProcessorWork
 from host.run_folder import read_iterations, read_record
 from host.trace import windows
 from host.trace_file import read_trace
@@ -33,7 +35,7 @@ from joulegrad.workloads import FAMILIES, Unit, workloads
 from measurements.comparison import CALIBRATED
 from measurements.energy_model import load_table
 from measurements.null_models import NULL_MODELS
-from measurements.processor_time import ProcessorModel, ProcessorWork, iteration_time_s, processor_time
+from measurements.processor_time import ProcessorModel, iteration_time_s, processor_time
 from measurements.recompute import ENERGY_TABLE, differences, recompute
 
 ROOT = Path(__file__).parents[1]
@@ -246,9 +248,7 @@ def test_an_interrupted_sweep_says_so_and_keeps_its_runs(tmp_path):
         command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
     ) as process:  # fmt: skip
-        deadline = time.monotonic() + 60
-        while not list(path.glob("idle_rest/*/run.json")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: list(path.glob("idle_rest/*/run.json")), "the first run")
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == errors.INTERRUPTED and "interrupted" in said and "Traceback" not in said

@@ -7,11 +7,11 @@ import math
 
 import pytest
 
+from host.processor_work import ProcessorWork
 from hw import isa
 from hw.config import load_config
 from measurements import energy_model
 from measurements.energy_model import SHARES, EnergyTableError, energy_shares, load_table, time_shares
-from measurements.processor_time import ProcessorWork
 from measurements.run_energy import EnergyMeter
 
 COUNTERS = {name: 1000 + 7 * i for i, name in enumerate(isa.COUNTER_NAMES)}

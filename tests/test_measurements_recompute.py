@@ -10,6 +10,7 @@ import sqlite3
 import pytest
 from typer.testing import CliRunner
 
+from host.processor_work import ProcessorWork
 from host.run_folder import RunFolder
 from host.trace import windows
 from host.trace_file import TRACE, read_trace
@@ -20,7 +21,7 @@ from joulegrad.cli import app
 from joulegrad.emulation import Emulation
 from joulegrad.watch import Plan
 from measurements.energy_model import TABLE
-from measurements.processor_time import ProcessorModel, ProcessorWork, processor_time
+from measurements.processor_time import ProcessorModel, processor_time
 from measurements.recompute import ENERGY_TABLE, KEYS, RecomputeError, differences, recompute
 
 CONFIG = load_config("z7020")

@@ -8,9 +8,10 @@ import math
 
 import pytest
 
+from host.processor_work import ProcessorWork
 from hw.config import load_config
 from measurements.energy_model import load_table
-from measurements.processor_time import ProcessorModel, ProcessorTime, ProcessorWork, iteration_time_s, processor_time
+from measurements.processor_time import ProcessorModel, ProcessorTime, iteration_time_s, processor_time
 from measurements.quantities import LabelError, Quantity, RunEnergies, invalid, judged
 from measurements.run_energy import EnergyMeter
 

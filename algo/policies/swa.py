@@ -16,7 +16,8 @@ class Swa(Policy):
 
     Attributes:
         start: share of the drawn iterations after which averaging begins, below 1.
-        every: drawn iterations between averaged weights; 0 for an epoch, or a twentieth of the rest where that is less.
+        every: drawn iterations between averaged weights; 0 for an epoch, as published, or a tenth of the rest where that is
+            less: some ten weights make an average, each of which is read and added.
         settle: the run's last drawn iterations, in which the average is in place and the learning rate 0, so that batch
             norm's running statistics follow it; they cost what iterations cost. 0 for a twentieth of the run, at most 50.
     """
@@ -43,7 +44,7 @@ class Swa(Policy):
         if settle >= rest:
             asked = f"swa averages the last {rest} iterations and settles for {settle}"
             raise MethodError(f"{asked}: settle for fewer, or start earlier")
-        return Averaging(first, self.every or max(1, min(setting.epoch, rest // 20)), setting.iterations - settle)
+        return Averaging(first, self.every or max(1, min(setting.epoch, rest // 10)), setting.iterations - settle)
 
 
 class Averaging(Running):
@@ -60,8 +61,11 @@ class Averaging(Running):
         self._sums: dict[str, np.ndarray] = {}
 
     def decide(self, decision: Decision) -> Decision:
-        """Average at the first executed iteration at or past each mark, so that drops lose none; replace once."""
-        if decision.iteration >= self.settles_from and self.count:
+        """Average at the first executed iteration at or past each mark, so that drops lose none; replace once.
+
+        The weights may be added later than decided, but before the average is asked for.
+        """
+        if decision.iteration >= self.settles_from and self._mark >= 0:
             first, self._replaced = not self._replaced, True
             return narrowed(decision, replace=first, settles=True)
         mark = (decision.iteration - self._first) // self._every
@@ -73,7 +77,10 @@ class Averaging(Running):
     def add(self, values: dict[str, np.ndarray]) -> None:
         """Add weights: whole numbers whose exponents stay, such as masters and batch norm's gamma and beta."""
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value.astype(np.int64)
+            if name in self._sums:
+                self._sums[name] += value
+            else:
+                self._sums[name] = value.astype(np.int64)
         self.count += 1
 
     def mean(self) -> dict[str, np.ndarray]:
