@@ -306,9 +306,12 @@ def test_ctrl_c_and_sigterm_leave_a_readable_aborted_folder(tmp_path, number, co
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
     )  # fmt: skip
     lines = out / "iterations.jsonl"
-    until(lambda: process.poll() is not None or lines.is_file() and lines.read_text().count("\n") >= 2, "two iterations")
-    process.send_signal(number)
-    text, err = process.communicate(timeout=PATIENCE_S)
+    try:
+        until(lambda: process.poll() is not None or lines.is_file() and lines.read_text().count("\n") >= 2, "two iterations", 300)
+        process.send_signal(number)
+        text, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert "aborted" in json.loads(text)["error"] and str(out) in json.loads(text)["error"]

@@ -248,7 +248,7 @@ def test_an_interrupted_sweep_says_so_and_keeps_its_runs(tmp_path):
         command, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
     ) as process:  # fmt: skip
-        until(lambda: list(path.glob("idle_rest/*/run.json")), "the first run")
+        until(lambda: list(path.glob("idle_rest/*/run.json")), "the first run", 300)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     assert process.returncode == errors.INTERRUPTED and "interrupted" in said and "Traceback" not in said
