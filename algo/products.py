@@ -29,7 +29,7 @@ def compute(product: Product, a: torch.Tensor, b: torch.Tensor | None, first: in
         product: kind and geometry.
         a: x (n, c, h, w) or the gradient (n, k, oh, ow), of int8's range.
         b: of int8's range: weights (k, c, kh, kw), the gradient (grad_weight), indices (n, c, oh, ow) (max_backward), or None.
-        first: number of the first image in the mini-batch, which the dither depends on.
+        first: number of the first image in the mini-batch, or in the part's list, which the dither depends on.
 
     Returns:
         (n, *product.result_shape), or (k, c, kh, kw) for grad_weight; depthwise weights have c = 1.
