@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from host.meter_limits import NOT_STATED, MeterLimits, number, product
-from host.port import found_path
+from host.port import WRITE_S, found_path
 from host.ppk2_words import FULL_SCALE_A, RATE_HZ, Ppk2Words
 from host.readings import Loss, Readings
 from host.sensor import Found, Sensor, SensorError, SensorLost, Specification
@@ -53,7 +53,7 @@ class Driver(Sensor):
 
         path = found_path(self._where)
         try:
-            kit = PPK2_API(path, timeout=0, write_timeout=1, exclusive=True)
+            kit = PPK2_API(path, timeout=0, write_timeout=WRITE_S, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
             raise SensorError(f"the PPK2 at {path} cannot be opened, or is in use by another program: {error}") from None
         try:

@@ -95,10 +95,10 @@ class Driver(Sensor):
 
     def _streamed(self, protocol: StreamProtocol, timeout_s: float) -> Readings:
         pieces, size, ends_s = [], 0, time.monotonic() + timeout_s
-        gathering = False
-        while (left_s := ends_s - time.monotonic()) > 0 and size < GATHER_BYTES:
+        left_s, gathering = timeout_s, False
+        while not pieces or left_s > 0 and size < GATHER_BYTES:  # what is there is taken also where the time has passed
             try:
-                data = self._port.receive(left_s)
+                data = self._port.receive(max(0.0, left_s))
             except SensorLost as lost:
                 self._lose(lost)
                 break
@@ -110,6 +110,7 @@ class Driver(Sensor):
             if not gathering:
                 gathering, ends_s = True, min(ends_s, now_s + GATHER_S)
             time.sleep(max(0.0, min(PAUSE_S, ends_s - now_s)))
+            left_s = ends_s - time.monotonic()
         rows, losses = protocol.feed(pieces)
         self.losses += losses
         self._listen(len(rows))

@@ -58,7 +58,7 @@ def test_two_processes_build_it_once(tmp_path):
 
     def run(_):
         return subprocess.run(
-            [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
         ).stdout
 
     with ThreadPoolExecutor(3) as pool:

@@ -56,7 +56,7 @@ def test_the_top_of_ulx3s_is_clean(name):
         str(ROOT / "tests" / "rtl"), *(f"-G{key}={value}" for key, value in simulate.parameters(config).items()),
         *map(str, [verilator.LINT, verilator.write_package(), *reachable("ulx3s_top")]),
     ]  # fmt: skip
-    done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=tool.environment(), capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
@@ -71,5 +71,5 @@ def test_the_top_of_ulx3s_is_clean(name):
 )
 def test_what_cannot_be_played_is_one_sentence(arguments, says):
     command = [sys.executable, "-m", "hw.play_serial_board", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
     assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
