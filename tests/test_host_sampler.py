@@ -505,6 +505,20 @@ def test_a_suspended_machine_is_noticed():
 
 
 @pytest.mark.fault(20)
+def test_a_process_that_is_held_up_between_two_clocks_has_not_slept():
+    clocks = Clocks()
+    watch, monotonic, boot = clocks.watch(), iter([0.0, 0.0, 3.0] + 9 * [0.0]), clocks.watch().boot
+
+    def held_up() -> float:
+        clocks.monotonic_s += next(monotonic)
+        return boot()
+
+    watch.boot = held_up
+    for _ in range(5):
+        assert watch.look() == (0.0, 0.0)
+
+
+@pytest.mark.fault(20)
 def test_sleep_goes_into_the_trace(tree, tmp_path, monkeypatch):
     """The sampler's process with a boot clock that jumps: it is told by environment, nothing else is changed."""
     (tmp_path / "sitecustomize.py").write_text(
