@@ -28,7 +28,7 @@ def export(
     Example: joulegrad export digits -o digits.jg && joulegrad bench digits.jg --board golden
     """
     with command(as_json) as screen:
-        from joulegrad.export import run_export
+        from joulegrad.export_program import run_export
         from joulegrad.settings import ExportSettings
 
         result = run_export(ExportSettings(recipe, out, config, steps, batch_size, seed, method), screen)

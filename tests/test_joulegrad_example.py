@@ -46,6 +46,7 @@ def test_names_to_import_are_what_they_say(name):
     found = getattr(joulegrad, name)
     assert found.__name__ == name and found.__module__ == joulegrad.NAMES[name] and found.__doc__
     assert name in dir(joulegrad)
+    assert not (ROOT / "joulegrad" / f"{name}.py").exists(), "once imported, the module would stand in the name's place"
 
 
 def test_importing_joulegrad_is_light():
