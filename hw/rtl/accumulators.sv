@@ -33,7 +33,9 @@ module accumulators #(
 
   logic                  read_q, add_q, write_q, max_q, add_max_q, clear_q;
   logic [RowW:0]         read_addr_q, add_addr_q, write_addr_q, clear_addr_q;
-  logic [Width-1:0]      data_q, add_data_q, old_q, result_q, result;
+  logic [Width-1:0]      data_q, add_data_q, old_q, result;  // add_data_q: inverted for the maximum
+  (* keep *)
+  logic [G-1:0]          taken, kept;                  // by the maximum: data, old
   logic                  vec_bank_q;
   logic [1:0][Width-1:0] rdata;
   logic                  vec_bank, acc_bank;
@@ -46,6 +48,7 @@ module accumulators #(
   for (genvar b = 0; b < 2; b++) begin : gen_banks
     logic             acc_read, vec_read, acc_write, clear;
     logic [RowW-1:0]  raddr, waddr;
+    logic [Width-1:0] wdata_q;
 
     assign acc_read  = acc_valid_i && acc_bank == 1'(b);
     assign vec_read  = vec_ren_i && vec_bank == 1'(b);
@@ -64,8 +67,14 @@ module accumulators #(
       .rdata_o(rdata[b]),
       .wen_i  (acc_write || clear),
       .waddr_i(waddr),
-      .wdata_i(clear ? '0 : result_q)
+      .wdata_i(wdata_q)
     );
+
+    // What is written: a bank's own, so that it can be reset for a clear.
+    always_ff @(posedge clk_i) begin
+      if (vec_read && vec_clear_i) wdata_q <= '0;
+      else if (add_q && add_addr_q[RowW] == 1'(b)) wdata_q <= result;
+    end
   end
 
   assign vec_rdata_o = rdata[vec_bank_q];
@@ -74,13 +83,17 @@ module accumulators #(
                                      || (add_q && add_addr_q[RowW] == vec_bank)
                                      || (write_q && write_addr_q[RowW] == vec_bank));
 
-  // One carry chain per lane: old + data, or old - data, whose sign tells the larger where old is not negative.
+  // One carry chain per lane: old + data, or old - data, whose sign tells the larger where old is not negative. For the maximum,
+  // data's upper half is zero.
   always_comb begin
     for (int unsigned l = 0; l < G; l++) begin
       automatic logic [31:0] o = old_q[32*l +: 32];
       automatic logic [31:0] d = add_data_q[32*l +: 32];
-      automatic logic [31:0] sum = o + (add_max_q ? ~d : d) + 32'(add_max_q);
-      result[32*l +: 32] = !add_max_q ? sum : (o[31] || sum[31]) ? d : o;
+      automatic logic [31:0] sum = o + d + 32'(add_max_q);
+      taken[l] = add_max_q && (o[31] || sum[31]);
+      kept[l]  = add_max_q && !(o[31] || sum[31]);
+      result[32*l +: 16]    = taken[l] ? ~d[15:0] : kept[l] ? o[15:0] : sum[15:0];
+      result[32*l+16 +: 16] = taken[l] ? '0 : kept[l] ? o[31:16] : sum[31:16];
     end
   end
 
@@ -111,12 +124,14 @@ module accumulators #(
     if (read_q) begin
       add_addr_q <= read_addr_q;
       add_max_q  <= max_q;
-      add_data_q <= data_q;
+      for (int unsigned l = 0; l < G; l++) begin
+        add_data_q[32*l +: 16]    <= data_q[32*l +: 16] ^ {16{max_q}};
+        add_data_q[32*l+16 +: 16] <= max_q ? '1 : data_q[32*l+16 +: 16];
+      end
       old_q      <= rdata[read_addr_q[RowW]];
     end
     if (add_q) begin
       write_addr_q <= add_addr_q;
-      result_q     <= result;
     end
   end
 
