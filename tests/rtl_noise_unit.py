@@ -18,7 +18,7 @@ async def stream_with_gaps(dut):
     rng = np.random.default_rng(11)
     lanes = len(dut.noise_o) // 16
     Clock(dut.clk_i, 10, "ns").start()
-    dut.rst_ni.value, dut.valid_i.value = 0, 0
+    dut.rst_ni.value, dut.valid_i.value, dut.draws_i.value = 0, 0, 1
     await FallingEdge(dut.clk_i)
     dut.rst_ni.value = 1
     checked = 0

@@ -3,7 +3,7 @@
 //   noise[l] = mix32(mix32(position ^ key) ^ {channel, channel}) >> 16,  channel = ch0 + l
 //
 // mix32 is cut in two halves of two to three additions each; the last exclusive or of the second hash
-// leaves its upper half as it is. Registers move only behind `valid_i`.
+// leaves its upper half as it is. Registers move only behind `valid_i`. Without `draws_i` noise is one half, for nearest rounding.
 // Latency 4 cycles, throughput one vector per cycle. Golden: algo/arithmetic.py noise16().
 
 module noise_unit #(
@@ -11,6 +11,7 @@ module noise_unit #(
 ) (
   input  logic            clk_i,
   input  logic            rst_ni,
+  input  logic            draws_i,
   input  logic            valid_i,
   input  logic [31:0]     position_i,
   input  logic [31:0]     key_i,
@@ -25,10 +26,13 @@ module noise_unit #(
     return sum + (sum << 2);
   endfunction
 
+  // Two adders, which begin where something is added: as one sum of three they would be carry-save adders and an adder.
   function automatic logic [31:0] mix_second(logic [31:0] x);
     logic [31:0] folded;
+    logic [28:0] by9;
     folded = x ^ (x >> 4);
-    return folded + (folded << 3) + (folded << 11);
+    by9    = folded[31:3] + folded[28:0];
+    return {by9[28:8] + folded[20:0], by9[7:0], folded[2:0]};
   endfunction
 
   logic [2:0]  valid_q;
@@ -52,7 +56,9 @@ module noise_unit #(
         lane_q[l] <= mix_first(vector_hash ^ {2{channel_q[l*16+:16]}});
       end
     end
-    if (valid_q[2]) begin
+    if (!draws_i) begin
+      noise_o <= {G{16'h8000}};
+    end else if (valid_q[2]) begin
       for (int unsigned l = 0; l < G; l++) noise_o[l*16+:16] <= 16'(mix_second(lane_q[l]) >> 16);
     end
   end

@@ -186,6 +186,7 @@ module vector_engine
   noise_unit #(.G(G)) u_noise (
     .clk_i,
     .rst_ni,
+    .draws_i   (instr.stochastic),
     .valid_i   (stage[3] && instr.stochastic),
     .position_i(position),
     .key_i     (key),
@@ -205,7 +206,6 @@ module vector_engine
     .su_i         (instr.su),
     .sv_i         (instr.sv),
     .shift_i      (shift),
-    .stochastic_i (instr.stochastic),
     .post_i       (instr.post),
     .sign_of_i    (instr.sign_of),
     .threshold_i  (threshold),

@@ -19,7 +19,6 @@ module vector_lane (
   input  logic [6:0]         u_keep_i,           // bit i: i >= su
   input  logic [5:0]         shift_i,
   input  logic [13:0]        sum_keep_i,         // bit i: i >= shift
-  input  logic               stochastic_i,
   input  logic               relu_i,
   input  logic               sign_i,
   input  logic signed [34:0] threshold_i,        // 0 without soft threshold
@@ -40,7 +39,7 @@ module vector_lane (
   input  logic [31:0]        u_wide_i,
   input  logic [31:0]        acc_i,
   input  logic signed [24:0] v_i,                // shifted and saturated, in stage 2
-  input  logic [15:0]        noise_i,            // in stage 7
+  input  logic [15:0]        noise_i,            // in stage 7; one half where nothing is drawn
   input  logic               mask_i,             // in stage 9
 
   output logic               positive_o,         // y > 0; from here on in cycle 10
@@ -107,12 +106,13 @@ module vector_lane (
     if (stage_i[5]) sum_q <= part_q + 48'(bv_q);
   end
 
-  // Stage 6: shift by 16s, 4s and 1s with 16 fraction bits; `over` where an integer bit above the 34th
-  // differs from the sign.
+  // Stage 6: shift by 16s, 4s and 2s with 16 fraction bits; `over` where an integer bit above the 34th
+  // differs from the sign. The last place is shifted on the way into the next stage's adder, whose LUTs have room for it.
   logic               sum_neg, neg6_q, over6_q;
   logic signed [63:0] by16;
   logic signed [52:0] by4;
-  logic signed [49:0] scaled_q;
+  logic signed [50:0] scaled_q;
+  logic signed [49:0] scaled;
 
   assign sum_neg = sum_q[47];
 
@@ -128,7 +128,7 @@ module vector_lane (
 
   always_ff @(posedge clk_i) begin
     if (stage_i[6]) begin
-      scaled_q <= 50'(by4 >>> shift_i[1:0]);
+      scaled_q <= 51'(by4 >>> {shift_i[1], 1'b0});
       neg6_q   <= sum_neg;
       over6_q  <= ((sum_q[46:33] ^ {14{sum_neg}}) & sum_keep_i) != '0;
     end
@@ -138,9 +138,11 @@ module vector_lane (
   logic signed [34:0] y_q, z_q;
   logic               neg7_q, over7_q, neg8_q, over8_q;
 
+  assign scaled = shift_i[0] ? scaled_q[50:1] : scaled_q[49:0];
+
   always_ff @(posedge clk_i) begin
     if (stage_i[7]) begin
-      y_q     <= 35'((51'(scaled_q) + signed'({35'd0, stochastic_i ? noise_i : 16'h8000})) >>> 16);
+      y_q     <= 35'((signed'({35'd0, noise_i}) + 51'(scaled)) >>> 16);
       neg7_q  <= neg6_q;
       over7_q <= over6_q;
     end
