@@ -33,8 +33,10 @@ module channel_sums #(
 
   for (genvar l = 0; l < G; l++) begin : gen_lane
     logic signed [35:0] lane_s1;
+    logic signed [42:0] lane_s2;
 
     assign s1[l] = 48'(lane_s1);
+    assign s2[l] = 48'(lane_s2);
 
     channel_sum u_sum (
       .clk_i,
@@ -44,7 +46,7 @@ module channel_sums #(
       .out_i       (out_i[l*8+:8]),
       .factor_i    (use_v_i ? v_i[l*8+:8] : out_i[l*8+:8]),
       .s1_o        (lane_s1),
-      .s2_o        (s2[l])
+      .s2_o        (lane_s2)
     );
   end
 

@@ -33,6 +33,7 @@ module counters import joulegrad_pkg::*; #(
   logic                             run_q;
   logic [LowW-1:0]                  low;
   logic [IndexW-1:0]                index_q, word_q;
+  logic [2**IndexW-1:0]             at_q;     // bit index_q
   logic [IndexW:0]                  left_q;   // words to visit until all are up to date
   logic                             first_q;  // the words are still those of the segment before
   logic                             sweep, add_q, fresh_q;
@@ -42,7 +43,7 @@ module counters import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     run_q       <= rst_ni && run_i && !clear_i;
     settled_o   <= rst_ni && left_q == '0 && !add_q && !run_q && !run_i && !clear_i;
-    increment_q <= increment_i;
+    increment_q <= rst_ni && run_i && !clear_i ? increment_i : '0;
   end
 
   assign sweep     = run_q || left_q != '0;
@@ -60,6 +61,7 @@ module counters import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     if (!rst_ni || clear_i) begin
       index_q <= '0;
+      at_q    <= (2 ** IndexW)'(1);
       first_q <= 1'b1;
       left_q  <= (IndexW + 1)'(2 ** IndexW);
       add_q   <= 1'b0;
@@ -67,6 +69,7 @@ module counters import joulegrad_pkg::*; #(
       add_q <= sweep;
       if (sweep) begin
         index_q <= index_q + 1'b1;
+        at_q    <= {at_q[2**IndexW-2:0], at_q[2**IndexW-1]};
         if (&index_q) first_q <= 1'b0;
         left_q  <= run_q ? (IndexW + 1)'(2 ** IndexW) : left_q - 1'b1;
       end
@@ -87,7 +90,7 @@ module counters import joulegrad_pkg::*; #(
     if (!rst_ni || clear_i) low_q <= '0;
     else if (sweep) begin
       for (int unsigned i = 0; i < NumCounters; i++) begin
-        low_q[i] <= (index_q == IndexW'(i) ? '0 : low_q[i]) + (run_q ? LowW'(increment_q[i]) : '0);
+        low_q[i] <= LowW'(increment_q[i]) + (low_q[i] & {LowW{!at_q[i]}});
       end
     end
   end

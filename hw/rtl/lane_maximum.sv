@@ -47,11 +47,11 @@ module lane_maximum #(
     end
     if (clear_i) begin
       for (int unsigned f = 0; f < Groups; f++) group_q[f] <= '0;
-    end else if (valid_q[1]) begin
-      for (int unsigned f = 0; f < Groups; f++) group_q[f] <= larger(group_q[f], four_q[f]);
+    end else begin
+      for (int unsigned f = 0; f < Groups; f++) if (valid_q[1] && four_q[f] > group_q[f]) group_q[f] <= four_q[f];
     end
     if (clear_i) best_q <= '0;
-    else if (step_i) best_q <= larger(best_q, group_q[group_i]);
+    else if (step_i && group_q[group_i] > best_q) best_q <= group_q[group_i];
   end
 
   assign maximum_o = best_q;

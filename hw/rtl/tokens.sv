@@ -39,7 +39,7 @@ module tokens import joulegrad_pkg::*; #(
           available_q[d][s] <= 1'b0;
           full_q[d][s]      <= 1'b0;
         end else if (s != d && give_i[s][d] != take_i[d][s]) begin
-          count_q[d][s]     <= give_i[s][d] ? count_q[d][s] + 1'b1 : count_q[d][s] - 1'b1;
+          count_q[d][s]     <= count_q[d][s] + {{CountW - 1{!give_i[s][d]}}, 1'b1};  // 1 or -1
           available_q[d][s] <= give_i[s][d] || count_q[d][s] != CountW'(1);
           full_q[d][s]      <= give_i[s][d] && count_q[d][s] == {{CountW - 1{1'b1}}, 1'b0};
         end
