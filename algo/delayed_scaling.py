@@ -79,12 +79,18 @@ def levels_of(step: Step, state: State, maxima: dict[str, int]) -> dict[str, tup
     }
 
 
+RATE_EXPONENTS = 10
+"""Exponents in whose time the learning rate of another iteration is found, and whether floors follow from it."""
+
+
 def settling(before: State, after: State) -> int:
-    """Return in how many exponents' time `DelayedScaling.at` goes from one state to the other, a quarter of what `advance` takes
-    where bits stay, for the model of the processor's time."""
-    if after.exponents is before.exponents:
+    """Return in how many exponents' time `DelayedScaling.at` goes from one state to the other, for the model of the processor's
+    time: where floors are gone through, a third of what `advance` takes, all of it where bits change."""
+    if after is before:
         return 0
-    return len(after.exponents) if after.bits != before.bits else len(after.exponents) // 4
+    if after.exponents is before.exponents:
+        return RATE_EXPONENTS
+    return RATE_EXPONENTS + (len(after.exponents) if after.bits != before.bits else len(after.exponents) // 3)
 
 
 def factor_value(factor: str, state: State) -> Fraction:

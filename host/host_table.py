@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from algo import scaling
-from algo.arithmetic import name_hash, noise_keys
+from algo.arithmetic import OutOfRange, name_hash, noise_keys
 from algo.scaling import Inputs, State
 from algo.step import Coefficient, Step
 from hw import isa
-from hw.compile_table import TableLayout, node_records
+from hw.compile_table import HOST_TABLE, TableLayout, node_records
+from hw.program import Program
 
 FIRST_ARRAY_CALLS, REST_ARRAY_CALLS, KEYS_ARRAY_CALLS = 8, 4, 30
 """numpy calls of `HostTable.begin`, which finds the sums of exponents that changed; of `HostTable.finish`, which puts noise keys
@@ -56,23 +58,25 @@ class HostTable:
     are new in every iteration. Exponents go back and forth between few values: so what has been worked out is remembered by
     its rule and its inputs, whichever record or scalar it was for, as long as the learning rate that it follows from stays.
 
-    The first segment of an iteration needs a part of the words only: `begin` makes those, `finish` the others.
+    The first segment of an iteration needs a part of the words only: `begin` makes those, `finish` the others. What follows from
+    a learning rate can be worked out before the iteration's exponents are known: `prepare`.
 
     Args:
         step: the training step.
         layout: word offsets of records, scalar blocks and maxima.
+        first: the words for a whole mini-batch, and the state that they are of: what is new is told from them.
 
     Attributes:
         rest: first of the words that `finish` makes, and the first behind them; no maximum is in a line of cache with them.
         maxima_range: first of the words that hold maxima, and the first behind them.
     """
 
-    def __init__(self, step: Step, layout: TableLayout):
+    def __init__(self, step: Step, layout: TableLayout, first: tuple[np.ndarray, State] | None = None):
         self._layout = layout
         self._words = np.zeros(layout.words, "<i8")
         self._entries = [*_records(step, layout), *_scalars(step, layout)]
-        first = _places_of(step, step.sequence[0].forward, layout)
-        self._is_first = [not first.isdisjoint(entry.places) for entry in self._entries]
+        used_first = _places_of(step, step.sequence[0].forward, layout)
+        self._is_first = [not used_first.isdisjoint(entry.places) for entry in self._entries]
         rules: dict[tuple, int] = {}
         self._rules = [rules.setdefault(entry.inputs.rule, len(rules)) for entry in self._entries]
         self._names, self._index, self._sign, self._starts, self._owner = _sums(self._entries)
@@ -99,7 +103,25 @@ class HostTable:
         self._last = np.zeros(len(self._starts), np.int64)
         self._known: dict[tuple, object] = {}
         self._known_by_rate: dict[tuple, object] = {}
+        self._keys_by_rate: dict[int, tuple] = {}
+        self._prepared: tuple[tuple, object, dict[tuple, object]] = (), None, {}
         self._left: tuple = ()
+        if first is not None:
+            self._words[:], state = first
+            fixed = state.sgd.momentum, state.sgd.weight_decay
+            self._seen, self._last = (fixed, state.sgd.rate(state.iteration), step.batch), self._sums_of(state)
+            for number, entry in enumerate(self._entries):
+                word, shift = int(self._words[entry.places[0]]), 0
+                if entry.is_record:
+                    shift = int(self._words[entry.places[0] + 2]) >> _SHIFT_BIT
+                known, key = self._place(number, self._last.tolist(), state, step.batch)
+                known[key] = (word, shift) if entry.is_record else word
+
+    @staticmethod
+    def of(program: Program) -> HostTable:
+        """Return the table of a program, with the words that it brings along."""
+        brought = (program.tensors[HOST_TABLE], program.state) if HOST_TABLE in program.tensors else None
+        return HostTable(program.step, program.table, brought)
 
     def words(self, state: State, images: int) -> np.ndarray:
         """Return the table's int64 words for an iteration over `images` images, all of them; see `begin`."""
@@ -145,6 +167,25 @@ class HostTable:
         lookups = len(left) + LOOKUPS_OF_THRESHOLD * len(self._thresholds)
         return {"lookups": lookups, "records": records, "array_calls": calls}
 
+    def prepare(self, state: State, coming: int) -> int:
+        """Work out what follows from the learning rate of iteration `coming`, for exponents as they are: most of them stay.
+
+        Args:
+            state: of the last call of `begin`.
+
+        Returns:
+            Records and scalars worked out.
+        """
+        (fixed, rate, images), found = self._seen, {}
+        coming_rate, moved = state.sgd.rate(coming), replace(state, iteration=coming)
+        if coming_rate != rate:
+            with contextlib.suppress(OutOfRange):  # exponents may yet move so that all fits; where they do not, `begin` says so
+                for number, key in self._keys_by_rate.items():
+                    if key not in found:
+                        found[key] = self._entries[number].work_out(moved, images)
+        self._prepared = fixed, coming_rate, found
+        return len(found)
+
     def make_keys(self, seed: int, iteration: int) -> int:
         """Make the noise keys of KEYS_AHEAD iterations, one of which is that; return numpy calls, 0 where they are there."""
         first = (iteration + KEYS_AHEAD // 4) // KEYS_AHEAD
@@ -163,11 +204,9 @@ class HostTable:
         worked_out = 0
         for number in changed:
             entry = self._entries[number]
-            inputs = entry.inputs
-            known = self._known_by_rate if inputs.rate else self._known
-            spread = inputs.iteration and state.sgd.weight_decay != 0
-            besides = images if inputs.images else 0, state.iteration if spread else 0
-            key = self._rules[number], *besides, *sums[self._terms[number]]
+            known, key = self._place(number, sums, state, images)
+            if entry.inputs.rate:
+                self._keys_by_rate[number] = key
             found = known.get(key)
             if found is None:
                 found = known[key] = entry.work_out(state, images)
@@ -179,12 +218,20 @@ class HostTable:
                     self._words[at] = found
         return worked_out
 
+    def _place(self, number: int, sums: list[int], state: State, images: int) -> tuple[dict, tuple]:
+        """Return where the word of a record or scalar is remembered, and under what."""
+        inputs = self._entries[number].inputs
+        spread = inputs.iteration and state.sgd.weight_decay != 0
+        besides = images if inputs.images else 0, state.iteration if spread else 0
+        key = self._rules[number], *besides, *sums[self._terms[number]]
+        return self._known_by_rate if inputs.rate else self._known, key
+
     def _forget(self, fixed: tuple, rate: object) -> None:
         """Forget what follows from hyper-parameters that have changed, and everything where it is too much."""
         if self._seen is None or self._seen[0] != fixed or len(self._known) > REMEMBERED * len(self._entries):
             self._known = {}
         if self._seen is None or self._seen[:2] != (fixed, rate) or len(self._known_by_rate) > REMEMBERED * len(self._entries):
-            self._known_by_rate = {}
+            self._known_by_rate = self._prepared[2] if self._prepared[:2] == (fixed, rate) else {}
 
     def _sums_of(self, state: State) -> np.ndarray:
         if not len(self._starts):

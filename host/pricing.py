@@ -62,7 +62,7 @@ class Pricing:
     def __init__(self, program: Program, config: Config):
         self._program, self._config = program, config
         self._predictions = Predictions(program, config)
-        self._table = HostTable(program.step, program.table)
+        self._table = HostTable.of(program)
         self._noise = LogitsNoise(program.step.logits_grad, program.step.batch, program.memory[program.step.logits].shape[1])
         self._scalars = {part.block: CountScalars(program, part) for part in program.step.parts if part.block >= 0}
         self._known: dict[tuple, Priced] = {}

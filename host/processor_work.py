@@ -25,6 +25,7 @@ class ProcessorWork:
         first_cycles, last_cycles, core_cycles: of these two segments, and of all; 0 where only the whole is known.
         streamed_records, streamed_lookups: of records and scalars that the first segment does not need.
         streamed_elements: of noise that is made for the iteration itself, the first of a run.
+        beside_records: records and scalars worked out for the next iteration's learning rate.
     """
 
     register_accesses: int = 0
@@ -45,6 +46,7 @@ class ProcessorWork:
     streamed_records: int = 0
     streamed_lookups: int = 0
     streamed_elements: int = 0
+    beside_records: int = 0
 
     @property
     def overlapped_bytes(self) -> int:

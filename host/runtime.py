@@ -127,7 +127,7 @@ class Runtime:
         self.state = state
         self._timeout_s = timeout_s
         self._before_segment = before_segment
-        self._table = HostTable(program.step, program.table)
+        self._table = HostTable.of(program)
         self._scaling = DelayedScaling(program.step)
         self._parts = PartData(board, program)
         self._averaged = AveragedWeights(board, program)
@@ -205,9 +205,9 @@ class Runtime:
             for (part, targets), following in with_following(batches):
                 work = ProcessorWork()
                 self._prepare(part, work)
+                self._finish_words(work)  # before it starts: what evaluation needs is not what a forward segment does
 
-                def beside(following=following, work=work) -> None:
-                    self._finish_words(work)
+                def beside(following=following) -> None:
                     if following is not None:
                         self._input.fill(following[0])
 
@@ -444,10 +444,12 @@ def stream(copied: Copied, last: bool, work: ProcessorWork) -> None:
 
 
 def prepare_last(table: HostTable, noise: LogitsNoise, state: State, coming: int, work: ProcessorWork) -> None:
-    """Make the noise and the keys of iteration `coming` beside the last segment of one before, where they are not there."""
-    work.add(beside_array_calls=table.make_keys(state.seed, coming))
+    """Make, beside the last segment of an iteration, what the next one, `coming`, needs and is not there: noise and its keys;
+    where neither is made, there is time for what follows from the learning rate."""
+    calls, elements = table.make_keys(state.seed, coming), 0
     if noise.make(state.seed, coming):
-        work.add(beside_array_calls=NOISE_ARRAY_CALLS, beside_elements=NOISE_AHEAD * noise.size // NOISE_OF_ELEMENT)
+        calls, elements = calls + NOISE_ARRAY_CALLS, NOISE_AHEAD * noise.size // NOISE_OF_ELEMENT
+    work.add(beside_array_calls=calls, beside_elements=elements, beside_records=0 if calls else table.prepare(state, coming))
 
 
 def check_identity(board: Board, program: Program) -> None:

@@ -19,6 +19,7 @@ from hw.compile_table import (
     TableLayout,
     Tables,
     emit_coefficient,
+    first_words,
     image_list,
     node_tables,
     program_region,
@@ -52,10 +53,11 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
         tensors: initial logical arrays by region: a weight's int8 `name`, its `name.master` and `name.momentum`
             (k, c, kh, kw), a channel table's (channels, entries) int64. What is missing starts as zeros. The program holds
             folded weights (algo.step.Weight) as its memory does, (k, c * kh * kw, 1, 1).
-        state: kept in the program for the runtime to start from.
+        state: kept in the program for the runtime to start from, with the host table of its first iteration.
 
     Raises:
         CompileError: the step does not fit the configuration, or an initial array does not fit the step.
+        OutOfRange: a number of the first iteration does not fit its format.
     """
     check_step(step, config)
     memory = MemoryMap(config.g)
@@ -69,6 +71,8 @@ def compile_step(step: Step, config: Config, tensors: Mapping[str, np.ndarray], 
         if tuple(array.shape) != shape:
             raise CompileError(f"initial tensor {name} has shape {tuple(array.shape)}, but the step says {shape}")
         initial[name] = np.asarray(array).reshape(memory[name].shape)
+    if state is not None:
+        initial[HOST_TABLE] = first_words(step, host, state)
     users = segment_users(step)
     code, owners = {CLEAR: clear_segment(config, memory)}, {}
     part_of = {name: part for part in step.sequence for name in (part.forward, part.backward, part.evaluate)}

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from algo import scaling
+from algo.scaling import State
 from algo.step import ChannelTable, Coefficient, Compute, GateSum, Node, Step, Update
 from hw import isa
 from hw.emit import Segment
@@ -97,6 +101,20 @@ def table_layout(step: Step) -> TableLayout:
         if len(words) > SCALAR_REACH:
             raise CompileError(f"scalar block {block} has {len(words)} words; a coefficient instruction reaches {SCALAR_REACH}")
     return TableLayout(offsets["records"], offsets["scalars"], offsets["maxima"], max(at, 1))
+
+
+def first_words(step: Step, layout: TableLayout, state: State) -> np.ndarray:
+    """Return the host table of a run's first iteration, over a whole mini-batch, for the program to bring along.
+
+    Raises:
+        OutOfRange: a number of it does not fit.
+    """
+    words = np.zeros(layout.words, np.int64)
+    records, scalars = scaling.records(step, state), scaling.scalars(step, state, step.batch)
+    for offsets, found in ((layout.records, records), (layout.scalars, scalars)):
+        for name, numbers in found.items():
+            words[offsets[name] : offsets[name] + len(numbers)] = numbers
+    return words
 
 
 class Tables:

@@ -20,7 +20,7 @@ import numpy as np
 from algo.scaling import State
 from algo.step import Step
 from hw import isa
-from hw.compile_table import TableLayout
+from hw.compile_table import HOST_TABLE, TableLayout
 from hw.memory_map import DDR_MAX, KINDS, MemoryMap, Region, region_bytes
 
 SCHEMA = 2
@@ -85,8 +85,8 @@ class Program:
         return ddr
 
     def words(self) -> tuple[tuple[int, bytes], ...]:
-        """Return (address, content) of the regions of 64-bit words that do not start as zeros: scalar programs and lists."""
-        regions = {name: self.memory[name] for name in self.tensors}
+        """Return (address, content) of the regions of 64-bit words that do not change in a run: scalar programs and lists."""
+        regions = {name: self.memory[name] for name in self.tensors if name != HOST_TABLE or self.step is None}
         found = {name: region.offset for name, region in regions.items() if region.kind == "words"}
         return tuple((offset, self.memory.encode(name, self.tensors[name]).tobytes()) for name, offset in found.items())
 

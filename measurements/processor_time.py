@@ -98,6 +98,7 @@ def processor_time(work: ProcessorWork, model: ProcessorModel) -> ProcessorTime:
         work.beside_bytes / model.copy_bytes_per_s
         + work.beside_array_calls * model.array_call_s
         + work.beside_elements * model.element_s
+        + work.beside_records * model.record_s
     )
     if not work.core_cycles:
         return ProcessorTime(serial, streamed + last)

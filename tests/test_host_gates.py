@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -217,6 +218,31 @@ def test_methods_skip_learn_and_evaluate_on_a_board_as_in_the_emulator(case, nam
     assert (calls, elements) == ((len(GATED) * 10, 0) if name == "sd" else (23 + len(GATED) * 15, len(GATED) * 4 * 7))
     assert learned == [0, 0]
     assert all(iteration.processor.array_calls > calls for iteration in done)
+
+
+@pytest.mark.parametrize("ran_by", ["start", "wait"])
+def test_what_is_done_beside_a_segment_may_come_before_it_or_behind_it(case, ran_by, monkeypatch):
+    """Words of other segments, weights to average, the next mini-batch, gates that learn: none meets the segment that runs."""
+    settings = {"swa": {"start": "0", "every": 1, "settle": 1}, "slu": {"usage": "1/2"}}
+    courses = [Method.from_settings("slu+swa", settings).begin(3, 4, None, case.exported.step.gated_blocks) for _ in range(2)]
+    reference = Trainer(case.emulator(), courses[0])
+    with opened(case, "golden") as board:
+        asked, counters = [], []
+
+        def run(*segment):
+            counters.append(board._run(board.state, *segment, threading.Event()))
+
+        def wait(timeout_s=None):
+            while asked:
+                run(*asked.pop())
+            return counters.pop()
+
+        monkeypatch.setattr(board, "start", run if ran_by == "start" else lambda *segment: asked.append(segment))
+        monkeypatch.setattr(board, "wait", wait)
+        run_checked = CheckedRun(board, case.program, case.exported.state, reference)
+        done = list(run_checked.train(case.batches(5, 5, 4, 5), courses[1]))
+    assert len(done) == 4 and courses[1].average.count == 3
+    assert [one.processor.streamed_bytes > 2 * done[0].processor.streamed_bytes for one in done[:3]] == [False, True, True]
 
 
 def test_gates_and_steps_that_do_not_fit_are_refused(case):
