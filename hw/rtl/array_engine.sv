@@ -2,8 +2,8 @@
 //
 //   cycle 0   sequencer issues a slot (or the loader reads a weight word)
 //         1   registered addresses at memories A and W
-//         2   words out of the memories, rounded where bits are dropped
-//         3   operands, zeroed where outside or not selected
+//         2   words out of the memories
+//         3   operands, rounded where bits are dropped, zeroed where outside or not selected
 //         4   mac_array multiplies; sums leave after cycle 7 on the accumulate port
 //
 // done_o pulses when the instruction's last accumulator row is written. instr_i is needed during the start
@@ -54,6 +54,7 @@ module array_engine import joulegrad_pkg::*; #(
     logic        last;
     logic        outside;
     logic [9:0]  tap;
+    logic [DitherBits-1:0] dither;
     logic [15:0] c_addr;
   } slot_t;
 
@@ -75,8 +76,7 @@ module array_engine import joulegrad_pkg::*; #(
   logic [G-1:0][7:0]  a_q, w_q;
   logic               a_ren_q, w_ren_q;
   logic [6:0]         a_drop_q, b_drop_q;  // low bits that operands lose
-  logic [DitherBits-1:0] dither, dither_address_q, dither_read_q;
-  logic [G-1:0][7:0]  a_rounded, w_rounded, row;
+  logic [G-1:0][7:0]  a_rounded, b_rounded, row;
   logic               array_busy, pipeline_busy;
 
   // One instruction at a time: kept from its start until its last row is written.
@@ -183,7 +183,7 @@ module array_engine import joulegrad_pkg::*; #(
     .swap_o       (issue.swap),
     .last_o       (issue.last),
     .tap_o        (issue.tap),
-    .dither_o     (dither),
+    .dither_o     (issue.dither),
     .c_addr_o     (issue.c_addr)
   );
   assign issue.outside = !in_range;
@@ -225,37 +225,33 @@ module array_engine import joulegrad_pkg::*; #(
     if (load_read_q) load_operand_index_q <= load_read_index_q;
     a_ren_q <= a_ren_o;
     w_ren_q <= w_ren_o;
-    if (slot) dither_address_q <= dither;
-    if (ev_slot_o) dither_read_q <= dither_address_q;
-    if (a_ren_q) a_q <= a_rounded;
-    if (w_ren_q) w_q <= w_rounded;
+    if (a_ren_q) a_q <= a_rdata_i;
+    if (w_ren_q) w_q <= w_rdata_i;
   end
   assign ev_product_o = instr_q.product;
 
-  // Words lose bits as they come from the memories, so that what fans out into the array is a register. In weight-stationary
-  // instructions none are dropped: weights and indices pass as they are.
   operand_rounder #(
     .G(G)
   ) u_round_a (
     .drop_i (a_drop_q),
     .added_i(a_drop_q & ~(a_drop_q >> 1)),
-    .word_i (a_rdata_i),
+    .word_i (a_q),
     .word_o (a_rounded)
   );
 
   operand_rounder #(
     .G(G)
-  ) u_round_w (
+  ) u_round_b (
     .drop_i (b_drop_q),
-    .added_i(7'(dither_read_q) & b_drop_q),
-    .word_i (w_rdata_i),
-    .word_o (w_rounded)
+    .added_i(7'(operand_q.dither) & b_drop_q),
+    .word_i (w_q),
+    .word_o (b_rounded)
   );
 
   // Outside pixels are zero, and with select those whose index is another tap.
   always_comb begin
     for (int unsigned r = 0; r < G; r++) begin
-      row[r] = a_q[r];
+      row[r] = a_rounded[r];
       if (operand_q.outside || (instr_q.select && w_q[r] != operand_q.tap[7:0])) row[r] = '0;
     end
   end
@@ -275,7 +271,7 @@ module array_engine import joulegrad_pkg::*; #(
     .tap_i           (operand_q.tap[7:0]),
     .addr_i          (operand_q.c_addr),
     .row_i           (row),
-    .col_i           (w_q),
+    .col_i           (b_rounded),
     .load_i          (load_operand_q),
     .load_transpose_i(instr_q.transpose),
     .load_index_i    (load_operand_index_q),
