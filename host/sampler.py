@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import subprocess
@@ -31,6 +32,7 @@ SILENT_S = 5.0
 """The sampler says something five times a second; after so long a silence it counts as dead."""
 
 END_TIMEOUT_S = 30.0
+REST_SLICE_S = 0.1
 MEMORY_BYTES = 64 << 20
 
 
@@ -206,6 +208,13 @@ class Sampler:
         if not any(sensor.url == sensor_url and sensor.clock == VIRTUAL_CLOCK for sensor in self.sensors):
             raise SamplerError(f"sensor {sensor_url!r} takes nothing from the run: it is not simulated, or not sampled")
         self._send({"kind": "feed", "sensor": sensor_url, "payload": payload})
+
+    def rest(self, seconds: float) -> None:
+        """Let it sample for so long; what the machine stands still for meanwhile counts as a slice. Raises as `check`."""
+        slices = math.ceil(seconds / REST_SLICE_S)
+        for _ in range(slices):
+            self.check()
+            time.sleep(seconds / slices)
 
     def latest(self) -> dict[str, float | None]:
         """Return the newest values, up to 0.2 s old, by channel name (behind its sensor's URL where two have that name)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import math
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,12 +112,12 @@ def run(settings: CalibrationSettings, connect: Callable[[int, int, str], None])
             check_rail(sampler.sensors[0], settings.rail)
             for number, load in enumerate(loads):
                 connect(number + 1, len(loads), load.text)
-                time.sleep(settings.settle_s)
+                sampler.rest(settings.settle_s)
                 sampler.begin(WINDOW, number=number, note={"load": load.text})
-                time.sleep(settings.seconds)
+                sampler.rest(settings.seconds)
                 sampler.end(WINDOW, number=number)
                 sampler.check()
-            time.sleep(0.2)  # so that a value arrives behind the last window
+            sampler.rest(0.2)  # so that a value arrives behind the last window
     except CalibrationError:  # the sensor is not one for these loads, as opening it told: nothing of them was recorded
         trace_path.unlink(missing_ok=True)
         raise

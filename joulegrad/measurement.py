@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -244,12 +243,12 @@ class Measurement:
 
     def _rest(self, name: str) -> None:
         """Let the machine rest, the sampler on, for the idle power; or only so long that the edges are covered."""
-        time.sleep(REST_S)
+        self._sampler.rest(REST_S)
         if self._idle_s > 0:
             self._sampler.begin(name, IDLE, note={"definition": "the process that works sleeps, the sampler runs"})
-            time.sleep(self._idle_s)
+            self._sampler.rest(self._idle_s)
             self._sampler.end(name)
-        time.sleep(REST_S)
+        self._sampler.rest(REST_S)
 
     def _abandon(self, error: BaseException | None) -> None:
         """Free the sensors and mark the folder; the trace stays."""

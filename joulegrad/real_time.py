@@ -34,9 +34,6 @@ from measurements.repeats import NotPooled
 from measurements.sensed import idle_windows
 from measurements.series import NoEnergy
 
-SLICE_S = 0.5
-"""Resting, one looks at the sampler so often."""
-
 SHORTER = 0.85
 """A repeat may take so much less time than those before it, and its window is long enough still."""
 
@@ -193,11 +190,8 @@ class RealTime(Watch):
         self._sampler.end(name, number, phase="idle")
 
     def _wait(self, seconds: float) -> None:
-        """Sleep, the sampler in sight."""
-        until_s = time.monotonic() + seconds
-        while (left_s := until_s - time.monotonic()) > 0:
-            self._sampler.check()
-            time.sleep(min(left_s, SLICE_S))
+        if seconds > 0:
+            self._sampler.rest(seconds)
 
     def _sign(self, name: str) -> None:
         if self.player is not None:

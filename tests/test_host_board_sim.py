@@ -80,17 +80,17 @@ def test_slow_is_not_hanging():
 
 
 def test_a_long_segment_stops_at_once_and_leaves_the_processor_free():
-    with opened(latency_cycles=100_000) as board:
+    with opened(latency_cycles=20_000) as board:
         start(board, PROGRAM, copies(1500))
         began = board.core.cycles
         until(lambda: board.core.cycles > began, "the segment's first cycles")
         board.stop()
-        assert board.core.cycles - began < 1500 * 2 * 100_000 / 4
+        assert board.core.cycles - began < 1500 * 2 * 20_000 / 4
         assert run(board, copies(1))["instructions"] == 2
 
 
 def test_a_timeout_is_one_sentence_and_stops_the_board():
-    with opened(latency_cycles=100_000) as board:
+    with opened(latency_cycles=20_000) as board:
         start(board, PROGRAM, copies(1500))
         with pytest.raises(BoardTimeout, match="not done after 0.1 s"):
             board.wait(0.1)
@@ -113,7 +113,7 @@ from host.board import open_board
 from host.run_folder import RunFolder
 sys.path.insert(0, "tests")
 from test_host_board_sim import CONFIG, DDR_BYTES, PROGRAM, copies
-with RunFolder(sys.argv[1], {}) as run, open_board("sim", CONFIG, ddr_bytes=DDR_BYTES, latency_cycles=100_000) as board:
+with RunFolder(sys.argv[1], {}) as run, open_board("sim", CONFIG, ddr_bytes=DDR_BYTES, latency_cycles=20_000) as board:
     board.write(PROGRAM, copies(1500))
     board.start(PROGRAM, 3000)
     run.append({"loss": 1.0})

@@ -742,6 +742,30 @@ def test_wherever_the_machine_stands_still_every_slot_is_read_or_counted(monkeyp
     assert statistics["start_s"] + statistics["slots"] * 0.01 > thread._stop_s
 
 
+@pytest.mark.fault(19)
+def test_slots_that_were_due_before_the_stop_are_counted_however_late_it_is_seen(monkeypatch):
+    thread = ReadingThread("play")
+
+    class Late(Clock):
+        naps = 0
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            self.naps += 1
+            if self.naps == 20:
+                self.t_s += 3.005
+                thread.stop()
+
+    sensor = Play([5.0])
+    sensor.period_s = 0.01
+    monkeypatch.setattr(reading_thread, "time", Late())
+    monkeypatch.setattr(reading_thread, "open_sensor", lambda url: sensor)
+    thread.start()
+    assert thread.join(PATIENCE_S)
+    statistics = thread.statistics()
+    assert thread.losses.counts == {"missed deadline": 300} and statistics["slots"] == statistics["reads"] + 300
+
+
 def test_a_lost_stream_is_opened_again(monkeypatch):
     monkeypatch.setattr(reading_thread, "FIRST_BACK_OFF_S", 0.01)
 

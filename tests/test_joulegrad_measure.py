@@ -36,6 +36,7 @@ def finished(tmp_path_factory):
     monitor = HwmonTree(folder / "sys")
     monitor.set_power(IDLE_W)
     with joulegrad.measure(monitor.url(), idle=0.5, out=folder / "run") as m:
+        began_s = time.monotonic()
         with m.window("epoch", iterations=8) as epoch:
             monitor.set_power(WORK_W)
             time.sleep(0.4)
@@ -43,21 +44,22 @@ def finished(tmp_path_factory):
                 time.sleep(0.4)
             monitor.set_power(IDLE_W)
             assert m.windows == ("epoch",) and epoch.number == 0
+        ended_s = time.monotonic()
         time.sleep(0.3)
         with m.window("epoch", iterations=2):
             time.sleep(0.1)
         assert set(until(m.power_w, "a value")) and m.joules
-    return m, folder / "run", monitor
+    return m, folder / "run", monitor, (began_s, ended_s)
 
 
 def test_windows_are_as_long_as_the_code_took_and_hold_its_energy(finished):
-    m, folder, monitor = finished
+    m, folder, monitor, (began_s, ended_s) = finished
     epoch, trace = m.joules("epoch"), read_trace(folder / "trace.sqlite")
     assert epoch.label == "measured" and epoch.iterations == 8
     window, half = windows(trace, "epoch")[0], windows(trace, "half")[0]
     (_, work_s, _), (_, rest_s, _) = monitor.powers[1:]
     assert epoch.time_s == window.end_s - window.start_s >= rest_s - work_s >= 0.8 and half.end_s - half.start_s >= 0.4
-    assert window.start_s < work_s < half.start_s < half.end_s < rest_s < window.end_s
+    assert began_s < window.start_s < work_s < half.start_s < half.end_s < rest_s < window.end_s < ended_s
     for name, of in (("epoch", window), ("half", half)):
         expected_j = monitor.energy_j(of) - IDLE_W * (of.end_s - of.start_s)
         unknown_j = (WORK_W - IDLE_W) * monitor.unknown_s(trace.sensors[0].readings, of)
@@ -77,7 +79,7 @@ def test_verdicts_apply(finished):
 
 
 def test_the_run_folder_holds_the_result_and_recompute_finds_it_again(finished):
-    m, run_dir, _ = finished
+    m, run_dir, *_ = finished
     record = json.loads((run_dir / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["result"]["run_energy_j"] == m.to_json()["run_energy_j"]

@@ -7,6 +7,7 @@ import functools
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def sensor(tree, monkeypatch):
 
 
 def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, tree, monkeypatch):
-    out, plan, limits = tmp_path / "run", watch.plan, {}
+    out, plan, limits, naps, nap = tmp_path / "run", watch.plan, {}, [], time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: naps.append((threading.get_ident(), time.monotonic())) or nap(seconds))
     monkeypatch.setattr(watch, "plan", lambda pilot, requested, **given: limits.update(given) or plan(pilot, requested, **given))
     settings = ["--sensor", sensor, *QUICK, "--measuring", "100", "--relative-u", "0.4"]
     code, text, err = invoke("bench", str(program), "--board", "golden", *settings, "--out", str(out))
@@ -106,6 +108,8 @@ def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, tree, monkeypat
     measured, repeated_s = data["run_energy_j"]["measured"], sum(window.end_s - window.start_s for window in repeats)
     each_s, run_s = repeated_s / 2 / times, record["replayed"]["run"]["host_s"]
     assert record["clock"] is None and 0 <= record["replayed"]["restored_share"] <= repeated_s / (2 * times * run_s)
+    slept_s = [stamp_s for thread, stamp_s in naps if thread == threading.get_ident()]
+    assert len(slept_s) > 5 and not any(w.start_s < stamp_s < w.end_s for w in [run, *repeats] for stamp_s in slept_s)
     # No work is in the rests, and the energy of the repeats is the monitor's as often as it was read.
     assert all(tree.energy_j(window) == pytest.approx(IDLE_W * (window.end_s - window.start_s)) for window in idle)
     expected_j = sum(tree.energy_j(window) for window in repeats) / 2 / times - IDLE_W * each_s
