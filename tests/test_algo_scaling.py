@@ -11,7 +11,7 @@ from algo_networks import PreActivation, build
 
 from algo import scaling
 from algo.arithmetic import OutOfRange, noise_key
-from algo.delayed_scaling import RATE_BITS
+from algo.delayed_scaling import RATE_BITS, RATE_EXPONENTS, settling
 from algo.export import build_step
 from algo.scaling import State, advance, records, scalars, settle, unpack_coefficients
 from algo.sgd import Sgd
@@ -110,6 +110,18 @@ def test_settle_keeps_coefficients_in_range_and_the_learning_rate_precise():
     for exponent, floored in ((-14, -13), (-13, -13), (-12, -12)):
         assert settle(STEP, _state(conv1=exponent, conv0=3)).exponents["conv1"] == floored
     assert settle(STEP, settled) == settled
+
+
+def test_a_drop_goes_through_the_floors_only_where_the_learning_rate_moves_one():
+    """What `at` gives is what settling anew would give; where no floor moves, the exponents are the very same."""
+    state = settle(STEP, replace(_state(**{f"{weight}.momentum": -60 for weight in STEP.weights}), sgd=Sgd(steps=1000)))
+    kept = []
+    for iteration in (8, 9, 370, 380, 900):
+        found = scaling.at(STEP, state, iteration)
+        assert found == settle(STEP, replace(state, iteration=iteration))
+        kept.append(found.exponents is state.exponents)
+        assert settling(state, found) == (RATE_EXPONENTS if kept[-1] else RATE_EXPONENTS + len(state.exponents) // 3)
+    assert kept == [True, True, True, False, False] and settling(state, state) == 0
 
 
 def test_a_fixed_shift_leaves_room_for_the_addend():

@@ -177,13 +177,13 @@ def test_a_step_without_pooled_means_and_gradients_has_fewer_instructions_and_ta
 
 def test_the_processors_work_for_parts_is_counted(case):
     with opened(case, "golden") as board:
-        (_, every, none), *_ = case.run(board, [NONE, ALL, NONE], (5, 5, 5))
+        (_, every, none, _), *_ = case.run(board, [NONE, ALL, NONE, NONE], (5, 5, 5, 5))
     assert every.processor.array_calls > none.processor.array_calls
     lists, sums, pooled = 5 * 8 * (1 + 5), 5 * 5 * 2 * 4 * 8, 5 * 8 + 2 * 5 * 12
     assert every.processor.elements == none.processor.elements == BATCH * CLASSES // LOGITS_OF_ELEMENT + 5
     assert every.processor.copied_bytes - none.processor.copied_bytes == lists + pooled
     beside = every.processor.beside_array_calls - none.processor.beside_array_calls
-    assert (every.processor.beside_bytes, none.processor.beside_bytes, beside) == (sums, 0, 5 * SUMS_ARRAY_CALLS)
+    assert (every.processor.beside_bytes - none.processor.beside_bytes, beside) == (sums, 5 * SUMS_ARRAY_CALLS)
     assert every.processor.beside_elements == none.processor.beside_elements == 5 + 7, "of images, and of the gates"
 
 
@@ -241,6 +241,10 @@ def test_what_is_done_beside_a_segment_may_come_before_it_or_behind_it(case, ran
         monkeypatch.setattr(board, "wait", wait)
         run_checked = CheckedRun(board, case.program, case.exported.state, reference)
         done = list(run_checked.train(case.batches(5, 5, 4, 5), courses[1]))
+        images, labels = case.data.test[:BATCH], case.data.test_labels[:BATCH]
+        run_checked.runtime.evaluate(images, labels)
+        logits = run_checked.runtime.read(case.exported.step.logits)[:BATCH, :, 0, 0]
+    np.testing.assert_array_equal(logits, reference.emulator.predict(images))
     assert len(done) == 4 and courses[1].average.count == 3
     assert [one.processor.streamed_bytes > 2 * done[0].processor.streamed_bytes for one in done[:3]] == [False, True, True]
 

@@ -55,18 +55,20 @@ def test_words_equal_a_fresh_computation_whatever_changed(exported):
     layout = table_layout(step)
     table = HostTable(step, layout)
     every = len(step.records) + len({word for block in step.scalars.values() for word in block})
-    worked_out, looked_up = [], []
+    worked_out, looked_up, ahead = [], [], []
     for i in range(60):
         images = rng.choice((8, 8, 8, 3))
         words, looked, worked = made(table, state, images)
         assert np.array_equal(words, fresh(step, layout, state, images)), f"iteration {i}"
         worked_out.append(worked)
         looked_up.append(looked)
+        ahead.append(table.prepare(state, state.iteration + 1) if i % 2 else 0)
         moved = drift(state, rng) if i % 3 else replace(state, iteration=state.iteration + 1)
         changes = {30: Sgd(lr="1/7", steps=90), 45: Sgd(lr="1/7", momentum="1/2", steps=90), 50: moved.sgd.stopped()}
         sgd = changes.get(i, moved.sgd)
         state = scaling.settle(step, replace(moved, seed=i // 20, sgd=sgd))
     assert looked_up[0] == every and worked_out[0] < every, "several are of one rule and inputs"
+    assert 0 < sum(ahead) and max(ahead) < every / 2, "only what the learning rate reaches"
     assert min(looked_up) < every / 4 and sum(worked_out) < 0.6 * sum(looked_up)
 
 
