@@ -151,7 +151,8 @@ def test_two_processes_of_torchrun_leave_the_run_of_one(tmp_path):
     recipe = json.loads((ROOT / "algo" / "recipes" / "digits.json").read_text()) | {"methods": {"slu": {"blocks": "all"}}}
     (tmp_path / "gated.json").write_text(json.dumps(recipe))
     settings = dataclasses.replace(DIGITS, recipe=str(tmp_path / "gated.json"), method="e2train", out=tmp_path / "two")
-    asked = ["train", settings.recipe, "--method", settings.method, "--steps", "9", "--batch-size", "7", "--checkpoint-every", "2"]
+    asked = ["train", settings.recipe, "--method", settings.method, "--steps", "9", "--batch-size", "7"]
+    asked += ["--checkpoint-every", "2"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*torchrun, "-m", "joulegrad.cli", *asked, "--out", str(settings.out), "--json"], cwd=ROOT, text=True,
