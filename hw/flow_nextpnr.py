@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from hw import carry_chains, flow, yosys
+from hw import flow, yosys
 from hw.design import Design, DesignError
 from hw.flow import FlowError, FlowTimeout, Report, Tool
 
@@ -50,7 +50,7 @@ class Flow(flow.Flow):
             "",
         ]
         head = [f"# {design.name} with nextpnr-ecp5; other seeds follow where the clock is not met: see the manifest."]
-        head += ["set -eu", "yosys -m slang -s synth.ys", f"python -m hw.carry_chains {NAME}.json"]
+        head += ["set -eu", "yosys -m slang -s synth.ys"]
         shell = [*head, *map(" ".join, _commands(design, SEEDS[0])), ""]
         return [
             flow.write_script(folder / "synth.ys", "\n".join(synthesis)),
@@ -63,7 +63,6 @@ class Flow(flow.Flow):
         for name in (f"{NAME}.json", f"{NAME}.config", f"{NAME}.bit", "report.json"):
             (folder / name).unlink(missing_ok=True)
         yosys.run(tools[0], folder, "synth.ys", "yosys.log")
-        carry_chains.fold(folder / f"{NAME}.json")
         paths = {tool.name: tool.path for tool in tools}
         for self.seed in SEEDS:
             try:
