@@ -93,7 +93,8 @@ def made_bitstream(folder: Path, config_name: str) -> Path:
         (folder / name).write_bytes(data)
     manifest = {
         "schema": 1, "board": "pynq-z2", "part": "xc7z020clg400-1", "clk_hz": 100e6, "commit": "c", "control": {"base": 0},
-        "memory": {"bytes": 1}, "configuration": {"name": config_name, "hash": f"{config.config_hash:08x}"},
+        "tool": "vivado", "design_sha256": "0", "inputs_sha256": "0", "facts": {}, "memory": {"base": 0, "bytes": 1},
+        "configuration": {"name": config_name, "hash": f"{config.config_hash:08x}"},
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
