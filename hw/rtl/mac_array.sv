@@ -70,7 +70,7 @@ module mac_array #(
   logic [G-1:0][G-1:0][31:0]         pe_q;
   logic                              drain_q;
   logic [RowW-1:0]                   drain_row_q;
-  logic                              drain_last_q;  // the last row leaves in this cycle
+  logic                              drain_last_q;  // the last row leaves in this cycle, or the core is reset
 
   // The block behind the working one.
   always_ff @(posedge clk_i) begin
@@ -113,9 +113,10 @@ module mac_array #(
     end
   end
 
-  // Output-stationary: a sum in each element, cleared as its last row leaves.
+  // Output-stationary: a sum in each element, cleared as its last row leaves. One register clears them all, also at reset: a
+  // gate between reset and so many registers would be in the middle of the longest wires.
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || drain_last_q) begin
+    if (drain_last_q) begin
       for (int unsigned r = 0; r < G; r++) pe_q[r] <= '0;
     end else if (product_q.os && product_q.mul) begin
       for (int unsigned r = 0; r < G; r++) begin
@@ -147,7 +148,7 @@ module mac_array #(
       {product_q.mul, product_q.acc, product_q.last} <= '0;
       quad_acc_q  <= 1'b0;
       drain_q     <= 1'b0;
-      drain_last_q <= 1'b0;
+      drain_last_q <= 1'b1;
       drain_o     <= 1'b0;
       acc_valid_o <= 1'b0;
     end else begin
