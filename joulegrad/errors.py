@@ -7,7 +7,9 @@ no error of the operating system (a full disk behind standard output), is a faul
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -140,4 +142,15 @@ def reported(screen: Screen) -> Iterator[None]:
         if code is None:
             raise
         screen.fail(sentence(error))
+        _leave_output()
         raise Exit(code) from None
+
+
+def _leave_output() -> None:
+    """Let go of a standard output that takes nothing: Python flushes it once more as it ends, and would end with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
