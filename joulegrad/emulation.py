@@ -57,8 +57,8 @@ class Emulation(Watch):
 
     def iteration(self, stretches: list[Stretch]) -> None:
         """Lay down an iteration as it was simulated. Raises SamplerError when the sampler has died."""
-        self._virtual.iteration(stretches, len(self._recorded))
-        self._recorded.append(stretches)
+        self._recorded.append(stretches)  # first: an iteration that is interrupted has a window, too
+        self._virtual.iteration(stretches, len(self._recorded) - 1)
         self._sampler.check()
 
     def run(self, iterations: Sequence[list[Stretch]]) -> None:
