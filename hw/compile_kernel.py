@@ -7,6 +7,7 @@ from math import log2, sqrt
 
 import numpy as np
 
+from algo.arithmetic import coarse, dither, nearest
 from algo.step import Compute, Pass, Product, Record
 from hw.compile import CLEAR, assemble, clear_segment, emit_product, encode
 from hw.compile_pass import DST, plan_chain
@@ -19,9 +20,12 @@ from hw.memory_map import MemoryMap
 from hw.operands import STD, draw
 from hw.program import Program
 from hw.scratchpad import CompileError
-from hw.tiling import plan_grad_weight
+from hw.tiling_weights import plan_grad_weight
 
-KINDS = ("forward", "grad_input", "grad_weight")
+KINDS = ("forward", "grad_input", "grad_weight", "predictor")
+"""The three products of a convolution, and grad_weight of operands of PREDICTOR_BITS, sign included."""
+
+PREDICTOR_BITS = 4
 SEGMENT = "kernel"
 RESULT = "result"
 LARGEST_BYTES = 1 << 26
@@ -65,25 +69,25 @@ def compile_kernel(
             f"{config.list_words - 1} images do"
         )
     shapes = {"x": (n, c, h, w), "weight": (k, c, r, r), "g": (n, k, oh, ow)}
-    result_shape = {"forward": shapes["g"], "grad_input": shapes["x"], "grad_weight": shapes["weight"]}[kind]
+    result_shape = {"forward": shapes["g"], "grad_input": shapes["x"], "grad_weight": shapes["weight"]}[product.kind]
     memory = MemoryMap(config.g)
     memory.add(HOST_TABLE, "words", (4,))
     memory.add(IMAGE_LIST, "words", (1 + n,))
     for name in (product.a, product.b):
         memory.add(name, "weight" if name == "weight" else "activation", shapes[name])
-    memory.add(RESULT, "weight" if kind == "grad_weight" else "activation", result_shape)
+    memory.add(RESULT, "weight" if product.kind == "grad_weight" else "activation", result_shape)
     if memory.size > LARGEST_BYTES:
         raise CompileError(f"operands and result take {memory.size} bytes of DDR; {LARGEST_BYTES} are the most for one product")
     rng = np.random.default_rng(seed)
     operands = {name: draw(statistic, shapes[name], rng) for name in (product.a, product.b)}
-    terms = {"forward": c * r * r, "grad_input": k * r * r, "grad_weight": n * oh * ow}[kind]
+    terms = {"forward": c * r * r, "grad_input": k * r * r, "grad_weight": n * oh * ow}[product.kind]
     su = max(0, (terms * 127 * 127).bit_length() - 24)
     shift = max(0, round(log2(STD[statistic] ** 2 * sqrt(terms) / RESULT_STD)) - su)
     initial = {HOST_TABLE: np.array([1, 0, shift << 32, 0], np.int64), IMAGE_LIST: np.array([n, *range(n)], np.int64), **operands}
     host = TableLayout({"requantise": 0}, {}, {}, 4)
     code = {CLEAR: clear_segment(config, memory), SEGMENT: _segment(product, n, su, config, memory, host)}
     program = assemble(config, memory, host, code, initial)
-    sums = reference(product, operands[product.a].astype(np.int64), operands[product.b].astype(np.int64))
+    sums = reference(product, *_rounded(product, operands[product.a].astype(np.int64), operands[product.b].astype(np.int64)))
     expected = (((sums >> su << 16 >> shift) + 0x8000) >> 16).clip(-127, 127).astype(np.int8)
     return Kernel(program, RESULT, expected, n * k * c * oh * ow * r * r, n)
 
@@ -99,8 +103,18 @@ def _product(kind: str, n: int, c: int, k: int, h: int, w: int, r: int, stride: 
     oh, ow = (h + 2 * pad - r) // stride + 1, (w + 2 * pad - r) // stride + 1
     if h + 2 * pad < r or w + 2 * pad < r:
         raise CompileError(f"a {r} x {r} kernel does not fit a {h} x {w} image with padding {pad}")
+    drop = 8 - PREDICTOR_BITS if kind == "predictor" else 0
+    kind = "grad_weight" if kind == "predictor" else kind
     a, b = {"forward": ("x", "weight"), "grad_input": ("g", "weight"), "grad_weight": ("x", "g")}[kind]
-    return Product(kind, a, b, (r, r), stride, (pad, pad), (c, h, w), (k, oh, ow))
+    return Product(kind, a, b, (r, r), stride, (pad, pad), (c, h, w), (k, oh, ow), a_drop=drop, b_drop=drop)
+
+
+def _rounded(product: Product, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the operands as the array takes them."""
+    if product.b_drop:
+        image, y, x = np.ogrid[: len(b), : b.shape[2], : b.shape[3]]
+        b = coarse(b, product.b_drop, dither(image, y, x, product.b_drop)[:, None])
+    return nearest(a, product.a_drop), b
 
 
 def _segment(product: Product, n: int, su: int, config: Config, memory: MemoryMap, host: TableLayout) -> bytes:

@@ -9,7 +9,8 @@ from algo.step import Product
 from hw import layout
 from hw.emit import Part, Segment
 from hw.scratchpad import Buffer
-from hw.tiling import SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, WeightPlan, WeightTile, Window, channelwise, window
+from hw.tiling import SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, Window, channelwise, window
+from hw.tiling_weights import Passes, WeightPlan, WeightTile, weight_passes
 
 Span = tuple[int, int]
 """First group and number of groups."""
@@ -144,25 +145,49 @@ def emit_grad_weight(segment: Segment, product: Product, plan: WeightPlan, drain
 
 def _outer_products(segment: Segment, product: Product, tile: WeightTile, pixels: PixelTile, base: int) -> None:
     view = window(product, pixels.row0, pixels.rows)
-    width = product.out_shape[2]
+    g, width, kw = segment.config.g, product.out_shape[2], product.kernel[1]
+    parts = weight_passes(product, pixels, tile.n_ky, segment.config)
+    spans = tuple(dict.fromkeys((part.pixels.image0 - pixels.image0, part.pixels.images) for part in parts if part.pair))
     second = segment.load_part(
-        "W", product.b, Part(pixels.image0, pixels.images, tile.kb0, tile.n_kb, pixels.row0 * width, pixels.rows * width))
+        "W", product.b, Part(pixels.image0, pixels.images, tile.kb0, tile.n_kb, pixels.row0 * width, pixels.rows * width),
+        spans=spans)
     slots = tile.n_kb * product.kernel[0] * product.kernel[1] * pixels.images * pixels.rows * width
     split = slots >= SPLIT_SLOTS
     group = tile.kb0 if product.depthwise else tile.red0
-    first = segment.load_part("A", product.a, _operand_part(product, pixels, view, group, tile.n_red), split)
-    block = tile.n_ky * product.kernel[1] * segment.config.g
-    geometry = _geometry(product, pixels, view) | {"n_ky": tile.n_ky, "oy": view.oy + tile.ky0}
-    geometry |= {"a_drop": product.a_drop, "b_drop": product.b_drop}
-    if product.b_drop:
-        geometry["dither"] = dither(pixels.image0, pixels.row0, 0, DITHER_BITS)
+    first = segment.load_part("A", product.a, _operand_part(product, pixels, view, group, tile.n_red), split, spans)
+    block = tile.n_ky * kw * g
+    geometry = _geometry(product, pixels, view)
     pieces = [(i, 1) for i in range(tile.n_red)] if split and first.fresh else [(0, tile.n_red)]
     for red, count in pieces:
-        segment.emit(
-            "array", **geometry, os=1, n_kb=tile.n_kb, n_red=count,
-            a_base=first.buffer.base + red * first.step_group, a_step_red=first.step_group, a_step_img=first.step_image,
-            b_base=second.buffer.base, b_step_kb=second.step_group, b_step_img=second.step_image,
-            c_base=base + red * block, c_step_kb=tile.n_red * block, c_step_red=block,
-        )
+        for part in parts:
+            image, row = part.pixels.image0 - pixels.image0, part.pixels.row0 - pixels.row0
+            taps = geometry | _taps(product, part, view.oy + tile.ky0 + row * product.stride, g)
+            segment.emit(
+                "array", **taps, os=1, n_kb=tile.n_kb, n_red=count,
+                a_base=first.buffer.base + red * first.step_group + image * first.step_image,
+                a_step_red=first.step_group, a_step_img=first.step_image,
+                b_base=second.buffer.base + image * second.step_image + row * width,
+                b_step_kb=second.step_group, b_step_img=second.step_image,
+                c_base=base + red * block + (part.ky0 * kw + part.kx0) * g, c_step_kb=tile.n_red * block, c_step_red=block,
+            )
     segment.release(first.buffer, second.buffer)
 
+
+def _taps(product: Product, part: Passes, oy: int, g: int) -> dict[str, int]:
+    """Return which pixels and which taps passes of grad_weight take, and how: fields of the array instruction.
+
+    Args:
+        oy: row offset of the first row of the kernel at the first row of pixels.
+    """
+    pixels, kw = part.pixels, product.kernel[1]
+    fields = {
+        "n_img": pixels.images, "slot": pixels.image0, "n_y": pixels.rows, "n_ky": part.n_ky, "n_kx": part.n_kx,
+        "oy": oy + part.ky0, "ox": part.kx0 - product.pad[1], "c_step_tap": g if part.n_kx == kw else kw * g,
+        "a_drop": product.a_drop, "b_drop": product.b_drop,
+    }  # fmt: skip
+    if product.b_drop:
+        fields["dither"] = dither(pixels.image0, pixels.row0, 0, DITHER_BITS)
+    if part.pair:
+        down = part.pair == "down"
+        fields |= {"pair": 1, "down": int(down), "c_step_pair": product.stride * (kw * g if down else g)}
+    return fields

@@ -12,7 +12,7 @@ from hw.compile_table import Tables
 from hw.config import Config
 from hw.emit import Segment
 from hw.scratchpad import Buffer
-from hw.tiling import WeightTile, plan_grad_weight
+from hw.tiling_weights import WeightTile, plan_grad_weight
 
 WIDE = 4
 """Scratchpad words per vector of 32-bit words."""

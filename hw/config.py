@@ -38,6 +38,8 @@ class Config:
         program_words: scalar program memory P, 64-bit words (one 32-bit scalar instruction each).
         list_words: image list IL, 64-bit words: the count, then one image number each.
         block_words: weight-block list BL, 64-bit words.
+        pass_taps: taps of a kernel that a pass of the array takes where operands have few bits: 2, or 1 for a core without paired
+            taps, which are worth their logic where multipliers are 25 x 18.
         axi_bits: data width of each of the two AXI masters.
         clk_hz: core clock.
     """
@@ -53,6 +55,7 @@ class Config:
     program_words: int
     list_words: int
     block_words: int
+    pass_taps: int
     axi_bits: int
     clk_hz: int
 
@@ -63,6 +66,8 @@ class Config:
                 raise ConfigError(f"configuration {self.name}: {entry.name} is {value!r}, not a positive integer")
         if self.g not in (4, 8, 16, 32):
             raise ConfigError(f"configuration {self.name}: g is {self.g}; the array's side is 4, 8, 16 or 32")
+        if self.pass_taps not in (1, 2):
+            raise ConfigError(f"configuration {self.name}: pass_taps is {self.pass_taps}; a pass takes 1 tap or 2")
         if self.axi_bits not in (32, 64) or self.axi_bits > 8 * self.g:
             raise ConfigError(f"configuration {self.name}: axi_bits is {self.axi_bits}; it is 32 or 64 and at most 8 g")
         for entry in dataclasses.fields(self):

@@ -12,7 +12,7 @@ from hw.shapes import Shape
 SUM_CYCLES = 10
 """Cycles from a weight-stationary slot until its row is written."""
 
-DRAIN_CYCLES = 9
+DRAIN_CYCLES = 10
 """Cycles from the last slot of an output-stationary pass until its rows are written, besides one per row."""
 
 ROW_CYCLES = 4
@@ -35,6 +35,7 @@ def array_cycles(f: Shape, n: int, g: int, blocks: np.ndarray) -> int:
     used = _pass_bits(f, blocks)
     slots = _Slots(f, n)
     taps = f["n_ky"] * f["n_kx"]
+    drained = 2 * g if f["pair"] else g
     # First cycles in which the next pass is offered, the sequencer takes it, and its block may be read behind the working one.
     offered = 3 + max(abs(f["oy"]).bit_length(), f["stride"].bit_length())
     free = block_free = last = 0
@@ -51,11 +52,11 @@ def array_cycles(f: Shape, n: int, g: int, blocks: np.ndarray) -> int:
         ready = max(offered, block_free) + g - 1 if loads else offered
         taken = max(ready, free)
         first, last = slots.run(number // taps // f["n_red"], tap, taken)
-        free = last + g if f["os"] else last
+        free = last + drained if f["os"] else last
         block_free = last + 1 if f["select"] else first + 1 if loads else 0
         held, offered = True, taken + 1
     if f["os"]:
-        return last + DRAIN_CYCLES + g + 1
+        return last + DRAIN_CYCLES + drained + 1
     return max(offered, last + 1, slots.summed + SUM_CYCLES + 1)
 
 
@@ -77,7 +78,8 @@ class _Slots:
     def __init__(self, f: Shape, n: int):
         self._f, self._n = f, n
         self._plain = f["n_y"] * f["n_x"]
-        self._count = max(n * self._plain, 1)
+        lines = (f["n_x"] if f["down"] else f["n_y"]) if f["pair"] else 0
+        self._count = max(n * (self._plain + lines), 1)
         self._followed: Sequence[int] = range(self._count)
         if self._count > 2 * len(ENDS) and not self._meets():
             self._followed = [number % self._count for number in ENDS]

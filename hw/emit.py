@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hw import isa, layout
@@ -121,11 +122,14 @@ class Segment:
         mask = self.memory[tensor].kind == "mask"
         return part.images * part.groups * (-(-part.px // 8) if mask else part.px)
 
-    def load_part(self, memory: str, tensor: str, part: Part, split: bool = False) -> Operand:
+    def load_part(
+        self, memory: str, tensor: str, part: Part, split: bool = False, spans: Iterable[tuple[int, int]] = (),
+    ) -> Operand:
         """Bring a part of a tensor into a scratchpad, unless it is still there.
 
         Args:
             split: one load per group, each complete before the next, so that computing can start after the first.
+            spans: (first, count) of the part's images that one load brings, for the same reason; all of them by default.
         """
         ring, key = self.rings[memory], (tensor, part)
         found = ring.find(key)
@@ -133,14 +137,12 @@ class Segment:
         if found:
             return Operand(found, *found.steps, fresh=False)
         buffer = ring.allocate(self.words(tensor, part), key)
-        if split and part.groups > 1:
-            buffer.steps = (part.images * per_group, per_group)
-            for i in range(part.groups):
-                piece = Part(part.image0, part.images, part.group0 + i, 1, part.px0, part.px)
-                self._move("load", memory, buffer.base + i * buffer.steps[0], tensor, piece)
-        else:
-            buffer.steps = (per_group, part.groups * per_group)
-            self._move("load", memory, buffer.base, tensor, part)
+        apart = split and part.groups > 1
+        buffer.steps = (part.images * per_group, per_group) if apart else (per_group, part.groups * per_group)
+        for group, groups in [(i, 1) for i in range(part.groups)] if apart else [(0, part.groups)]:
+            for image, images in tuple(spans) or [(0, part.images)]:
+                piece = Part(part.image0 + image, images, part.group0 + group, groups, part.px0, part.px)
+                self._move("load", memory, buffer.base + group * buffer.steps[0] + image * buffer.steps[1], tensor, piece)
         return Operand(buffer, *buffer.steps, fresh=True)
 
     def store_part(self, memory: str, base: int, tensor: str, part: Part) -> None:

@@ -66,6 +66,8 @@ def counts(instruction: isa.Instruction, images: int, g: int, block_list: np.nda
         g: the array's side.
         block_list: uint64, memory BL.
     """
+    if instruction["pair"]:
+        return _paired_counts(instruction, images, g)
     runs = executed_passes(instruction, block_list)
     passes = int(runs.sum())
     slots = passes * images * instruction["n_y"] * instruction["n_x"]
@@ -80,13 +82,37 @@ def counts(instruction: isa.Instruction, images: int, g: int, block_list: np.nda
     return {**added, "weight_blocks": blocks, "spad_reads": reads, "acc_reads": accumulated, "acc_writes": accumulated}
 
 
+def _paired_counts(instruction: isa.Instruction, images: int, g: int) -> dict[str, int]:
+    """Counts of an instruction whose passes are two taps each: a slot more per line, which reads the first of operand A."""
+    passes = [instruction[name] for name in ("n_kb", "n_red", "n_ky", "n_kx")]
+    plain, lines = images * instruction["n_y"] * instruction["n_x"], instruction["n_x" if instruction["down"] else "n_y"]
+    read = multiplied = 0
+    for ky, kx in np.ndindex(*passes[2:]):
+        sides = list(zip(strided_coordinates(instruction, ky, kx), (instruction["h"], instruction["w"]), strict=True))
+        (across, size), (along, length) = sides[::-1] if instruction["down"] else sides
+        inside_lines = int(np.count_nonzero((across >= 0) & (across < size)))
+        along = np.append(along, along[-1] + instruction["stride"])
+        inside = (along >= 0) & (along < length)
+        read += inside_lines * int(np.count_nonzero(inside))
+        multiplied += inside_lines * int(np.count_nonzero(inside[1:] | inside[:-1]))
+    groups, taps = passes[0] * passes[1], passes[2] * passes[3]
+    drained = 2 * groups * taps * g
+    return {
+        SLOT_COUNTERS[instruction["product"]]: groups * taps * (plain + images * lines),
+        "macs_int4": groups * images * multiplied * 2 * g * g, "drained_rows": drained,
+        "spad_reads": groups * (images * read + taps * plain), "acc_reads": drained, "acc_writes": drained,
+    }
+
+
 def execute_array(state: CoreState, instruction: isa.Instruction) -> None:
     """Run one array instruction: accumulate into `state.acc`, add to `state.counters`.
 
     Raises:
-        CoreError: mode bits that exclude each other, or an address past the end of a memory.
+        CoreError: mode bits that exclude each other or that the configuration does not have; an address past the end of a memory.
     """
     check_instruction("array", instruction)
+    if instruction["pair"] and state.config.pass_taps == 1:
+        raise CoreError("malformed", f"configuration {state.config.name} has no paired taps")
     images = state.images(instruction)
     if instruction["os"]:
         _output_stationary(state, instruction, images)
@@ -212,18 +238,40 @@ def _output_stationary(state: CoreState, instruction: isa.Instruction, images: i
     offsets = instruction["b_base"] + kb + _offsets(images, instruction["b_step_img"], pixels)[None, :]
     b = state.mem["W"][_within(offsets, len(state.mem["W"]), "W")].view(np.int8).astype(np.int64)
     b = arithmetic.coarse(b, instruction["b_drop"], _dither(instruction, images)[:, None]).astype(np.float64)
-    for ky in range(instruction["n_ky"]):
-        for kx in range(instruction["n_kx"]):
-            tap = ky * instruction["n_kx"] + kx
-            a = _operand_a(state, instruction, images, _Tap(instruction, ky, kx))
-            if instruction["a_drop"]:
-                a = arithmetic.nearest(a.astype(np.int64), instruction["a_drop"]).astype(np.float64)
-            pe = np.einsum("rsi,ksj->krij", a, b, optimize=True).astype(np.int64).astype(np.int32)
-            for k in range(n_kb):
-                for r in range(n_red):
-                    row0 = instruction["c_base"] + k * instruction["c_step_kb"] + r * instruction["c_step_red"] + tap * g
-                    rows = _within(row0 + np.arange(g), len(state.acc), "the accumulators")
-                    state.acc[rows] += pe[k, r]
+    for tap, (ky, kx) in enumerate(np.ndindex(instruction["n_ky"], instruction["n_kx"])):
+        sums = [_outer_products(state, instruction, images, ky, kx, b)]
+        if instruction["pair"]:
+            on = (instruction["stride"], 0) if instruction["down"] else (0, instruction["stride"])
+            sums.append(_outer_products(state, instruction, images, ky + on[0], kx + on[1], b))
+            sums = _in_halves(*sums)
+        for second, pe in enumerate(sums):
+            row0 = instruction["c_base"] + tap * instruction["c_step_tap"] + second * instruction["c_step_pair"]
+            for k, r in np.ndindex(n_kb, n_red):
+                row = row0 + k * instruction["c_step_kb"] + r * instruction["c_step_red"]
+                rows = _within(row + np.arange(g), len(state.acc), "the accumulators")
+                state.acc[rows] += pe[k, r]
+
+
+def _outer_products(state, instruction: isa.Instruction, images: int, ky: int, kx: int, b: np.ndarray) -> np.ndarray:
+    """Return the sums of one tap over all pixels: int32 (n_kb, n_red, row, column)."""
+    a = _operand_a(state, instruction, images, _Tap(instruction, ky, kx))
+    if instruction["a_drop"]:
+        a = arithmetic.nearest(a.astype(np.int64), instruction["a_drop"]).astype(np.float64)
+    return np.einsum("rsi,ksj->krij", a, b, optimize=True).astype(np.int64).astype(np.int32)
+
+
+def _in_halves(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return two taps' sums as they come out of the halves of one register, where the operands are without their dropped bits."""
+    unit = sum(isa.PAIR_DROPS.values())
+    register = (first.astype(np.int64) >> unit) + (second.astype(np.int64) >> unit << isa.HALF_BITS)
+    low = _wrapped(register)
+    return tuple((half << unit).astype(np.int32) for half in (low, _wrapped(register - low >> isa.HALF_BITS)))
+
+
+def _wrapped(x: np.ndarray) -> np.ndarray:
+    """Return integers in HALF_BITS bits of two's complement."""
+    half = 1 << isa.HALF_BITS - 1
+    return (x + half) % (2 * half) - half
 
 
 def _dither(instruction: isa.Instruction, images: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from algo import arithmetic, scalar_ops
 
 INSTRUCTION_BYTES = 64
-VERSION = 2
+VERSION = 3
 IDENTITY = int.from_bytes(b"JGC1", "little")
 
 ENGINES = ("load", "array", "vector", "coefficient", "store")
@@ -96,6 +96,10 @@ ARRAY_FIELDS = (
     Field("a_drop", 3, "bits dropped of operand A, which is rounded to nearest (os)"),
     Field("b_drop", 3, "bits dropped of the second operand, which is rounded by the dither (os)"),
     Field("dither", arithmetic.DITHER_BITS, "index of the dither at image 0's first pixel (os)"),
+    Field("pair", 1, "each pass is two taps, kx and kx + stride, of operands of few bits: four products per multiplier (os)"),
+    Field("down", 1, "lines of pixels go down columns, and a pass is the taps ky and ky + stride (pair)"),
+    Field("c_step_tap", 16, "accumulator: rows per pass of ky and kx (os)"),
+    Field("c_step_pair", 16, "accumulator: rows from a pass's first tap to its second (pair)"),
 )
 
 VECTOR_FIELDS = (
@@ -164,7 +168,8 @@ class Rule:
 
 
 RULES = (
-    *(Rule("array", name, needs=("os",)) for name in ("a_drop", "b_drop", "dither")),
+    *(Rule("array", name, needs=("os",)) for name in ("a_drop", "b_drop", "dither", "pair", "c_step_tap")),
+    *(Rule("array", name, needs=("pair",)) for name in ("down", "c_step_pair")),
     Rule("array", "os", without=("scatter", "select", "acc_max", "transpose", "hold_weights", "use_blocks")),
     Rule("array", "select", needs=("scatter", "hold_weights")),  # indices are stored for the plain side
     Rule("vector", "sums", without=("dst_wide",)),  # the sums are of an int8 result
@@ -172,6 +177,13 @@ RULES = (
 INDEXED = ("select", "acc_max")
 MAX_INDEXED_TAPS = 256
 """Kernel taps of an array instruction with one of INDEXED at most: a tap's index has 8 bits."""
+
+PAIR_DROPS = {"a_drop": 3, "b_drop": 4}
+"""Bits that an array instruction with `pair` drops of its operands at least: what is left of them, 5 and 4 bits with the sign, is
+multiplied."""
+
+HALF_BITS = 17
+"""Bits of an element's sum that each of two paired taps has."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +243,7 @@ COUNTERS = (
     ("slots_grad_weight", "pixel slots issued for grad_weight products"),
     ("slots_pool", "pixel slots issued for pools"),
     ("macs_int8", "G * G per slot whose operand is in range"),
+    ("macs_int4", "2 G * G per slot of paired taps that has an operand in range"),
     ("weight_blocks", "weight blocks loaded into the array"),
     ("drained_rows", "output-stationary rows drained"),
     ("vectors", "vectors processed by the vector unit"),
@@ -371,6 +384,11 @@ def check(instruction: Instruction) -> None:
     for rule in _RULES[op]:
         if value(rule.mode, 0):
             _check_rule(rule, instruction)
+    if value("pair", 0):
+        few = [f"{name} = {value(name, 0)}" for name, least in PAIR_DROPS.items() if value(name, 0) < least]
+        if few:
+            least = " and ".join(f"{least} of {name}" for name, least in PAIR_DROPS.items())
+            raise MalformedInstruction(f"{op} has pair with {', '.join(few)}, but at least {least} are needed")
     taps = value("n_ky", 0) * value("n_kx", 0)
     if taps > MAX_INDEXED_TAPS and any(value(name, 0) for name in INDEXED):
         raise MalformedInstruction(f"{op} has an index over {taps} taps, but 8 bits tell {MAX_INDEXED_TAPS} apart")
@@ -407,7 +425,8 @@ def _too_many_taps(rows: str, columns: str) -> str:
 def _malformed() -> str:
     """Return the SystemVerilog function that says of 512 bits what `check` says of an instruction, for each engine's."""
     lines = ["  // Bit e: hw/isa.py check() refuses it as an instruction of engine e.",
-             "  function automatic logic [NumEngines-1:0] malformed(input logic [InstructionBits-1:0] word);"]
+             "  // Without pairs an array instruction with that bit is, too.",
+             "  function automatic logic [NumEngines-1:0] malformed(input logic [InstructionBits-1:0] word, input logic pairs);"]
     for number, op in enumerate(ENGINES):
         at = {}
         for f in FIELDS[op]:
@@ -427,6 +446,8 @@ def _malformed() -> str:
         if op == "array":
             indexed = " || ".join(start[name] for name in INDEXED)
             terms.append(f"(({indexed}) && ({_too_many_taps(start['n_ky'], start['n_kx'])}))")
+            few = " || ".join(f"{start[name]} < 3'd{least}" for name, least in PAIR_DROPS.items())
+            terms.append(f"({start['pair']} && (!pairs || {few}))")
         body = " ||\n               ".join(terms)
         lines.append(f"    malformed[{number}] = {body};")
     lines += ["  endfunction", ""]
@@ -468,6 +489,9 @@ def package() -> str:
     for name in ("IMAGE", "ROW", "COLUMN"):
         step = getattr(arithmetic, f"DITHER_{name}")
         out.append(f"  localparam logic [DitherBits-1:0] Dither{_camel(name.lower())} = {bits}'d{step};")
+    for name, least in PAIR_DROPS.items():
+        out.append(f"  localparam int unsigned Pair{_camel(name)} = {least};")
+    out.append(f"  localparam int unsigned HalfBits = {HALF_BITS};")
     for i, name in enumerate(SCALAR_OPS):
         out.append(f"  localparam logic [4:0] Scalar{_camel(name)} = 5'd{i};")
     out.append("")

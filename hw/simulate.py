@@ -89,7 +89,7 @@ def parameters(config: Config) -> dict[str, str]:
         "TableWords": config.table_words,
         "ProgramWords": config.program_words,
         "ListWords": config.list_words,
-        "BlockWords": config.block_words,
+        "BlockWords": config.block_words, "PassTaps": config.pass_taps,
         "AxiBits": config.axi_bits,
     }
     return {**{name: str(value) for name, value in sizes.items()}, "ConfigHash": f"32'h{config.config_hash:08x}"}

@@ -61,11 +61,12 @@ app.add_typer(trace_app, name="trace")
 
 
 class Kernel(str, Enum):
-    """The three products of a convolution."""
+    """The three products of a convolution, and the last one from a predictor's bits."""
 
     forward = "forward"
     grad_input = "grad_input"
     grad_weight = "grad_weight"
+    predictor = "predictor"
 
 
 @bench_app.command("speed")
@@ -90,7 +91,8 @@ def bench_speed(
 
 @app.command("kernel")
 def kernel(
-    kind: Annotated[Kernel, typer.Argument(help="Which product: x * W, g * W^T or x^T * g.", show_default=False)],
+    kind: Annotated[Kernel, typer.Argument(
+        help="Which product: x * W, g * W^T, x^T * g, or x^T * g of 4 bits each.", show_default=False)],
     board: BoardOption = "sim",
     config: ConfigOption = "z7020",
     n: Annotated[int, typer.Option("--n", help="Images.")] = 4,

@@ -18,7 +18,8 @@ def bench_sweep(
     seed: SeedOption = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to make; by default a new one in runs/.")] = None,
     family: Annotated[list[str] | None, typer.Option(
-        "--family", help="Only this family of workloads: forward, grad_input, grad_weight, memory, vector, training or idle. "
+        "--family", help="Only this family of workloads: forward, grad_input, grad_weight, predictor, memory, vector, "
+        "training or idle. "
         "May be given several times.")] = None,
     sensor: Annotated[list[str] | None, typer.Option(
         "--sensor", help="URL of a power sensor; by default the board's own.")] = None,
@@ -33,10 +34,10 @@ def bench_sweep(
 ) -> None:
     """Run workloads of all kinds under a power sensor.
 
-    29 workloads in 7 families, with random, quiet, sparse and small data.
+    33 workloads in 8 families, with random, quiet, sparse and small data.
 
-    Array-bound by product (forward, grad_input, grad_weight), memory-bound, bound by the vector unit, whole training steps, and
-    idle. Leaves one folder that holds a run folder for each repeat of each workload.
+    Array-bound by product (forward, grad_input, grad_weight, predictor), memory-bound, bound by the vector unit, whole training
+    steps, and idle. Leaves one folder that holds a run folder for each repeat of each workload.
 
     Example: joulegrad bench sweep --out sweep && joulegrad compare sweep
     """

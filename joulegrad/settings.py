@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-KERNELS = ("forward", "grad_input", "grad_weight")
+KERNELS = ("forward", "grad_input", "grad_weight", "predictor")
 DEVICES = ("cpu", "cuda")
 ARITHMETICS = ("int8", "float32")
 

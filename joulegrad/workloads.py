@@ -20,7 +20,7 @@ from hw import isa
 from hw.config import Config
 from hw.program import Program
 
-FAMILIES = ("forward", "grad_input", "grad_weight", "memory", "vector", "training", "idle")
+FAMILIES = ("forward", "grad_input", "grad_weight", "predictor", "memory", "vector", "training", "idle")
 """Array-bound by product, memory-bound, bound by the vector unit, whole training steps, and a core that rests."""
 
 UNIT_CYCLES = 1 << 17
@@ -77,7 +77,7 @@ class Workload:
 
 def workloads() -> list[Workload]:
     """Return all workloads, by family."""
-    found = [_product(kind, *shape) for kind in ("forward", "grad_input", "grad_weight") for shape in SHAPES]
+    found = [_product(kind, *shape) for kind in FAMILIES[:4] for shape in SHAPES]
     found += [_exercise("memory", kind, statistic) for kind, statistic in MEMORY]
     found += [_exercise("vector", kind, statistic) for kind, statistic in VECTOR]
     found += [_training(*network) for network in TRAINING]

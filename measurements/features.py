@@ -53,6 +53,7 @@ class Feature:
 
 COUNTED = (
     Feature("mac_int8", ("macs_int8",), "event", "pJ per multiply-accumulate", "array"),
+    Feature("mac_int4", ("macs_int4",), "event", "pJ per multiply-accumulate of few bits", "array"),
     Feature("weight_block", ("weight_blocks",), "block byte", "pJ per byte of a weight block", "array"),
     Feature("drained_row", ("drained_rows",), "lane", "pJ per lane of a drained row", "array"),
     Feature("vector_op", ("vectors",), "lane", "pJ per lane of a vector", "vector"),
@@ -65,7 +66,7 @@ COUNTED = (
     Feature("processor", (PROCESSOR_S,), "event", "W while the processor works", "processor"),
     Feature("processor_byte", (PROCESSOR_BYTES,), "event", "pJ per byte that the processor copies", "memory"),
 )
-"""A 16-bit operand is two int8 passes, so multiply-accumulates have one width in the counters and one coefficient."""
+"""A 16-bit operand is two int8 passes; a multiply-accumulate of few bits is one of two that share a multiplier's half."""
 
 TOGGLED = (
     Feature("operand_toggle", ("operand_toggles",), "lane", "pJ per operand bit and multiplier it reaches", "array"),

@@ -10,7 +10,9 @@ from hw import isa
 from hw.config import Config, load_config
 from hw.state import CoreState
 
-MODES = ("forward", "grad_input", "grad_weight", "sum", "max", "max_backward", "blocks", "single_pixel", "overlap", "few_bits")
+MODES = (
+    "forward", "grad_input", "grad_weight", "sum", "max", "max_backward", "blocks", "single_pixel", "overlap", "few_bits", "pair",
+)  # fmt: skip
 
 
 def small_config(**sizes: int) -> Config:
@@ -34,7 +36,8 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
     """Return an instruction of a mode whose addresses stay inside the memories of `config`.
 
     mode: one of MODES. "blocks" skips passes, sometimes of 100; "single_pixel" has passes of one or two slots that hit
-    the same accumulator rows; "overlap" lets images and output groups share rows; "few_bits" rounds operands.
+    the same accumulator rows; "overlap" lets images and output groups share rows; "few_bits" rounds operands, "pair" takes
+    two taps at once of them.
     """
     pick = lambda low, high: int(rng.integers(low, high + 1))  # noqa: E731
     base_mode = {
@@ -42,6 +45,7 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
         "single_pixel": ("forward", "grad_input", "grad_weight")[pick(0, 2)],
         "overlap": "forward",
         "few_bits": "grad_weight",
+        "pair": "grad_weight",
     }.get(mode, mode)
     g = config.g
     f = {name: pick(1, 3) for name in ("n_ky", "n_kx", "stride")}
@@ -62,11 +66,17 @@ def random_instruction(rng: np.random.Generator, mode: str, config: Config) -> i
     f["a_base"] = pick(0, config.a_words - a_used)
     if f["os"]:
         f |= {"b_step_kb": plain + pick(0, 2), "b_step_img": plain * f["n_kb"] + pick(0, 2)}
-        f |= {"c_step_red": taps * g, "c_step_kb": taps * g * f["n_red"]}
+        f |= {"pair": int(mode == "pair"), "c_step_tap": g * pick(1, 2 if taps < 9 else 1)}
+        if f["pair"]:
+            f |= {"down": pick(0, 1), "c_step_pair": g * pick(1, 3)}
+        block = (taps - 1) * f["c_step_tap"] + f.get("c_step_pair", 0) + g
+        f |= {"c_step_red": block, "c_step_kb": block * f["n_red"]}
         b_used = (f["n_kb"] - 1) * f["b_step_kb"] + (f["n_img"] - 1) * f["b_step_img"] + plain
         c_used = f["n_kb"] * f["c_step_kb"]
         if mode == "few_bits":
             f |= {"a_drop": pick(0, 7), "b_drop": pick(0, 7), "dither": pick(0, 63)}
+        if mode == "pair":
+            f |= {"a_drop": pick(3, 7), "b_drop": pick(4, 7), "dither": pick(0, 63)}
     else:
         f |= {"transpose": pick(0, 1), "hold_weights": int(base_mode in ("sum", "max", "max_backward"))}
         f |= {"acc_max": int(base_mode == "max"), "select": int(base_mode == "max_backward")}

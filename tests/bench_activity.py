@@ -8,7 +8,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ReadOnly, RisingEdge
 
 G = 4
-STREAMS = {"row": 8 * G, "col": 8 * G, "product": 16 * G * G}
+STREAMS = {"row": 13 * G, "col": 8 * G, "product": 16 * G * G}
 
 
 @cocotb.test()
@@ -26,7 +26,7 @@ async def counts_bit_changes(dut):
         before, toggles = dict.fromkeys(STREAMS, 0), dict.fromkeys(STREAMS, 0)
         for _ in range(200):
             for name, bits in STREAMS.items():
-                value, valid = int.from_bytes(rng.bytes(bits // 8), "little"), bool(rng.random() < 0.6)
+                value, valid = int.from_bytes(rng.bytes(-(-bits // 8)), "little") % (1 << bits), bool(rng.random() < 0.6)
                 getattr(dut, f"{name}_i").value = value
                 getattr(dut, f"{name}_valid_i").value = int(valid)
                 if valid:

@@ -12,6 +12,7 @@ from cocotb.triggers import ReadOnly, RisingEdge
 
 from hw import golden_array, isa
 from hw.state import CoreState
+from hw.tiling_weights import LONGEST_PAIR
 
 PASS_OVERHEAD = 3
 INSTRUCTION_OVERHEAD = 30
@@ -39,6 +40,12 @@ class Bench:
     async def fill(self) -> None:
         """Fill A, W, BL and accumulators with random values."""
         fill(self.state, self.rng)
+        await self.write_memories()
+        self.state.acc[:] = 0
+        await self.accumulators(clear=True)
+
+    async def write_memories(self) -> None:
+        """Write what the golden A, W and BL hold into the device's."""
         self.dut.fill_i.value = 1
         for number, name in enumerate(("A", "W", "BL")):
             self.dut.fill_memory_i.value = number
@@ -47,8 +54,6 @@ class Bench:
                 self.dut.fill_data_i.value = int.from_bytes(word.tobytes(), "little")
                 await RisingEdge(self.dut.clk_i)
         self.dut.fill_i.value = 0
-        self.state.acc[:] = 0
-        await self.accumulators(clear=True)
 
     async def accumulators(self, clear: bool = False) -> np.ndarray:
         """Read every row through the vector unit's port, one per cycle."""
@@ -89,8 +94,9 @@ class Bench:
         await ReadOnly()
         slots = self.dut.slots_o.value.to_unsigned()
         counted = {name: slots >> 32 * i & 0xFFFFFFFF for i, name in enumerate(golden_array.SLOT_COUNTERS)}
-        for name, port in (("macs_int8", "macs_o"), ("weight_blocks", "blocks_o"), ("drained_rows", "drained_o"),
-                           ("spad_reads", "spad_reads_o"), ("acc_reads", "acc_rows_o"), ("acc_writes", "acc_rows_o")):
+        for name, port in (("macs_int8", "macs_o"), ("macs_int4", "macs_pair_o"), ("weight_blocks", "blocks_o"),
+                           ("drained_rows", "drained_o"), ("spad_reads", "spad_reads_o"), ("acc_reads", "acc_rows_o"),
+                           ("acc_writes", "acc_rows_o")):
             counted[name] = int(getattr(self.dut, port).value)
         counted["cycles"] = int(self.dut.cycles_o.value)
         await RisingEdge(self.dut.clk_i)
@@ -102,7 +108,10 @@ def cycle_bound(instruction: isa.Instruction, g: int, images: int, passes: int, 
     slots = images * instruction["n_y"] * instruction["n_x"]
     nest = instruction["n_kb"] * instruction["n_red"] * instruction["n_ky"] * instruction["n_kx"]
     gap = PASS_OVERHEAD
-    if instruction["os"]:
+    if instruction["pair"]:
+        slots += images * instruction["n_x" if instruction["down"] else "n_y"]
+        gap += 2 * g
+    elif instruction["os"]:
         gap += g
     elif not instruction["hold_weights"] and slots < g + 1:
         gap += g + 1 - slots
@@ -171,9 +180,30 @@ async def full_passes_have_no_gap(dut):
         counted = await bench.run(instruction)
         dut._log.info("weight-stationary %s: %d slots, %d cycles", extra, counted["slots_forward"], counted["cycles"])
         assert counted["cycles"] <= counted["slots_forward"] + bench.g + 20
-    instruction = isa.Instruction("array", {**layer, "n_kb": 1, "os": 1, "b_step_img": 25, "c_step_red": 36})
+    os = {"n_kb": 1, "os": 1, "b_step_tap": 0, "b_step_img": 25, "c_step_red": 36, "c_step_tap": 4}
+    instruction = isa.Instruction("array", {**layer, **os})
     golden_array.execute_array(bench.state, instruction)
     counted = await bench.run(instruction)
     dut._log.info("output-stationary: %d slots, %d cycles", counted["slots_forward"], counted["cycles"])
     assert counted["cycles"] <= counted["slots_forward"] + 18 * bench.g + 20
     np.testing.assert_array_equal(await bench.accumulators(), bench.state.acc)
+
+
+@cocotb.test()
+async def the_longest_pass_of_two_taps_is_exact(dut):
+    """Of as many of the largest operands as half of an element holds both sums come out whole; of one more image they wrap."""
+    bench = Bench(dut, seed=8)
+    await bench.start()
+    few = {"os": 1, "pair": 1, "a_drop": 3, "b_drop": 4, "n_kb": 1, "n_red": 1, "n_ky": 1, "n_kx": 1, "n_y": 13, "n_x": 4,
+           "stride": 1, "h": 13, "w": 5, "b_base": 100, "c_step_pair": bench.g}
+    for images, sign in ((12, -1), (12, 1), (13, -1)):
+        assert few["n_y"] * few["n_x"] * 12 == LONGEST_PAIR
+        bench.state.mem["A"][:], bench.state.mem["W"][:] = 127, np.uint8(np.int8(127 * sign).view(np.uint8))
+        await bench.write_memories()
+        before = bench.state.acc.copy()
+        instruction = isa.Instruction("array", {**few, "n_img": images})
+        await check(bench, instruction)
+        got = await bench.accumulators()
+        np.testing.assert_array_equal(got, bench.state.acc)
+        exact = got[:8].astype(np.int64) - before[:8] == sign * 120 * 112 * 52 * images
+        assert exact.all() if images == 12 else not exact.any()

@@ -26,9 +26,11 @@ def random_instruction(source: random.Random, op: str | None = None, wait: int =
 
 def _agree(op: str, fields: dict[str, int]) -> None:
     """Change what keeps the mode bits from having a meaning together."""
-    for rule in isa.RULES:
+    for rule in sorted(isa.RULES, key=lambda rule: "pair" not in rule.needs):  # a mode that needs another comes before that one
         if rule.op == op and fields[rule.mode]:
             fields.update(dict.fromkeys(rule.without, 0) | dict.fromkeys(rule.needs, 1))
+    if fields.get("pair"):
+        fields.update({name: max(fields[name], least) for name, least in isa.PAIR_DROPS.items()})
     if any(fields.get(name) for name in isa.INDEXED):
         fields["n_kx"] = min(fields["n_kx"], isa.MAX_INDEXED_TAPS // fields["n_ky"])
 
@@ -54,6 +56,8 @@ def malformed_words(source: random.Random) -> list[bytes]:
         if op == "array":
             modes = dict.fromkeys((*plain, *isa.INDEXED), 0) | {"scatter": 1, "hold_weights": 1}
             broken += [{**modes, name: 1, "n_ky": ky, "n_kx": kx} for name in isa.INDEXED for ky, kx in ((17, 17), (31, 9))]
+            pair = {**dict.fromkeys((*plain, *isa.INDEXED), 0), "os": 1, "pair": 1, **isa.PAIR_DROPS}
+            broken += [{**pair, name: least - 1} for name, least in isa.PAIR_DROPS.items()]
         packed = [isa.pack(isa.FIELDS[op], {**good.fields, **change}) for change in broken]
         packed += [isa.pack(isa.FIELDS[op], good.fields) | 1 << bit for bit in (width, source.randrange(width, 512), 511)]
         words += [word.to_bytes(isa.INSTRUCTION_BYTES, "little") for word in packed]

@@ -38,6 +38,7 @@ def test_a_file_of_ones_own_is_named_after_the_file(tmp_path):
         ("block_words", 512, "not a power of two from 4 to 256"),
         ("clk_hz", 1e8, "clk_hz is 100000000.0, not a positive integer"),
         ("clk_hz", 10**30, "it is at most 10000000000"),
+        ("pass_taps", 3, "pass_taps is 3; a pass takes 1 tap or 2"),
         ("axi_bits", 64, "axi_bits is 64; it is 32 or 64 and at most 8 g"),
     ],
 )

@@ -22,7 +22,8 @@ from hw import layout
 from hw.compile import compile_step
 from hw.compile_update import DIAGONAL_MASK, diagonal_mask, update_rows
 from hw.config import load_config
-from hw.tiling import WeightTile, plan_grad_weight, plan_product
+from hw.tiling import plan_product
+from hw.tiling_weights import WeightTile, plan_grad_weight
 from measurements.ledger_macs import product_macs
 
 TINY = load_config("tiny")

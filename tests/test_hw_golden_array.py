@@ -26,6 +26,47 @@ def dropped(values, shift: int, added: int):
     return np.array([min(max((int(v) + added) // 2**shift, -most), most) * 2**shift if shift else int(v) for v in values], object)
 
 
+def few_bits(state: CoreState, ins: isa.Instruction, kb: int, red: int, ky: int, kx: int, place: tuple[int, int, int]):
+    """Operands A and W of a slot of the tap (ky, kx), rounded, and whether the strided coordinate is inside."""
+    i, y, x = place
+    sy, sx = y * ins["stride"] + ky + ins["oy"], x * ins["stride"] + kx + ins["ox"]
+    inside = 0 <= sy < ins["h"] and 0 <= sx < ins["w"]
+    word = ins["a_base"] + red * ins["a_step_red"] + i * ins["a_step_img"] + sy * ins["w"] + sx
+    a = state.mem["A"].view(np.int8)[word] if inside else np.zeros(state.config.g)
+    word = ins["b_base"] + kb * ins["b_step_kb"] + i * ins["b_step_img"] + y * ins["n_x"] + x
+    index = (ins["dither"] + 9 * i + 5 * y + 7 * x) % 64
+    b = dropped(state.mem["W"].view(np.int8)[word], ins["b_drop"], index % 2 ** ins["b_drop"])
+    return dropped(a, ins["a_drop"], 2 ** ins["a_drop"] // 2), b, inside
+
+
+def count_pass_of_two_taps(state: CoreState, ins: isa.Instruction, kb: int, red: int, ky: int, kx: int) -> None:
+    """A pass of two taps, `stride` columns or rows apart: each line has a slot more, the first, which reads operand A alone."""
+    g, count = state.config.g, state.counters
+    pe = [np.zeros((g, g), object), np.zeros((g, g), object)]
+    second = (ky + ins["stride"], kx) if ins["down"] else (ky, kx + ins["stride"])
+    lines, pixels = (ins["n_x"], ins["n_y"]) if ins["down"] else (ins["n_y"], ins["n_x"])
+    for i, line in np.ndindex(state.images(ins), lines):
+        inside_before = False
+        for pixel in range(-1, pixels):
+            place = (i, pixel, line) if ins["down"] else (i, line, pixel)
+            count[golden_array.SLOT_COUNTERS[ins["product"]]] += 1
+            _, _, inside = few_bits(state, ins, kb, red, *second, place)
+            count["spad_reads"] += inside + (pixel >= 0)
+            if pixel >= 0:
+                count["macs_int4"] += 2 * g * g * (inside or inside_before)
+                for sums, tap in zip(pe, ((ky, kx), second), strict=True):
+                    a, b, _ = few_bits(state, ins, kb, red, *tap, place)
+                    sums += np.outer(a, b)
+            inside_before = inside
+    for name in ("drained_rows", "acc_reads", "acc_writes"):
+        count[name] += 2 * g
+    row0 = ins["c_base"] + kb * ins["c_step_kb"] + red * ins["c_step_red"] + (ky * ins["n_kx"] + kx) * ins["c_step_tap"]
+    for tap in range(2):
+        for row, col in np.ndindex(g, g):
+            c = row0 + tap * ins["c_step_pair"] + row
+            state.acc[c, col] = int32(int(state.acc[c, col]) + int(pe[tap][row, col]))
+
+
 def run_loops(state: CoreState, ins: isa.Instruction) -> None:
     """The loop nest of hw/architecture.md, one multiply at a time, with its counters."""
     f = ins.fields
@@ -41,6 +82,9 @@ def run_loops(state: CoreState, ins: isa.Instruction) -> None:
                     tap = ky * get("n_kx") + kx
                     bit = (kb * get("n_red") + red) * get("n_ky") * get("n_kx") + tap
                     if get("use_blocks") and not int(state.mem["BL"][get("blocks_base") + bit // 64]) >> bit % 64 & 1:
+                        continue
+                    if get("pair"):
+                        count_pass_of_two_taps(state, ins, kb, red, ky, kx)
                         continue
                     pe = np.zeros((g, g), object)
                     if not get("os"):
@@ -95,7 +139,8 @@ def run_loops(state: CoreState, ins: isa.Instruction) -> None:
                         count["acc_reads"] += g
                         count["acc_writes"] += g
                         for row in range(g):
-                            c = get("c_base") + kb * get("c_step_kb") + red * get("c_step_red") + tap * g + row
+                            c = get("c_base") + kb * get("c_step_kb") + red * get("c_step_red")
+                            c += tap * get("c_step_tap") + row
                             for col in range(g):
                                 state.acc[c, col] = int32(int(state.acc[c, col]) + int(pe[row, col]))
 
@@ -182,7 +227,8 @@ def test_convolution_equals_torch(n, c, k, h, w, r, stride, pad):
     np.testing.assert_array_equal(image_rows(grad_input, n, c, h, w), xt.grad.numpy())
 
     grad_weight = run(groups(x), groups(g), os=1, product=2, n_kb=kg, n_red=cg, a_step_red=h * w, a_step_img=cg * h * w,
-                      b_step_kb=oh * ow, b_step_img=kg * oh * ow, c_step_kb=cg * r * r * G, c_step_red=r * r * G)
+                      b_step_kb=oh * ow, b_step_img=kg * oh * ow, c_step_kb=cg * r * r * G, c_step_red=r * r * G,
+                      c_step_tap=G)
     got = grad_weight[: kg * cg * r * r * G].reshape(kg, cg, r, r, G, G).transpose(0, 5, 1, 4, 2, 3)
     np.testing.assert_array_equal(got.reshape(kg * G, cg * G, r, r)[:k, :c], wt.grad.numpy())
 
@@ -254,6 +300,9 @@ def test_refuses_what_has_no_meaning():
         golden_array.execute_array(state, isa.Instruction("array", {**fields, "select": 1}))
     with pytest.raises(CoreError, match="over 289 taps"):
         golden_array.execute_array(state, isa.Instruction("array", {**fields, "acc_max": 1, "n_ky": 17, "n_kx": 17}))
+    alone = CoreState(small_config(pass_taps=1), np.zeros(0, np.uint8))
+    with pytest.raises(CoreError, match="tiny has no paired taps"):
+        golden_array.execute_array(alone, isa.Instruction("array", {**fields, "os": 1, "pair": 1, "a_drop": 3, "b_drop": 4}))
     with pytest.raises(CoreError, match="word 1026 of A, which has 1024") as caught:
         golden_array.execute_array(state, isa.Instruction("array", {**fields, "a_base": 1023}))
     assert caught.value.code == "bad_address"
@@ -269,5 +318,5 @@ def test_a_digits_iteration_takes_seconds():
     for _ in range(20):
         golden_array.execute_array(state, isa.Instruction("array", layer))
         golden_array.execute_array(state, isa.Instruction("array", {**layer, "scatter": 1, "transpose": 1}))
-        golden_array.execute_array(state, isa.Instruction("array", {**layer, "os": 1}))
+        golden_array.execute_array(state, isa.Instruction("array", {**layer, "os": 1, "c_step_tap": 16}))
     assert time.process_time() - start < 5.0

@@ -34,6 +34,8 @@ ARRAY = {field.name: 1 for field in isa.ARRAY_FIELDS if field.positive}
     ("array", {**ARRAY, "os": 1, "transpose": 1, "select": 1}, "os with select, transpose"),
     ("array", {**ARRAY, "select": 1, "scatter": 1}, "select without hold_weights"),
     ("array", {**ARRAY, "acc_max": 1, "n_ky": 17, "n_kx": 17}, "over 289 taps"),
+    ("array", {**ARRAY, "pair": 1}, "pair without os"),
+    ("array", {**ARRAY, "os": 1, "pair": 1, "a_drop": 2, "b_drop": 4}, "pair with a_drop = 2, but at least 3 of a_drop"),
     ("vector", {"n_img": 1, "img_px": 1, "sums": 1, "dst_wide": 1}, "sums with dst_wide"),
     ("vector", {"n_img": 1}, "img_px = 0"),
     ("load", {"n_img": 1, "n_grp": 1, "run": 1, "mem": isa.MEMORY_NUMBER["O"]}, "does not reach memory"),

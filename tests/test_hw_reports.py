@@ -17,6 +17,7 @@ from hw import flow_yosys, logic_paths, reports, verilator
 from hw.config import load_config
 from hw.design import Design, DesignError, boards, declared_parameters, describe, load_board, reachable
 from hw.flow import Report, flow_of
+from hw.isa import HALF_BITS
 
 
 def structure(design: Design) -> Report:
@@ -55,7 +56,7 @@ def test_the_smallest_core_has_no_fault_of_structure():
         sum(count for one in cells for kind, count in one.items() if kind.startswith("RAM") and kind[3] != "B")
         == taken["lut_rams"]
     )
-    assert 3e-9 < facts["yosys_delay_s"] < 10e-9 and facts["registers"]["u_array.u_mac_array.pe_q"] == 4 * 4 * 32
+    assert 3e-9 < facts["yosys_delay_s"] < 10e-9 and facts["registers"]["u_array.u_mac_array.pe_q"] == 4 * 4 * 2 * HALF_BITS
 
 
 # One board of each family; zu7ev and zu3eg differ from k26 in depths only.

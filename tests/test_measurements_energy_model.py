@@ -43,6 +43,7 @@ def test_units_by_hand():
     soft, hard = 14 * process, 7 * process
     expected = {
         "macs_int8": 0.2 * hard + 0.1 * soft,
+        "macs_int4": 0.0625 * hard + 0.053 * soft,
         "weight_blocks": 256 * 0.03 * soft,
         "drained_rows": 16 * 0.1 * soft,
         "vectors": 16 * (2.7246 * hard + 0.45 * soft),

@@ -13,7 +13,7 @@ from hw import isa
 
 G, AXI_BITS = 4, 32
 REG = {name: address for name, (address, _) in isa.REGISTERS.items()}
-SCALE = {"macs_int8": G * G, "ddr_read_bytes": AXI_BITS // 8, "ddr_write_bytes": AXI_BITS // 8}
+SCALE = {"macs_int8": G * G, "macs_int4": 2 * G * G, "ddr_read_bytes": AXI_BITS // 8, "ddr_write_bytes": AXI_BITS // 8}
 BUSY, DONE, ERROR = 1, 2, 4
 
 

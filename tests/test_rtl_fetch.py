@@ -18,6 +18,10 @@ def test_fetch(run_rtl, axi_bits):
     run_rtl("fetch", "test_rtl_fetch", {"AxiBits": axi_bits})
 
 
+def test_fetch_of_a_core_without_paired_taps(run_rtl):
+    run_rtl("fetch", "bench_fetch_pairs", {"PassTaps": 1})
+
+
 def clock(dut) -> None:
     """Start the clock, once in a test."""
     Clock(dut.clk_i, 10, "ns").start()

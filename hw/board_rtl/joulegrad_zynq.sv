@@ -16,6 +16,7 @@ module joulegrad_zynq #(
   parameter  int unsigned ProgramWords = 1024,
   parameter  int unsigned ListWords    = 512,
   parameter  int unsigned BlockWords   = 64,
+  parameter  int unsigned PassTaps     = 2,
   parameter  int unsigned AxiBits      = 64,
   parameter  logic [31:0] ConfigHash   = 32'd0,
   localparam int unsigned StrbBits     = AxiBits / 8
@@ -115,7 +116,7 @@ module joulegrad_zynq #(
   joulegrad_core #(
     .G(G), .AWords(AWords), .WWords(WWords), .AccRows(AccRows), .VectorWords(VectorWords),
     .MaskWords(MaskWords), .TableWords(TableWords), .ProgramWords(ProgramWords), .ListWords(ListWords), .BlockWords(BlockWords),
-    .AxiBits(AxiBits), .ConfigHash(ConfigHash)
+    .PassTaps(PassTaps), .AxiBits(AxiBits), .ConfigHash(ConfigHash)
   ) u_core (
     .clk_i,
     .rst_ni,

@@ -16,6 +16,7 @@ module serial_board_top import joulegrad_pkg::*; #(
   parameter  int unsigned ProgramWords = 1024,
   parameter  int unsigned ListWords    = 512,
   parameter  int unsigned BlockWords   = 64,
+  parameter  int unsigned PassTaps     = 2,
   parameter  int unsigned AxiBits      = 64,
   parameter  logic [31:0] ConfigHash   = 32'd0,
   parameter  int unsigned MemoryWords  = 32768,          // of AxiBits
@@ -113,6 +114,7 @@ module serial_board_top import joulegrad_pkg::*; #(
     .ProgramWords(ProgramWords),
     .ListWords   (ListWords),
     .BlockWords  (BlockWords),
+    .PassTaps    (PassTaps),
     .AxiBits     (AxiBits),
     .ConfigHash  (ConfigHash),
     .PackProducts(1'b0)

@@ -8,12 +8,13 @@
 // under JOULEGRAD_ACTIVITY: the counts stand in public registers, zero after reset.
 
 module activity #(
-  parameter int unsigned G = 16  // side of the array
+  parameter int unsigned G     = 16,  // side of the array
+  parameter int unsigned LaneW = 13   // bits of an operand in a row
 ) (
   input logic              clk_i,
   input logic              rst_ni,
   input logic              row_valid_i,
-  input logic [8*G-1:0]    row_i,
+  input logic [LaneW*G-1:0] row_i,
   input logic              col_valid_i,
   input logic [8*G-1:0]    col_i,
   input logic              product_valid_i,
@@ -22,7 +23,8 @@ module activity #(
 
   logic [63:0]       operand_toggles_q /* verilator public_flat_rd */;
   logic [63:0]       product_toggles_q /* verilator public_flat_rd */;
-  logic [8*G-1:0]    row_q, col_q;
+  logic [LaneW*G-1:0] row_q;
+  logic [8*G-1:0]    col_q;
   logic [16*G*G-1:0] product_q;
 
   always_ff @(posedge clk_i) begin

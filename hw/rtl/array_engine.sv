@@ -3,7 +3,8 @@
 //   cycle 0   sequencer issues a slot (or the loader reads a weight word)
 //         1   registered addresses at memories A and W
 //         2   words out of the memories
-//         3   operands, rounded where bits are dropped, zeroed where outside or not selected
+//         3   operands, rounded where bits are dropped, zeroed where outside or not selected; with pair what is left of this
+//             slot's and of the slot before's side by side
 //         4   mac_array multiplies; sums leave after cycle 7 on the accumulate port
 //
 // done_o pulses when the instruction's last accumulator row is written. instr_i is needed during the start
@@ -12,6 +13,7 @@
 module array_engine import joulegrad_pkg::*; #(
   parameter  int unsigned G            = 16,    // side of the array
   parameter  bit          PackProducts = 1'b1,  // see mac_pair
+  parameter  int unsigned PassTaps     = 2,     // 1: no paired taps
   localparam int unsigned IndexW       = $clog2(G)
 ) (
   input  logic            clk_i,
@@ -43,11 +45,13 @@ module array_engine import joulegrad_pkg::*; #(
   output logic            ev_slot_o,
   output logic [1:0]      ev_product_o,
   output logic            ev_mac_o,
+  output logic            ev_mac_pair_o,  // instead, where the slot is of paired taps
   output logic            ev_block_o,
   output logic            ev_drain_o
 );
 
   typedef struct packed {
+    logic        slot;
     logic        mul;
     logic        acc;
     logic        swap;
@@ -75,8 +79,11 @@ module array_engine import joulegrad_pkg::*; #(
   logic [IndexW-1:0]  load_address_index_q, load_read_index_q, load_operand_index_q;
   logic [G-1:0][7:0]  a_q, w_q;
   logic               a_ren_q, w_ren_q;
+  logic [15:0]        pair_skip_q;         // accumulator rows from a pass's first sums to its second ones
   logic [6:0]         a_drop_q, b_drop_q;  // low bits that operands lose
-  logic [G-1:0][7:0]  a_rounded, b_rounded, row;
+  logic [G-1:0][7:0]  a_rounded, b_rounded, row, col;
+  logic [G-1:0][12:0] lanes;
+  logic [G-1:0][4:0]  before_q;            // what is left of the slot before
   logic               array_busy, pipeline_busy;
 
   // One instruction at a time: kept from its start until its last row is written.
@@ -101,16 +108,20 @@ module array_engine import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     if (start) begin
       instr_q <= instr_i;
+      if (PassTaps == 1) begin
+        instr_q.pair        <= 1'b0;
+        instr_q.down        <= 1'b0;
+        instr_q.c_step_pair <= 16'(G);
+      end
       count_q <= image_count_i;
     end
+    pair_skip_q <= instr_q.c_step_pair - 16'(G);
     a_drop_q <= 7'((8'd1 << instr_q.a_drop) - 8'd1);
     b_drop_q <= 7'((8'd1 << instr_q.b_drop) - 8'd1);
     if (start_q) images_q <= images_of(instr_q.clip, instr_q.n_img, instr_q.slot, count_q);
   end
 
-  array_passes #(
-    .G(G)
-  ) u_passes (
+  array_passes u_passes (
     .clk_i,
     .rst_ni,
     .start_i      (start_q),
@@ -187,6 +198,7 @@ module array_engine import joulegrad_pkg::*; #(
     .c_addr_o     (issue.c_addr)
   );
   assign issue.outside = !in_range;
+  assign issue.slot    = slot;
 
   // Cycle 1: addresses. Cycle 2: words come from the memories. Cycle 3: operands.
   always_ff @(posedge clk_i) begin
@@ -201,6 +213,7 @@ module array_engine import joulegrad_pkg::*; #(
       load_operand_q <= 1'b0;
       ev_slot_o      <= 1'b0;
       ev_mac_o       <= 1'b0;
+      ev_mac_pair_o  <= 1'b0;
       ev_block_o     <= 1'b0;
     end else begin
       a_ren_o        <= slot_a_ren;
@@ -212,7 +225,8 @@ module array_engine import joulegrad_pkg::*; #(
       load_read_q    <= load_address_q;
       load_operand_q <= load_read_q;
       ev_slot_o      <= slot;
-      ev_mac_o       <= in_range;
+      ev_mac_o       <= in_range && !instr_q.pair;
+      ev_mac_pair_o  <= issue.mul && instr_q.pair;
       ev_block_o     <= load_block;
     end
   end
@@ -256,6 +270,22 @@ module array_engine import joulegrad_pkg::*; #(
     end
   end
 
+  // Operands of paired taps are what their dropped bits leave of them: the first tap's is that of the slot before, and what a
+  // negative one borrows is in the second's.
+  always_ff @(posedge clk_i) begin
+    for (int unsigned r = 0; r < G; r++) begin
+      if (operand_q.slot) before_q[r] <= row[r][7:PairADrop];
+    end
+  end
+
+  always_comb begin
+    for (int unsigned r = 0; r < G; r++) begin
+      automatic logic [4:0] second = row[r][7:PairADrop] - 5'(before_q[r][4]);
+      lanes[r] = instr_q.pair ? {second, 8'(signed'(before_q[r]))} : 13'(signed'(row[r]));
+      col[r]   = instr_q.pair ? 8'(signed'(b_rounded[r][7:PairBDrop])) : b_rounded[r];
+    end
+  end
+
   mac_array #(
     .G           (G),
     .PackProducts(PackProducts)
@@ -263,6 +293,8 @@ module array_engine import joulegrad_pkg::*; #(
     .clk_i,
     .rst_ni,
     .os_i            (instr_q.os),
+    .pair_i          (instr_q.pair),
+    .pair_skip_i     (pair_skip_q),
     .mul_i           (operand_q.mul),
     .acc_i           (operand_q.acc),
     .swap_i          (operand_q.swap),
@@ -270,8 +302,8 @@ module array_engine import joulegrad_pkg::*; #(
     .max_i           (instr_q.acc_max),
     .tap_i           (operand_q.tap[7:0]),
     .addr_i          (operand_q.c_addr),
-    .row_i           (row),
-    .col_i           (b_rounded),
+    .row_i           (lanes),
+    .col_i           (col),
     .load_i          (load_operand_q),
     .load_transpose_i(instr_q.transpose),
     .load_index_i    (load_operand_index_q),

@@ -6,9 +6,7 @@
 //
 // Throughput: one pass per cycle. Golden: hw/golden_array.py executed_passes().
 
-module array_passes import joulegrad_pkg::*; #(
-  parameter int unsigned G = 16  // side of the array
-) (
+module array_passes import joulegrad_pkg::*; (
   input  logic         clk_i,
   input  logic         rst_ni,
   input  logic         start_i,  // instr_i is new
@@ -49,7 +47,7 @@ module array_passes import joulegrad_pkg::*; #(
   logic [5:0]  bit_q;
   logic        word_asked_q, word_valid_q;
   logic        skip, advance, taps_last;
-  logic [15:0] oy, ox, w, ky_start, b_red, b_kb, c_red, c_kb, tap_rows;
+  logic [15:0] oy, ox, w, ky_start, b_red, b_kb, c_red, c_kb;
   logic        unused_instr;
 
   assign oy = 16'(instr_i.oy);
@@ -58,7 +56,8 @@ module array_passes import joulegrad_pkg::*; #(
   assign unused_instr = ^{instr_i.opcode, instr_i.wait_, instr_i.signal_, instr_i.spare, instr_i.transpose, instr_i.scatter,
                           instr_i.select, instr_i.acc_max, instr_i.clip, instr_i.product, instr_i.n_img, instr_i.n_y, instr_i.n_x,
                           instr_i.h, instr_i.a_step_img, instr_i.b_step_img, instr_i.c_step_img, instr_i.slot,
-                          instr_i.a_drop, instr_i.b_drop, instr_i.dither};
+                          instr_i.a_drop, instr_i.b_drop, instr_i.dither, instr_i.pair, instr_i.down,
+                          instr_i.c_step_pair};
 
   assign busy_o       = state_q != Idle;
   assign pass_valid_o = state_q == Run && (!instr_i.use_blocks || (word_valid_q && word_q[0]));
@@ -74,7 +73,6 @@ module array_passes import joulegrad_pkg::*; #(
   assign b_kb     = b_kb_q + instr_i.b_step_kb;
   assign c_red    = c_red_q + instr_i.c_step_red;
   assign c_kb     = c_kb_q + instr_i.c_step_kb;
-  assign tap_rows = instr_i.os ? 16'(G) : '0;
 
   // Where the instruction is.
   always_ff @(posedge clk_i) begin
@@ -202,7 +200,7 @@ module array_passes import joulegrad_pkg::*; #(
         c_red_q  <= c_red;
       end
     end else if (advance) begin
-      pass_c_o <= pass_c_o + tap_rows;
+      pass_c_o <= pass_c_o + instr_i.c_step_tap;
     end
   end
 

@@ -1,4 +1,4 @@
-// The slots of the array's passes: i, y, x of the loop nest, one per cycle.
+// The slots of the array's passes: i, y, x of the loop nest, one per cycle; i, x, y with down. A line is a row, or a column.
 //
 //   sy = pass_sy + y * stride, sx = pass_sx + x * stride;  inside: 0 <= sy < h, 0 <= sx < w
 //
@@ -7,11 +7,14 @@
 // A slot waits while one of the three cycles before accumulated into the same row, which is then still on its way. For zero
 // images a pass is one void slot, which moves its weight block and its drain on and nothing else.
 //
+// With pair a line has a slot more, its first, which only reads operand A: the others take what they read and what the slot
+// before did, the operands of two taps, and the second operand of the pixel before.
+//
 // Latency 1 cycle from pass_taken_o to slot_o. Golden: hw/golden_array.py.
 
 module array_sequencer import joulegrad_pkg::*; #(
   parameter  int unsigned G    = 16,  // side of the array
-  localparam int unsigned GapW = $clog2(G)
+  localparam int unsigned GapW = $clog2(G) + 1
 ) (
   input  logic         clk_i,
   input  logic         rst_ni,
@@ -51,24 +54,30 @@ module array_sequencer import joulegrad_pkg::*; #(
 
   logic               active_q, swap_q;
   logic [GapW-1:0]    gap_q;
-  logic [9:0]         x_left_q, y_left_q;  // with the present one
+  logic               gap_on_q;      // it is not 0
+  logic [10:0]        px_left_q, px_count_q;      // pixels: with the present one; in a line
+  logic [9:0]         line_left_q, line_count_q;  // lines: with the present one; in an image
+  logic               ahead_q;       // the slot only reads operand A
+  logic               before_q;      // the slot before was inside
   logic [11:0]        i_left_q;
-  logic               empty_q, x_last_q, y_last_q, i_last_q;
+  logic               empty_q, px_last_q, lines_last_q, i_last_q;
   logic [9:0]         tap_q;
   logic signed [15:0] sy_q, sx_q, sy_start_q, sx_start_q;
-  logic [15:0]        plain_q, offset_q, row_offset_q, start_q;
+  logic [15:0]        plain_q, plain_line_q, offset_q, line_offset_q, start_q;
+  logic [15:0]        plain_px_q, px_step_q, line_step_q;  // words from a pixel to the next: plain, strided; from a line to the next
+  logic [DitherBits-1:0] dither_px_q, dither_line_q;
   logic [15:0]        a_q, w_q;
   logic [15:0]        c_q, c_row_q, c_img_q;  // accumulator row of the slot, of its line's first and its image's first
   logic [1:0]         recent_q;
   logic [1:0][15:0]   recent_addr_q;
   logic               hazard_q;   // the slot's accumulator row is on its way
   logic               reads_w_q;  // the instruction's slots read W
-  logic               x_one_q, y_one_q, i_one_q;  // one pixel in a line, one line, one image; or no images
+  logic               px_one_q, line_one_q, i_one_q;  // one pixel in a line, one line, one image; or no images
   logic               scatters_q;                 // accumulator rows follow the strided side
   logic [15:0]        c_step_x_q, c_step_i_q;
-  logic [DitherBits-1:0] dither_q, dither_row_q, dither_img_q;  // of the pixel, of its line's first and its image's first
-  logic               step, line_last, pass_last, in_range;
-  logic [15:0]        row_offset, stride, a_offset, c_first, c_x, c_y, c_i;
+  logic [DitherBits-1:0] dither_q, dither_first_q, dither_img_q;  // of the pixel, of its line's first and its image's first
+  logic               step, image_last, pass_last, in_range;
+  logic [15:0]        line_offset, stride, a_offset, c_first, c_x, c_y, c_i;
   logic               unused_instr;
 
   assign unused_instr = ^{instr_i.opcode, instr_i.wait_, instr_i.signal_, instr_i.spare, instr_i.transpose, instr_i.hold_weights,
@@ -76,13 +85,13 @@ module array_sequencer import joulegrad_pkg::*; #(
                           instr_i.n_kx, instr_i.n_img, instr_i.oy, instr_i.ox, instr_i.a_base, instr_i.a_step_red,
                           instr_i.b_base, instr_i.b_step_kb, instr_i.b_step_red, instr_i.b_step_tap, instr_i.c_base,
                           instr_i.c_step_kb, instr_i.c_step_red, instr_i.idx_base, instr_i.slot, instr_i.blocks_base, instr_i.a_drop,
-                          instr_i.b_drop};
+                          instr_i.b_drop, instr_i.c_step_tap, instr_i.c_step_pair};
 
   assign stride     = 16'(instr_i.stride);
-  assign row_offset = row_offset_q + row_step_i;
+  assign line_offset = line_offset_q + line_step_q;
 
-  assign line_last = x_last_q && y_last_q;
-  assign pass_last = line_last && i_last_q;
+  assign image_last = px_last_q && lines_last_q;
+  assign pass_last = image_last && i_last_q;
   assign in_range  = sy_q >= 0 && sy_q < signed'(16'(instr_i.h)) && sx_q >= 0 && sx_q < signed'(16'(instr_i.w));
 
   assign a_offset = instr_i.scatter ? plain_q : offset_q;
@@ -102,16 +111,16 @@ module array_sequencer import joulegrad_pkg::*; #(
   assign slot_o   = step && !empty_q;
   assign inside_o = slot_o && in_range;
   assign a_ren_o  = inside_o;
-  assign w_ren_o  = instr_i.os ? slot_o : instr_i.select && inside_o;
+  assign w_ren_o  = instr_i.os ? slot_o && !ahead_q : instr_i.select && inside_o;
   assign acc_o    = slot_o && !instr_i.os && (in_range || !(instr_i.scatter || instr_i.acc_max));
-  assign mul_o    = instr_i.os ? inside_o : acc_o;
+  assign mul_o    = !instr_i.os ? acc_o : instr_i.pair ? slot_o && !ahead_q && (in_range || before_q) : inside_o;
   assign swap_o   = step && swap_q;
   assign last_o   = step && instr_i.os && pass_last;
   assign tap_o    = tap_q;
   assign dither_o = dither_q;
 
-  assign pass_taken_o = pass_ready_i && gap_q == '0 && (!active_q || (step && pass_last && !instr_i.os));
-  assign busy_o       = active_q || gap_q != '0;
+  assign pass_taken_o = pass_ready_i && !gap_on_q && (!active_q || (step && pass_last && !instr_i.os));
+  assign busy_o       = active_q || gap_on_q;
   assign swap_wait_o  = active_q && swap_q;
   assign w_claim_o    = active_q && reads_w_q;
 
@@ -120,14 +129,16 @@ module array_sequencer import joulegrad_pkg::*; #(
       active_q <= 1'b0;
       swap_q   <= 1'b0;
       gap_q    <= '0;
+      gap_on_q <= 1'b0;
       recent_q <= '0;
     end else begin
       if (pass_taken_o) active_q <= 1'b1;
       else if (step && pass_last) active_q <= 1'b0;
       if (pass_taken_o) swap_q <= pass_load_i;
       else if (step) swap_q <= 1'b0;
-      if (last_o) gap_q <= GapW'(G - 1);
-      else if (gap_q != '0) gap_q <= gap_q - 1'b1;
+      if (last_o) gap_q <= GapW'(instr_i.pair ? 2 * G - 1 : G - 1);
+      else if (gap_on_q) gap_q <= gap_q - 1'b1;
+      gap_on_q <= last_o || gap_q[GapW-1:1] != '0;
       recent_q <= {recent_q[0], acc_o};
     end
   end
@@ -136,8 +147,15 @@ module array_sequencer import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     reads_w_q  <= instr_i.os || instr_i.select;
     empty_q    <= images_i == '0;
-    x_one_q    <= instr_i.n_x == 10'd1 || images_i == '0;
-    y_one_q    <= instr_i.n_y == 10'd1 || images_i == '0;
+    px_count_q    <= 11'(instr_i.down ? instr_i.n_y : instr_i.n_x) + 11'(instr_i.pair);
+    line_count_q  <= instr_i.down ? instr_i.n_x : instr_i.n_y;
+    px_one_q      <= (instr_i.n_x == 10'd1 && !instr_i.pair) || images_i == '0;
+    line_one_q    <= (instr_i.down ? instr_i.n_x : instr_i.n_y) == 10'd1 || images_i == '0;
+    plain_px_q    <= instr_i.down ? 16'(instr_i.n_x) : 16'd1;
+    px_step_q     <= instr_i.down ? row_step_i : stride;
+    line_step_q   <= instr_i.down ? stride : row_step_i;
+    dither_px_q   <= instr_i.down ? DitherRow : DitherColumn;
+    dither_line_q <= instr_i.down ? DitherColumn : DitherRow;
     i_one_q    <= images_i[11:1] == '0;
     scatters_q <= instr_i.scatter && !instr_i.os;
     c_step_x_q <= instr_i.os ? '0 : instr_i.scatter ? stride : 16'd1;
@@ -159,8 +177,8 @@ module array_sequencer import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     if (pass_taken_o) hazard_q <= on_its_way(c_first, acc_o, c_q, recent_q, recent_addr_q);
     else if (!step) hazard_q <= on_its_way(c_q, 1'b0, c_q, recent_q, recent_addr_q);
-    else if (line_last) hazard_q <= on_its_way(c_i, acc_o, c_q, recent_q, recent_addr_q);
-    else if (x_last_q && scatters_q) hazard_q <= on_its_way(c_y, acc_o, c_q, recent_q, recent_addr_q);
+    else if (image_last) hazard_q <= on_its_way(c_i, acc_o, c_q, recent_q, recent_addr_q);
+    else if (px_last_q && scatters_q) hazard_q <= on_its_way(c_y, acc_o, c_q, recent_q, recent_addr_q);
     else hazard_q <= on_its_way(c_x, acc_o, c_q, recent_q, recent_addr_q);
   end
 
@@ -173,7 +191,7 @@ module array_sequencer import joulegrad_pkg::*; #(
       start_q    <= pass_offset_i;
       a_q        <= pass_a_i;
       w_q        <= pass_w_i;
-    end else if (step && line_last) begin
+    end else if (step && image_last) begin
       a_q <= a_q + instr_i.a_step_img;
       w_q <= w_q + (instr_i.os ? instr_i.b_step_img : instr_i.a_step_img);
     end
@@ -185,11 +203,11 @@ module array_sequencer import joulegrad_pkg::*; #(
       c_q     <= c_first;
       c_row_q <= c_first;
       c_img_q <= c_first;
-    end else if (step && line_last) begin
+    end else if (step && image_last) begin
       c_q     <= c_i;
       c_row_q <= c_i;
       c_img_q <= c_i;
-    end else if (step && x_last_q && scatters_q) begin
+    end else if (step && px_last_q && scatters_q) begin
       c_q     <= c_y;
       c_row_q <= c_y;
     end else if (step) begin
@@ -200,38 +218,53 @@ module array_sequencer import joulegrad_pkg::*; #(
   // The pixel.
   always_ff @(posedge clk_i) begin
     if (pass_taken_o) begin
-      x_left_q     <= instr_i.n_x;
-      y_left_q     <= instr_i.n_y;
+      px_left_q    <= px_count_q;
+      line_left_q  <= line_count_q;
       i_left_q     <= images_i;
-      x_last_q     <= x_one_q;
-      y_last_q     <= y_one_q;
+      ahead_q      <= instr_i.pair;
+      px_last_q    <= px_one_q;
+      lines_last_q <= line_one_q;
       i_last_q     <= i_one_q;
       plain_q      <= '0;
+      plain_line_q <= '0;
       sy_q         <= signed'(pass_sy_i);
       sx_q         <= signed'(pass_sx_i);
       offset_q     <= pass_offset_i;
-      row_offset_q <= pass_offset_i;
+      line_offset_q <= pass_offset_i;
     end else if (step) begin
-      x_left_q <= x_last_q ? instr_i.n_x : x_left_q - 10'd1;
-      x_last_q <= x_last_q ? x_one_q : x_left_q == 10'd2;
-      sx_q     <= x_last_q ? sx_start_q : sx_q + signed'(stride);
-      plain_q  <= line_last ? '0 : plain_q + 16'd1;
-      if (!x_last_q) begin
-        offset_q <= offset_q + stride;
-      end else if (!y_last_q) begin
-        y_left_q     <= y_left_q - 10'd1;
-        y_last_q     <= y_left_q == 10'd2;
-        sy_q         <= sy_q + signed'(stride);
-        offset_q     <= row_offset;
-        row_offset_q <= row_offset;
+      px_left_q <= px_last_q ? px_count_q : px_left_q - 11'd1;
+      px_last_q <= px_last_q ? px_one_q : px_left_q == 11'd2;
+      if (image_last) begin
+        plain_q      <= '0;
+        plain_line_q <= '0;
+      end else if (px_last_q) begin
+        plain_q      <= instr_i.down ? plain_line_q + 16'd1 : plain_q + 16'd1;
+        plain_line_q <= plain_line_q + 16'd1;
+      end else if (!ahead_q) begin
+        plain_q      <= plain_q + plain_px_q;
+      end
+      ahead_q  <= px_last_q && instr_i.pair;
+      before_q <= in_range;
+      if (!px_last_q) begin
+        offset_q <= offset_q + px_step_q;
+        if (instr_i.down) sy_q <= sy_q + signed'(stride);
+        else sx_q <= sx_q + signed'(stride);
+      end else if (!lines_last_q) begin
+        line_left_q  <= line_left_q - 10'd1;
+        lines_last_q <= line_left_q == 10'd2;
+        sy_q         <= instr_i.down ? sy_start_q : sy_q + signed'(stride);
+        sx_q         <= instr_i.down ? sx_q + signed'(stride) : sx_start_q;
+        offset_q     <= line_offset;
+        line_offset_q <= line_offset;
       end else begin
-        y_left_q     <= instr_i.n_y;
-        y_last_q     <= y_one_q;
+        line_left_q  <= line_count_q;
+        lines_last_q <= line_one_q;
         i_left_q     <= i_left_q - 12'd1;
         i_last_q     <= i_left_q == 12'd2;
         sy_q         <= sy_start_q;
+        sx_q         <= sx_start_q;
         offset_q     <= start_q;
-        row_offset_q <= start_q;
+        line_offset_q <= start_q;
       end
     end
   end
@@ -240,22 +273,23 @@ module array_sequencer import joulegrad_pkg::*; #(
   always_ff @(posedge clk_i) begin
     if (pass_taken_o) begin
       dither_q     <= instr_i.dither;
-      dither_row_q <= instr_i.dither;
+      dither_first_q <= instr_i.dither;
       dither_img_q <= instr_i.dither;
-    end else if (step && line_last) begin
+    end else if (step && image_last) begin
       dither_q     <= dither_img_q + DitherImage;
-      dither_row_q <= dither_img_q + DitherImage;
+      dither_first_q <= dither_img_q + DitherImage;
       dither_img_q <= dither_img_q + DitherImage;
-    end else if (step && x_last_q) begin
-      dither_q     <= dither_row_q + DitherRow;
-      dither_row_q <= dither_row_q + DitherRow;
-    end else if (step) begin
-      dither_q <= dither_q + DitherColumn;
+    end else if (step && px_last_q) begin
+      dither_q     <= dither_first_q + dither_line_q;
+      dither_first_q <= dither_first_q + dither_line_q;
+    end else if (step && !ahead_q) begin
+      dither_q <= dither_q + dither_px_q;
     end
   end
 
 `ifndef SYNTHESIS
-  NoSlotWhileDrainingA : assert property (@(posedge clk_i) disable iff (!rst_ni) gap_q != '0 |-> !active_q);
+  NoSlotWhileDrainingA : assert property (@(posedge clk_i) disable iff (!rst_ni) gap_on_q |-> !active_q);
+  GapOnA : assert property (@(posedge clk_i) disable iff (!rst_ni) gap_on_q == (gap_q != '0));
 `endif
 
 endmodule

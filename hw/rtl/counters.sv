@@ -3,7 +3,7 @@
 //   value[i] = sum over the cycles of a segment of increment_i[i] << shift[i]
 //
 // Every counter is a few bits that take the increments; a sweep empties one of them per cycle and, a cycle later, adds
-// what it held to its word in a LUT RAM, so 31 wide adders become one. When run_i falls, one more sweep brings
+// what it held to its word in a LUT RAM, so many wide adders become one. When run_i falls, one more sweep brings
 // every word up to date (settled_o). shift makes multiply-accumulates of slots and bytes of beats.
 // Throughput one increment of each counter per cycle; latency up to 66 cycles. Golden: a dict of ints.
 
@@ -50,9 +50,10 @@ module counters import joulegrad_pkg::*; #(
   assign rdata_o   = 64'(read);
 
   always_comb begin
-    low    = index_q < IndexW'(NumCounters) ? low_q[index_q] : '0;
+    low    = 32'(index_q) < NumCounters ? low_q[index_q] : '0;
     addend = WordW'(low);
     if (index_q == IndexW'(CounterMacsInt8)) addend = WordW'(low) << MacShift;
+    if (index_q == IndexW'(CounterMacsInt4)) addend = WordW'(low) << (MacShift + 1);
     if (index_q == IndexW'(CounterDdrReadBytes) || index_q == IndexW'(CounterDdrWriteBytes)) begin
       addend = WordW'(low) << BeatShift;
     end

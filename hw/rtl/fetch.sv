@@ -7,13 +7,14 @@
 // Throughput one instruction per 512 / AxiBits + 2 cycles. Golden function: hw/isa.py decode().
 
 module fetch import joulegrad_pkg::*; #(
-  parameter  int unsigned AxiBits = 64,  // bits of a beat
-  parameter  int unsigned Ahead   = 4,   // instructions in the buffer, a power of two
-  localparam int unsigned Beats   = InstructionBits / AxiBits,
-  localparam int unsigned BeatW   = $clog2(Beats),
-  localparam int unsigned Depth   = Ahead * Beats,
-  localparam int unsigned AddrW   = $clog2(Depth),
-  localparam int unsigned AheadW  = $clog2(Ahead + 1)
+  parameter  int unsigned AxiBits  = 64,  // bits of a beat
+  parameter  int unsigned PassTaps = 2,   // 1: paired taps are malformed
+  parameter  int unsigned Ahead    = 4,   // instructions in the buffer, a power of two
+  localparam int unsigned Beats    = InstructionBits / AxiBits,
+  localparam int unsigned BeatW    = $clog2(Beats),
+  localparam int unsigned Depth    = Ahead * Beats,
+  localparam int unsigned AddrW    = $clog2(Depth),
+  localparam int unsigned AheadW   = $clog2(Ahead + 1)
 ) (
   input  logic                       clk_i,
   input  logic                       rst_ni,
@@ -124,7 +125,7 @@ module fetch import joulegrad_pkg::*; #(
 
   always_ff @(posedge clk_i) begin
     if (take_beat) instr_q <= {beat, instr_q[InstructionBits-1:AxiBits]};
-    if (state_q == StCheck) malformed_q <= malformed(instr_q);
+    if (state_q == StCheck) malformed_q <= malformed(instr_q, PassTaps == 2);
   end
 
   always_ff @(posedge clk_i) begin

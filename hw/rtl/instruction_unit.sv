@@ -4,7 +4,8 @@
 // the bursts of fetch end. finished_o: every instruction of the segment is done.
 
 module instruction_unit import joulegrad_pkg::*; #(
-  parameter int unsigned AxiBits = 64  // bits of a beat
+  parameter int unsigned AxiBits  = 64,  // bits of a beat
+  parameter int unsigned PassTaps = 2    // 1: paired taps are malformed
 ) (
   input  logic                                  clk_i,
   input  logic                                  rst_ni,
@@ -56,7 +57,8 @@ module instruction_unit import joulegrad_pkg::*; #(
   assign finished_o  = fetch_done && queued_o == '0 && under_way_o == '0;
 
   fetch #(
-    .AxiBits(AxiBits)
+    .AxiBits (AxiBits),
+    .PassTaps(PassTaps)
   ) u_fetch (
     .clk_i,
     .rst_ni       (fetch_rst_n),

@@ -16,6 +16,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
   parameter  int unsigned ProgramWords = 1024,
   parameter  int unsigned ListWords    = 512,
   parameter  int unsigned BlockWords   = 64,
+  parameter  int unsigned PassTaps     = 2,     // taps of a pass over operands of few bits
   parameter  int unsigned AxiBits      = 64,
   parameter  logic [31:0] ConfigHash   = 32'd0,
   parameter  bit          PackProducts = 1'b1,  // two products per multiplier, see mac_pair
@@ -122,7 +123,8 @@ module joulegrad_core import joulegrad_pkg::*; #(
 
   // Control.
   logic        clear, clear_counters, begin_segment, stop, run;
-  logic        dma_rst_n, compute_rst_n;
+  logic        dma_rst_n;
+  logic        array_reset_q, vector_reset_q, coefficient_reset_q;
   logic [31:0] base, seg_address, seg_count, fetch_index;
   logic        finished, drained, settled;
   logic [3:0]  error;
@@ -132,10 +134,14 @@ module joulegrad_core import joulegrad_pkg::*; #(
   logic [63:0] counter_data;
   logic [NumCounters-1:0][2:0] increment;
 
-  // Load and store engines end their bursts after an error; the others stop where they are.
+  // Load and store engines end their bursts after an error; the others stop where they are. Each of these has a register of its
+  // own, high to reset as flip-flops take it: what one alone would drive is too far apart. They follow each other because
+  // synthesis makes one of equal ones.
   always_ff @(posedge clk_i) begin
-    dma_rst_n     <= rst_ni && !clear;
-    compute_rst_n <= rst_ni && !clear && !stop;
+    dma_rst_n           <= rst_ni && !clear;
+    array_reset_q       <= !rst_ni || clear || stop;
+    vector_reset_q      <= array_reset_q;
+    coefficient_reset_q <= vector_reset_q;
   end
 
   // Fetch and issue, by engine.
@@ -186,7 +192,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
   logic [AccBits-1:0] acc_data, vec_rdata;
 
   // Events that only the engines know.
-  logic       ev_slot, ev_mac, ev_block, ev_drain, ev_vector, ev_wide, ev_scalar;
+  logic       ev_slot, ev_mac, ev_mac_pair, ev_block, ev_drain, ev_vector, ev_wide, ev_scalar;
   logic [1:0] ev_product;
 
   // Of the other engines `done` says all; responses on port 0 need no id besides the top bit.
@@ -296,6 +302,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
     increment[CounterSlotsGradWeight]  = 3'(ev_slot && ev_product == 2'd2);
     increment[CounterSlotsPool]        = 3'(ev_slot && ev_product == 2'd3);
     increment[CounterMacsInt8]         = 3'(ev_mac);
+    increment[CounterMacsInt4]         = 3'(ev_mac_pair);
     increment[CounterWeightBlocks]     = 3'(ev_block);
     increment[CounterDrainedRows]      = 3'(ev_drain);
     increment[CounterVectors]          = 3'(ev_vector);
@@ -329,7 +336,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
     increment[CounterStallWrite]       = 3'(store_wait);
   end
 
-  instruction_unit #(.AxiBits(AxiBits)) u_instructions (
+  instruction_unit #(.AxiBits(AxiBits), .PassTaps(PassTaps)) u_instructions (
     .clk_i,
     .rst_ni,
     .clear_i            (clear),
@@ -501,9 +508,9 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .m1_axi_bresp_i
   );
 
-  array_engine #(.G(G), .PackProducts(PackProducts)) u_array (
+  array_engine #(.G(G), .PackProducts(PackProducts), .PassTaps(PassTaps)) u_array (
     .clk_i,
-    .rst_ni       (compute_rst_n),
+    .rst_ni       (!array_reset_q),
     .start_valid_i(start_valid[EngineArray]),
     .start_ready_o(start_ready[EngineArray]),
     .instr_i      (array_instr),
@@ -527,6 +534,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
     .ev_slot_o    (ev_slot),
     .ev_product_o (ev_product),
     .ev_mac_o     (ev_mac),
+    .ev_mac_pair_o(ev_mac_pair),
     .ev_block_o   (ev_block),
     .ev_drain_o   (ev_drain)
   );
@@ -548,7 +556,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
 
   vector_engine #(.G(G)) u_vector (
     .clk_i,
-    .rst_ni       (compute_rst_n),
+    .rst_ni       (!vector_reset_q),
     .start_valid_i(start_valid[EngineVector]),
     .start_ready_o(start_ready[EngineVector]),
     .instr_i      (vector_instr),
@@ -596,7 +604,7 @@ module joulegrad_core import joulegrad_pkg::*; #(
 
   coefficient_engine #(.TableWords(TableWords), .ProgramWords(ProgramWords)) u_coefficient (
     .clk_i,
-    .rst_ni       (compute_rst_n),
+    .rst_ni       (!coefficient_reset_q),
     .start_valid_i(start_valid[EngineCoefficient]),
     .start_ready_o(start_ready[EngineCoefficient]),
     .instr_i      (coefficient_instr),

@@ -1,12 +1,15 @@
-// Two int8 products that share an operand, in one DSP48E1.
+// Two products that share an operand, in one DSP48E1.
 //
-//   p1_o = a1_i * b_i,   p0_o = a0_i * b_i        of the last cycle with en_i
+//   p1_o = a1_i * b_i,   p0_o = a0_i * b_i        of the last cycle with en_i; both fit 16 bits
 //
 // One 25 x 18 product (a1 * 2^16 + a0) * b holds both; a negative lower product would borrow from the
 // upper one. The constant 2^15, added behind the multiplier, keeps the lower half from ever being
-// negative (|a0 * b| <= 2^14), so the upper half is exact; its top bit is inverted to take it out again.
+// negative (|a0 * b| < 2^15), so the upper half is exact; its top bit is inverted to take it out again.
 // Pre-adder, multiplier, adder and result register are those of the DSP. With PackProducts 0 there are two
-// products of 8 x 8 bits instead, for parts whose multipliers are 18 x 18; the results are the same.
+// products of 8 x 13 bits instead, for parts whose multipliers are 18 x 18; the results are the same.
+//
+// b_i is an int8 operand, or two operands of few bits, b' * 2^8 + b'': with a1 and a0 of 4 bits and b' and b'' of 5 each
+// product is two, a * b' * 2^8 + a * b'', and one multiplier makes four.
 //
 // Latency 1 cycle, throughput 1 pair per cycle. Golden: the products.
 
@@ -17,7 +20,7 @@ module mac_pair #(
   input  logic               en_i,
   input  logic signed [7:0]  a1_i,
   input  logic signed [7:0]  a0_i,
-  input  logic signed [7:0]  b_i,
+  input  logic signed [12:0] b_i,
   output logic signed [15:0] p1_o,
   output logic signed [15:0] p0_o
 );

@@ -31,6 +31,7 @@ module array_bench import joulegrad_pkg::*; #(
   output logic [31:0]               cycles_o,  // since start, until done
   output logic [3:0][31:0]          slots_o,
   output logic [31:0]               macs_o,
+  output logic [31:0]               macs_pair_o,
   output logic [31:0]               blocks_o,
   output logic [31:0]               drained_o,
   output logic [31:0]               spad_reads_o,
@@ -42,7 +43,7 @@ module array_bench import joulegrad_pkg::*; #(
   logic [8*G-1:0]  a_rdata, w_rdata;
   logic [63:0]     bl_rdata;
   logic [32*G-1:0] acc_data;
-  logic            ev_slot, ev_mac, ev_block, ev_drain;
+  logic            ev_slot, ev_mac, ev_mac_pair, ev_block, ev_drain;
   logic [1:0]      ev_product;
   logic            unused;
 
@@ -53,7 +54,7 @@ module array_bench import joulegrad_pkg::*; #(
     .a_ren_o(a_ren), .a_addr_o(a_addr), .a_rdata_i(a_rdata), .w_ren_o(w_ren), .w_addr_o(w_addr), .w_rdata_i(w_rdata),
     .bl_ren_o(bl_ren), .bl_addr_o(bl_addr), .bl_rdata_i(bl_rdata),
     .acc_valid_o(acc_valid), .acc_addr_o(acc_addr), .acc_max_o(acc_max), .acc_data_o(acc_data), .acc_busy_i(acc_busy),
-    .ev_slot_o(ev_slot), .ev_product_o(ev_product), .ev_mac_o(ev_mac), .ev_block_o(ev_block), .ev_drain_o(ev_drain)
+    .ev_slot_o(ev_slot), .ev_product_o(ev_product), .ev_mac_o(ev_mac), .ev_mac_pair_o(ev_mac_pair), .ev_block_o(ev_block), .ev_drain_o(ev_drain)
   );
 
   accumulators #(.G(G), .AccRows(AccRows)) u_accumulators (
@@ -81,6 +82,7 @@ module array_bench import joulegrad_pkg::*; #(
       cycles_o     <= '0;
       slots_o      <= '0;
       macs_o       <= '0;
+      macs_pair_o  <= '0;
       blocks_o     <= '0;
       drained_o    <= '0;
       spad_reads_o <= '0;
@@ -89,6 +91,7 @@ module array_bench import joulegrad_pkg::*; #(
       if (!idle_o) cycles_o <= cycles_o + 1;
       if (ev_slot) slots_o[ev_product] <= slots_o[ev_product] + 1;
       macs_o       <= macs_o + (ev_mac ? G * G : 0);
+      macs_pair_o  <= macs_pair_o + (ev_mac_pair ? 2 * G * G : 0);
       blocks_o     <= blocks_o + 32'(ev_block);
       drained_o    <= drained_o + 32'(ev_drain);
       spad_reads_o <= spad_reads_o + 32'(a_ren) + 32'(w_ren);

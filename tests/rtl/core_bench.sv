@@ -11,6 +11,7 @@ module core_bench #(
   parameter  int unsigned ProgramWords = 1024,
   parameter  int unsigned ListWords    = 512,
   parameter  int unsigned BlockWords   = 16,
+  parameter  int unsigned PassTaps     = 2,
   parameter  int unsigned AxiBits      = 32,
   parameter  logic [31:0] ConfigHash   = 32'hC0FFEE42,
   localparam int unsigned StrbBits     = AxiBits / 8
@@ -116,6 +117,7 @@ module core_bench #(
     .ProgramWords(ProgramWords),
     .ListWords(ListWords),
     .BlockWords(BlockWords),
+    .PassTaps(PassTaps),
     .AxiBits(AxiBits),
     .ConfigHash(ConfigHash)
   ) u_core (

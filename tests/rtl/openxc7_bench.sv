@@ -11,6 +11,7 @@ module openxc7_bench #(
   parameter int unsigned ProgramWords = 1024,
   parameter int unsigned ListWords    = 512,
   parameter int unsigned BlockWords   = 16,
+  parameter int unsigned PassTaps     = 2,
   parameter logic [31:0] ConfigHash   = 32'hC0FFEE42
 ) (
   input  logic        clk_i,
@@ -180,7 +181,7 @@ module openxc7_bench #(
   openxc7_top #(
     .G(G), .AWords(AWords), .WWords(WWords), .AccRows(AccRows), .VectorWords(VectorWords),
     .MaskWords(MaskWords), .TableWords(TableWords), .ProgramWords(ProgramWords), .ListWords(ListWords), .BlockWords(BlockWords),
-    .ConfigHash(ConfigHash)
+    .PassTaps(PassTaps), .ConfigHash(ConfigHash)
   ) u_top ();
 
 endmodule

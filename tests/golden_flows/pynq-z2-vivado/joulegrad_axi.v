@@ -214,6 +214,7 @@ module joulegrad_axi (
     .ProgramWords(1024),
     .ListWords(512),
     .BlockWords(64),
+    .PassTaps(2),
     .AxiBits(64),
     .ConfigHash(<hash>)
   ) u_block (
