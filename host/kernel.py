@@ -21,7 +21,7 @@ class KernelRun:
         counters: of the segment; `cycles` is 0 on a board without a clock.
         activity: signal activity of the segment.
         macs: n k c oh ow r r.
-        peak_share: macs / (cycles G G); None on a board without a clock.
+        peak_share: macs / (cycles G G), int8's peak: a predictor's few bits may pass it; None on a board without a clock.
         counter_difference: the first counter that is not as predicted, in words; None when all but the timing ones are.
         predicted_cycles: with the simulated board's memory and no random stalls.
     """

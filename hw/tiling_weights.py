@@ -131,8 +131,8 @@ def weight_passes(product: Product, tile: PixelTile, n_ky: int, config: Config) 
     across = [Passes(piece, 0, n_ky, kx, 1, "across") for kx in columns for piece in pieces]
     single = [Passes(tile, 0, n_ky, kx, 1) for kx in left]
     down = [Passes(piece, ky, 1, kx, 1, "down") for kx in left for ky in rows for piece in pieces]
-    down += [Passes(tile, ky, 1, kx, 1) for kx in left for ky in last]
-    ways = (apart, across + single, across + down)
+    alone = [Passes(tile, ky, 1, kx, 1) for kx in left for ky in last]
+    ways = (apart, single + across, alone + across + down)  # in this order least is lost between tiles
     return min(ways, key=lambda passes: sum(one.cycles(width, g) for one in passes))
 
 

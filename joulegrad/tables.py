@@ -21,7 +21,8 @@ def show_kernel(result: dict, screen: Screen) -> None:
         screen.out.print("  cycles      none: this board has no clock")
         return
     screen.out.print(f"  cycles      {result['cycles']:,}, predicted {result['predicted_cycles']:,}")
-    screen.out.print(f"  peak share  {100 * result['peak_share']:.1f} %")
+    of = " of int8's" if result["kernel"] == "predictor" else ""
+    screen.out.print(f"  peak share  {100 * result['peak_share']:.1f} %{of}")
     screen.out.print(_losses("cycles of the array", result["counters"]))
 
 

@@ -33,7 +33,7 @@ def test_limits_name_what_is_exceeded():
 
 def test_parameters_are_those_of_the_module():
     names = parameters_of(verilator.RTL / "fetch.sv", TINY)
-    assert names == {"AxiBits": "32"}
+    assert names == {"AxiBits": "32", "PassTaps": "2"}
     assert parameters_of(verilator.RTL / "joulegrad_core.sv", TINY) == simulate.parameters(TINY)
 
 
