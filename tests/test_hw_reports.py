@@ -59,7 +59,7 @@ def test_the_smallest_core_has_no_fault_of_structure():
     assert 3e-9 < facts["yosys_delay_s"] < 10e-9 and facts["registers"]["u_array.u_mac_array.pe_q"] == 4 * 4 * 2 * HALF_BITS
 
 
-# One board of each family; zu7ev and zu3eg differ from k26 in depths only.
+# One board of each family; zu7ev and zu3eg differ from k26 in depths and paired taps.
 @pytest.mark.parametrize("board, blocks", [("pynq-z2", ("bram36", 81.5)), ("kv260", ("uram", 5)), ("ulx3s-85f", ("ebr", 42))])
 def test_memories_of_a_configuration_are_block_ram(board, blocks):
     """At their full sizes, within what the board leaves the core; BL alone is small enough for LUTs."""
