@@ -59,6 +59,13 @@ def test_the_smallest_core_has_no_fault_of_structure():
     assert 3e-9 < facts["yosys_delay_s"] < 10e-9 and facts["registers"]["u_array.u_mac_array.pe_q"] == 4 * 4 * 2 * HALF_BITS
 
 
+@pytest.mark.parametrize("board, faults", [("pynq-z2", 1), ("kv260", 0)])
+def test_multipliers_are_judged_where_yosys_puts_registers_into_them(board, faults):
+    design = describe(load_config("tiny"), load_board(board), "yosys")
+    said = flow_yosys.speed_faults(design, [], [logic_paths.Multiplier("u_a.product", 3.0, False)])
+    assert said == ["multipliers without registers on both sides: u_a.product"][:faults]
+
+
 # One board of each family; zu7ev and zu3eg differ from k26 in depths and paired taps.
 @pytest.mark.parametrize("board, blocks", [("pynq-z2", ("bram36", 81.5)), ("kv260", ("uram", 5)), ("ulx3s-85f", ("ebr", 42))])
 def test_memories_of_a_configuration_are_block_ram(board, blocks):
