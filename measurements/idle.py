@@ -66,7 +66,7 @@ class Rest:
 
 
 def rest(rails: Sequence[Series], idle: Window, guard_s: float = 0.0) -> Rest:
-    """Return an idle window without its ends.
+    """Return an idle window without its ends, which are as long for all rails as the slowest one needs.
 
     Args:
         rails: series of the rails of the run.
@@ -76,7 +76,8 @@ def rest(rails: Sequence[Series], idle: Window, guard_s: float = 0.0) -> Rest:
     Raises:
         NoEnergy: too short, or without samples.
     """
-    parts = tuple(_inner(series, idle, guard_s) for series in rails)
+    start_s, end_s = _inner(rails, idle, guard_s)
+    parts = tuple(window_energy(series, start_s, end_s) for series in rails)
     return Rest(parts, tuple(None if part.series.kind == "accumulated" else long_run(part.used) for part in parts))
 
 
@@ -121,13 +122,14 @@ def _pooled(runs: list[LongRun]) -> LongRun:
     return LongRun(variance_w2, white_w2, dof)
 
 
-def _inner(series: Series, idle: Window, guard_s: float) -> WindowEnergy:
-    """Return the energy of an idle window without its ends."""
-    end_s = guard_s + GUARD_REFRESHES * max(series.refresh.refresh_s, series.refresh.spacing_s, series.span_s)
+def _inner(rails: Sequence[Series], idle: Window, guard_s: float) -> tuple[float, float]:
+    """Return start and end of an idle window without its ends."""
+    slowest_s = max(max(series.refresh.refresh_s, series.refresh.spacing_s, series.span_s) for series in rails)
+    end_s = guard_s + GUARD_REFRESHES * slowest_s
     if idle.end_s - idle.start_s < 4 * end_s:
         raise NoEnergy(f"idle window {idle.name!r} of {idle.end_s - idle.start_s:.3g} s is too short: at least {4 * end_s:.3g} s "
-                       f"are needed with values that are renewed every {series.refresh.refresh_s:.3g} s")  # fmt: skip
-    return window_energy(series, idle.start_s + end_s, idle.end_s - end_s)
+                       f"are needed with values that are renewed every {slowest_s:.3g} s")  # fmt: skip
+    return idle.start_s + end_s, idle.end_s - end_s
 
 
 def idle_sources(record: SensorRecord, found: IdlePower, time_s: float, told: Circumstances) -> list[Source]:

@@ -132,6 +132,25 @@ def test_rails_add_with_what_they_share():
     assert both["edges"] == pytest.approx(2 * one["edges"])
 
 
+@pytest.mark.parametrize("slow_first", [True, False])
+def test_rails_that_are_renewed_at_different_rates_share_one_stretch_of_idle(slow_first):
+    """Offsets cancel in net and gains weigh by net energy on every rail, whichever comes first."""
+    limits = Specification(0.01, offset=0.05)
+    channels = [made.power("slow", limits=limits, refresh_s=0.4), made.power("fast", limits=limits)]
+
+    def watts(t_s):
+        held_w = np.random.default_rng(1).normal(0.0, 0.01, 200)[np.floor(t_s / 0.4).astype(int) + 2]
+        return [made.step_load(t_s) + held_w, noisy(t_s, made.step_load(t_s), 2)]
+
+    order = slice(None) if slow_first else slice(None, None, -1)
+    trace = sensed(channels[order], lambda t_s: np.stack(watts(t_s)[order], axis=1))
+    found = joules(trace, made.of(trace), idle=made.idle(trace))
+    terms = {term.name: term.u_j for term in found.budget_net.terms}
+    assert [each.series.refresh.refresh_s for each in found.parts][order] == [pytest.approx(0.4), pytest.approx(0.01)]
+    assert terms["offset"] == pytest.approx(0.0, abs=1e-9)
+    assert terms["gain"] == pytest.approx(0.01 * 15 * math.sqrt(2) / math.sqrt(3), rel=0.02)
+
+
 def test_noise_of_rails_adds_in_squares_where_it_is_their_own_and_linearly_where_it_is_the_same():
     own = sensed([made.power("A"), made.power("B")], lambda t_s: np.stack([noisy(t_s, 2, 1), noisy(t_s, 2, 2)], axis=1))
     same = sensed([made.power("A"), made.power("B")], lambda t_s: np.stack([noisy(t_s, 2, 1), noisy(t_s, 2, 1)], axis=1))
