@@ -38,7 +38,7 @@ class Specification:
     Attributes:
         gain: relative error of the instrument; None where nobody states one, and then no uncertainty can be stated.
         shunt: relative error of the shunt; 0 where the instrument's gain contains it, or a calibration replaced it.
-        offset: in the channel's unit.
+        offset: in the channel's unit; of a running total in watts, of the power that it adds up.
         quantum: step of the values, in the channel's unit.
         time_base: relative error of the meter's own clock, where values depend on it (accumulators, averages on device time).
         full_scale: magnitude from which a value is saturated, in the channel's unit.

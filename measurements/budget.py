@@ -79,7 +79,10 @@ class Budget:
 
 
 def combined(sources: Iterable[Source]) -> Budget:
-    """Return the budget of an energy that all the sources act on."""
+    """Return the budget of an energy that all the sources act on, a line for each name.
+
+    A line is systematic where one of its sources is, and grows as the fastest of them: repeating takes none away that lasts.
+    """
     by_key: dict[tuple, Source] = {}
     for source in sources:
         key = (source.name, *source.key)
@@ -91,7 +94,8 @@ def combined(sources: Iterable[Source]) -> Budget:
     terms = []
     for name, group in by_name.items():
         u_j = math.sqrt(math.fsum(source.u_j**2 for source in group))
-        terms.append(Term(name, u_j, effective_dof([(s.u_j, s.dof) for s in group]), group[0].systematic, group[0].grows))
+        dof, lasts = effective_dof([(s.u_j, s.dof) for s in group]), any(s.systematic for s in group)
+        terms.append(Term(name, u_j, dof, lasts, max(s.grows for s in group)))
     return of_terms(terms)
 
 

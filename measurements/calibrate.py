@@ -19,7 +19,7 @@ from host.sensor import Sensor, Specification
 from host.trace import SensorRecord, Trace, Window, windows
 from measurements.calibration import Calibration, CalibrationError, Point, Term, identity_of, product_channel
 from measurements.rails import chosen, names
-from measurements.series import NoEnergy, channels_of, rail_series
+from measurements.series import NoEnergy, channels_of, power_offset_w, rail_series
 
 WINDOW = "calibration"
 """Name of the windows, one per load, numbered in the order of the loads."""
@@ -188,8 +188,10 @@ def _watched(trace: Trace, sensor: int, rail: str | None) -> Watched:
     volts = next((c.specification for c in record.channels if c.rail == rails[0] and c.unit == "V"), None)
     if len(channels) == 1:
         only = channels[0]
-        # Offset and quantum of a running total are joules, which matter at the two ends of a run and not as a power.
-        limits = replace(only.specification, offset=0.0, quantum=0.0) if only.unit == "J" else only.specification
+        limits = only.specification
+        if only.unit == "J":
+            # The quantum of a running total is joules, which matter at the two ends of a run and not as a power.
+            limits = replace(limits, offset=power_offset_w(record, only), quantum=0.0)
         return Watched(rails[0], only.name, only.unit, only.scope, limits, volts)
     v, a = channels
     both = None if v.specification.gain is None or a.specification.gain is None else v.specification.gain + a.specification.gain

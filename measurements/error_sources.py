@@ -16,6 +16,7 @@ from host.trace import SensorRecord
 from measurements.budget import RECTANGULAR, Source
 from measurements.energy_window import EDGE_MEAN, EDGE_POINT, Edge, WindowEnergy
 from measurements.noise import LongRun, correlation
+from measurements.series import power_offset_w
 
 
 @dataclass(frozen=True)
@@ -103,19 +104,16 @@ def _used_factor(part: WindowEnergy, index: int) -> np.ndarray:
 
 
 def _total_sources(record: SensorRecord, part: WindowEnergy, channel: Channel, window: tuple) -> list[Source]:
-    """Return what is special in a running total: its clock, its two readings, the offset of the power that it adds up."""
-    limits, key = channel.specification, (channel.name, *window)
-    found = [
+    """Return what is special in a running total: its clock, its two readings, the offset of the power that it adds up.
+
+    Repeats that scatter by less than a step of the total all read the same, so that their scatter does not show the step.
+    """
+    limits, offset_w = channel.specification, power_offset_w(record, channel) if part.series.calibration is None else 0.0
+    return [
         Source("time base", (record.url,), limits.time_base * part.energy_j * RECTANGULAR, systematic=True, grows=1.0),
-        Source("quantisation", key, limits.quantum / math.sqrt(6)),
-        Source("offset", key, limits.offset * math.sqrt(2) * RECTANGULAR),
+        Source("quantisation", (channel.name, *window), limits.quantum / math.sqrt(6), systematic=True),
+        Source("offset", (channel.name,), offset_w * part.time_s * RECTANGULAR, systematic=True, grows=1.0),
     ]
-    for power in record.channels if part.series.calibration is None else ():
-        if power.rail == channel.rail and power.unit == "W":
-            offset_j = power.specification.offset * part.time_s
-            found.append(Source("offset", (power.name,), offset_j * RECTANGULAR, systematic=True, grows=1.0))
-            break
-    return found
 
 
 def quantisation(values: np.ndarray, weights: np.ndarray, quantum: float) -> float:

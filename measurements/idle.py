@@ -146,14 +146,12 @@ def idle_sources(record: SensorRecord, found: IdlePower, time_s: float, told: Ci
 def _as_one(source: Source) -> Source:
     """Return the source as idle has it.
 
-    Idle before and after rest on the same step, so they share its error. Repeats share idle, so its noise is not averaged out,
-    and grows with the time that idle power is multiplied by.
+    Idle before and after rest on the same step, so they share its error. Repeats share idle, so none of its errors is averaged
+    out, and all grow with the time that idle power is multiplied by: what does neither in a run has a line of its own.
     """
-    if source.name == "quantisation":
-        return replace(source, key=(source.key[0], "idle"))
-    if source.name in ("noise", "stamps"):
+    if not source.systematic or source.grows != 1:
         return replace(source, name=f"idle {source.name}", systematic=True, grows=1.0)
-    return source
+    return replace(source, key=(source.key[0], "idle")) if source.name == "quantisation" else source
 
 
 def drift_w(found: IdlePower) -> float:

@@ -33,7 +33,8 @@ def sensor_table(trace: TraceView, run: ReportedRun) -> Table:
                 plain(record.url, 60), plain(record.label, 12), plain(who or "not said", 60), plain(channel.name, 40),
                 _kind(channel),
                 gain, f"{100 * limits.shunt:.3g} %" + (f" of {plain(shunt, 12)} ohm" if shunt else ""),
-                f"{with_unit(limits.offset, channel.unit, 3)}, step {with_unit(limits.quantum, channel.unit, 3)}",
+                f"{with_unit(limits.offset, 'W' if channel.unit == 'J' else channel.unit, 3)}, "
+                f"step {with_unit(limits.quantum, channel.unit, 3)}",
                 "none" if math.isinf(limits.full_scale) else with_unit(limits.full_scale, channel.unit),
                 plain(dated.get((index, channel.name), "none"), 20),
             ))  # fmt: skip

@@ -84,6 +84,12 @@ def channels_of(record: SensorRecord, rail: str) -> tuple[int, ...]:
     return ()
 
 
+def power_offset_w(record: SensorRecord, total: Channel) -> float:
+    """Return the limit of the offset of the power that a running total adds up: its own, or that of its rail's watts."""
+    watts = [channel.specification.offset for channel in record.channels if channel.rail == total.rail and channel.unit == "W"]
+    return max([total.specification.offset, *watts[:1]])
+
+
 def rail_series(
     record: SensorRecord, columns: tuple[int, ...], t_s: np.ndarray | None = None, calibration: Calibration | None = None
 ) -> Series:

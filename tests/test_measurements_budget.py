@@ -47,6 +47,13 @@ def test_errors_with_one_key_add_with_their_signs_and_others_in_squares():
     assert terms == {"offset": 0.0, "gain": pytest.approx(5.0)}
 
 
+@pytest.mark.parametrize("lasting_first", [True, False])
+def test_a_line_lasts_and_grows_as_the_worst_of_its_sources(lasting_first):
+    sources = [Source("offset", ("a",), 1.0, systematic=True, grows=1.0), Source("offset", ("b",), 1.0)]
+    (line,) = combined(sources if lasting_first else sources[::-1]).terms
+    assert line.systematic and line.grows == 1.0
+
+
 def test_the_budget_worked_by_hand():
     """1.551 W for 10 s above 4.809 W, shunt within 1 %, chip within 0.1 %, values every 35.2 ms: the sheet says 0.60 %."""
     spans = {"idle before": (0.0, 20.0), "run": (20.0, 30.0), "idle after": (30.0, 50.0)}

@@ -137,6 +137,13 @@ def test_products_and_running_totals_are_calibrated_too(units):
     assert found.specification(channels[0].specification).time_base == (0.0 if units == ("J",) else 0.005)
 
 
+def test_one_load_leaves_the_offset_of_the_power_that_a_total_adds_up():
+    limits = Specification(0.001, offset=0.005, quantum=0.01)
+    total = Channel("5V/J", "J", "5V", SCOPE, "accumulated", limits, refresh_s=0.01)
+    found = calibrate(recorded([2.5], noise_w=0.001, channels=(total,)), [stated(2.5, 1e-3)])
+    assert found.u_offset_w == pytest.approx(0.005 / math.sqrt(3))
+
+
 @pytest.mark.fault(26)
 @pytest.mark.parametrize("reads,said", [(2.02, "twice"), (0.5, "half"), (1.8, "twice")])
 def test_a_factor_of_two_raises_suspicion_of_the_shunt(reads, said):

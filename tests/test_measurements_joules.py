@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import trace_cases as made
 
+from host.meter_limits import MeterLimits
 from host.sensor import Channel, Specification
 from host.trace import Window
 from measurements.calibration import Calibration
@@ -175,6 +176,18 @@ def test_volts_and_amperes_have_gains_of_their_own_and_offsets_by_the_other_one(
     assert gross["offset"] == pytest.approx(math.hypot(0.01 * 15, 0.003 * 150) / math.sqrt(3), rel=1e-3)
     # In net the offset of the amperes cancels, as volts are the same; that of the volts acts on the amperes that are more.
     assert net["offset"] == pytest.approx(0.01 * 0.3 * 30 / math.sqrt(3), rel=1e-2)
+
+
+@pytest.mark.parametrize("watts_too", [True, False])
+def test_a_running_total_has_the_offset_of_its_power_once_and_net_does_not(watts_too):
+    limits = MeterLimits(rail="r", gain_limit=0.0, offset_limit=0.05)
+    channels = [limits.channel("energy", "J", Specification(0.0), "accumulated")]
+    channels += [limits.channel("power", "W", Specification(0.0))] if watts_too else []
+    trace = sensed(channels, lambda t_s: np.stack([2.0 * t_s + 10, 0 * t_s + 2.0][: len(channels)], axis=1))
+    found = joules(trace, made.of(trace), idle=made.idle(trace))
+    gross, net = ({term.name: term.u_j for term in budget.terms} for budget in (found.budget_gross, found.budget_net))
+    assert gross["offset"] == pytest.approx(0.05 * 30 / math.sqrt(3))
+    assert net["offset"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_no_stated_gain_means_no_uncertainty():

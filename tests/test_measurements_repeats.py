@@ -10,7 +10,7 @@ import pytest
 import trace_cases as made
 from scipy import stats
 
-from host.sensor import Specification
+from host.sensor import Channel, Specification
 from measurements.joules import joules
 from measurements.repeats import NotPooled, plan, pool
 
@@ -37,6 +37,39 @@ def test_the_mean_of_repeats_has_the_t_of_their_scatter_and_what_they_share():
     assert pooled.net.u95 == pytest.approx(stats.t.ppf(0.97725, pooled.budget_net.dof) * u, rel=1e-4)
     assert pooled.budget_net.dof == pytest.approx(4 * (u / scatter) ** 4, rel=0.01)
     assert pooled.to_json()["values_j"]["net"] == list(pooled.values_net_j)
+
+
+def total(limits, step_j, **more):
+    """Return the joules of a meter that adds energy up in steps."""
+    t_s = np.arange(-0.5, 70.5, 0.01)
+    energy_j = np.floor(np.concatenate([[0.0], np.cumsum(0.01 * made.step_load(t_s)[:-1])]) / step_j) * step_j
+    channel = Channel("board/energy", "J", "board", "board", "accumulated", limits)
+    whole = made.trace(made.record(channel, t_s, energy_j, **more), iterations=100)
+    return joules(whole, made.of(whole), idle=made.idle(whole))
+
+
+def test_repeats_that_all_read_the_same_step_are_not_exact():
+    one = total(Specification(0.0, quantum=1.0), 1.0, period_s=0.01)
+    pooled = pool([one] * 3)
+    terms = {term.name: term.u_j for term in pooled.budget_net.terms}
+    assert terms["repeats"] == 0.0
+    assert terms["quantisation"] == pytest.approx(1 / math.sqrt(6))
+    assert terms["idle quantisation"] == pytest.approx(math.hypot(0.5, 0.5) * 30 / one.idle.parts[0][0].time_s / math.sqrt(6))
+    assert pooled.net.u95 == pytest.approx(one.net.u95)
+
+
+def test_what_repeats_share_with_their_idle_is_not_averaged_out():
+    """Samples that are missing in idle are missing for every repeat."""
+    t_s = np.arange(-0.5, 70.5, 0.002)
+    keep = np.abs(t_s - 10.0) > 0.0049
+    runs = []
+    for seed in range(5):
+        watts = made.step_load(t_s) + 0.02 * np.random.default_rng(seed).standard_normal(len(t_s))
+        whole = made.trace(made.record(made.power(), t_s[keep], watts[keep]))
+        runs.append(joules(whole, made.of(whole), idle=made.idle(whole)))
+    alone = [{term.name: term.u_j for term in run.budget_net.terms}["idle missing samples"] for run in runs]
+    pooled = {term.name: term for term in pool(runs).budget_net.terms}
+    assert pooled["idle missing samples"].u_j == pytest.approx(max(alone)) and pooled["idle missing samples"].systematic
 
 
 @pytest.mark.fault(37)
