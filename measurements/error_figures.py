@@ -21,7 +21,7 @@ class ErrorFigures:
         bias: mean (p - y) / y, with its sign.
         worst: largest |p - y| / y.
         r2: 1 - sum (p - y)^2 / sum (y - mean y)^2, all runs. With few workloads it is high by their range alone.
-        kendall_tau: agreement in ranking (tau-b), all runs. None, like r2, where truths do not differ.
+        kendall_tau: agreement in ranking (tau-b), all runs. None where predictions do not differ or, like r2, truths.
         over_u: median |p - y| / U, all runs; below 1 a residual is within the sensor's uncertainty.
         within_u: share of runs with |p - y| <= U.
     """
@@ -56,7 +56,7 @@ def error_figures(predicted: np.ndarray, truth: np.ndarray, u95: np.ndarray) -> 
         mape=float(np.abs(relative).mean()) if any_resolved else None,
         bias=float(relative.mean()) if any_resolved else None,
         worst=float(np.abs(relative).max()) if any_resolved else None,
-        r2=1 - float(np.sum((predicted - truth) ** 2)) / spread if spread > 0 else None,
+        r2=1 - float(np.sum((predicted - truth) ** 2)) / spread if np.ptp(truth) > 0 else None,
         kendall_tau=kendall_tau(predicted, truth),
         over_u=float(np.median(over_u)),
         within_u=float(np.mean(over_u <= 1)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from measurements.budget import Budget, Term, of_terms
@@ -201,9 +201,11 @@ _REMEDY = {"idle noise": "measure idle for longer", "idle drift": "let the board
 
 def _scaled(budget: Budget, longer: float, n: int) -> Budget:
     """Return the budget of the mean of n windows that are so many times longer; what repeats do not share is known from n - 1."""
-    shared = [Term(t.name, t.u_j * longer**t.grows, t.dof, True, t.grows) for t in budget.terms if t.systematic]
-    own_j = math.sqrt(math.fsum((t.u_j * longer**t.grows) ** 2 for t in budget.terms if not t.systematic))
-    return of_terms([*shared, Term("repeats", own_j / math.sqrt(n), n - 1, False, 0.0)] if n > 1 else budget.terms)
+    scaled = [replace(term, u_j=term.u_j * longer**term.grows) for term in budget.terms]
+    if n == 1:
+        return of_terms(scaled)
+    own_j = math.sqrt(math.fsum(term.u_j**2 for term in scaled if not term.systematic))
+    return of_terms([*(term for term in scaled if term.systematic), Term("repeats", own_j / math.sqrt(n), n - 1, False, 0.0)])
 
 
 def _shortest(enough, low_s: float, high_s: float) -> float:

@@ -134,6 +134,12 @@ def test_figures_without_a_resolved_run():
     assert found.resolved == 0 and found.mape is found.bias is found.worst is found.r2 is found.kendall_tau is None
 
 
+@pytest.mark.parametrize("truth_j", [0.1, 0.3, 0.7])
+def test_truths_that_do_not_differ_have_no_spread(truth_j):
+    found = error_figures(truth_j * np.arange(1, 4), np.full(3, truth_j), np.full(3, 0.01))
+    assert found.r2 is found.kendall_tau is None
+
+
 def test_kendall_tau_is_that_of_scipy():
     rng = np.random.default_rng(3)
     for _ in range(20):

@@ -134,6 +134,17 @@ def test_a_pilot_says_how_long_and_how_often():
     assert pooled.net.u95 / pooled.net.value == pytest.approx(said.expected, rel=0.5)
 
 
+def test_a_single_window_that_is_longer_has_the_u_that_was_expected_of_it():
+    said = plan(pilot(Specification(0.0005)), 0.0085, repeats=1, most_repeats=1)
+    assert said.reachable and said.repeats == 1 and said.time_s > 20
+    spans = {"idle before": (0.0, 20.0), "run": (20.0, 20 + said.time_s), "idle after": (20 + said.time_s, 40 + said.time_s)}
+    t_s = np.arange(-0.5, 41 + said.time_s, 0.05)
+    watts = made.step_load(t_s, spans=spans) + 0.05 * np.random.default_rng(3).standard_normal(len(t_s))
+    whole = made.trace(made.record(made.power(limits=Specification(0.0005)), t_s, watts), spans=spans)
+    found = joules(whole, made.of(whole), idle=made.idle(whole))
+    assert found.net.u95 / found.net.value == pytest.approx(said.expected, rel=0.25)
+
+
 def test_what_no_length_reaches_is_said_with_the_floor_and_the_term_that_makes_it():
     said = plan(pilot(Specification(0.001, shunt=0.05)), 0.01)
     assert not said.reachable
