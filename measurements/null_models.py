@@ -14,7 +14,7 @@ from measurements.observations import Observation
 
 NULL_MODELS: dict[str, Callable[[Observation], float]] = {
     "constant power x time": lambda one: one.time_s,
-    "multiply-accumulates only": lambda one: float(one.counters.get("macs_int8", 0)),
+    "multiply-accumulates only": lambda one: float(one.counters.get("macs_int8", 0) + one.counters.get("macs_int4", 0)),
 }
 
 

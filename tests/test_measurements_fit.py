@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
 from measurements.error_figures import error_figures, kendall_tau
 from measurements.fit import FitError, fit, left_out
-from measurements.null_models import best_factor, null_left_out
+from measurements.null_models import NULL_MODELS, best_factor, null_left_out
 
 TRUE = np.array([2.0, 0.5, 0.0, 7.0])
 NAMES = [f"workload {i // 3}" for i in range(30)]
@@ -159,6 +161,12 @@ def test_a_null_model_does_its_best_on_the_figure():
     counted = np.array([True, True, False])
     assert best_factor(np.array([1.0, 1.0, 1.0]), np.array([2.0, 2.0, 900.0]), counted) == 2.0
     assert best_factor(np.zeros(3), np.ones(3), counted) == 0.0
+
+
+def test_the_null_model_of_multiply_accumulates_counts_those_of_few_bits_too():
+    amount = NULL_MODELS["multiply-accumulates only"]
+    assert amount(SimpleNamespace(counters={"cycles": 5, "macs_int8": 20, "macs_int4": 3})) == 23.0
+    assert amount(SimpleNamespace(counters={})) == 0.0
 
 
 def test_a_null_model_is_left_out_like_the_others():
