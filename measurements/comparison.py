@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from measurements import features
-from measurements.energy_model import PROCESSOR_S, EnergyTable, energy_shares
+from measurements.energy_model import PROCESSOR_BYTES, PROCESSOR_S, EnergyTable, energy_shares
 from measurements.error_figures import RESOLVED_BY, ErrorFigures, error_figures
 from measurements.features import Feature, matrix
 from measurements.fit import BOOTSTRAPS, Fit, fit, left_out
@@ -16,12 +16,14 @@ from measurements.null_models import NULL_MODELS, null_left_out
 from measurements.observations import ComparisonError, Observation, check_alike
 from measurements.quantities import invalid
 from measurements.quantities import judged as judged_by
+from measurements.table_validity import check_valid
 
 SCHEMA = 1
 LEAST_WORKLOADS = 3
 CALIBRATED, COUNTERS_ONLY, UNCALIBRATED, CONTROL = (
     "calibrated", "calibrated, counters only", "uncalibrated table", "control: toggles shuffled between runs",
 )  # fmt: skip
+FITTED_BEFORE = "table fitted before, nothing left out"
 SAID = {
     "emulated": (
         "What stood for truth is emulated: virtual rails of the simulated board, driven by counts that model 'activity' sees, "
@@ -152,16 +154,18 @@ class Comparison:
 
 
 def compare(observations: list[Observation], table: EnergyTable, model: str | None = None, seed: int = 0) -> Comparison:
-    """Fit a model to runs and judge it on workloads left out, beside null models and an uncalibrated table.
+    """Fit a model to runs and judge it on workloads left out, beside null models and a table that is there already.
 
     Args:
-        table: energies that were not fitted to these runs.
+        table: energies that were not fitted to these runs: UNCALIBRATED, or FITTED_BEFORE where it is a fitted one.
         model: of features.MODELS; None takes "activity" where every run counts it, else "counters".
         seed: of bootstrap and control.
 
     Raises:
         ComparisonError: runs that do not match, too few workloads, counts that are missing.
         FitError: nothing is determined.
+        EnergyTableError: the table was fitted to another board, configuration or processor model, or pays for counts that
+            the runs do not have.
     """
     check_alike(observations)
     workloads = [one.workload for one in observations]
@@ -181,7 +185,7 @@ def compare(observations: list[Observation], table: EnergyTable, model: str | No
         judged[COUNTERS_ONLY] = _judge(left_out(counted, net_j, net_u95 / 2, workloads), static_j, observations)
         shuffled = matrix(shuffled_activity(observations, seed), columns)
         judged[CONTROL] = _judge(left_out(shuffled, net_j, net_u95 / 2, workloads), static_j, observations)
-    judged[UNCALIBRATED] = _uncalibrated(observations, table)
+    judged[FITTED_BEFORE if table.calibration else UNCALIBRATED] = _by_table(observations, table)
     for name, amount in NULL_MODELS.items():
         alone = np.array([amount(one) for one in observations])
         judged[name] = _judge(null_left_out(alone, net_j, net_j > RESOLVED_BY * net_u95, workloads), static_j, observations)
@@ -217,8 +221,12 @@ def _judge(net_j: np.ndarray, static_j: np.ndarray, observations: list[Observati
                   error_figures(gross_j, *_column(observations, "gross")))  # fmt: skip
 
 
-def _uncalibrated(observations: list[Observation], table: EnergyTable) -> Judged:
-    shares = [energy_shares(one.counters, one.config, table, one.time_s, one.processor_s) for one in observations]
+def _by_table(observations: list[Observation], table: EnergyTable) -> Judged:
+    first = observations[0]
+    check_valid(table, first.board, first.config, first.processor)
+    beside = [{**one.activity, PROCESSOR_BYTES: one.processor_bytes} for one in observations]
+    shares = [energy_shares(one.counters, one.config, table, one.time_s, one.processor_s, counted)
+              for one, counted in zip(observations, beside, strict=True)]  # fmt: skip
     net_j = np.array([share.net for share in shares])
     return _judge(net_j, np.array([share.idle for share in shares]), observations)
 

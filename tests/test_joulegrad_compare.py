@@ -14,7 +14,7 @@ from compared_runs import PICOJOULES, PROCESSOR_W, SCOPE, STATIC_W, counts, net_
 
 from hw.config import load_config
 from joulegrad.compare import run_compare
-from measurements.comparison import CALIBRATED, CONTROL, COUNTERS_ONLY, UNCALIBRATED, compare
+from measurements.comparison import CALIBRATED, CONTROL, COUNTERS_ONLY, FITTED_BEFORE, UNCALIBRATED, compare
 from measurements.energy_model import EnergyTableError, energy_shares, load_table
 from measurements.null_models import NULL_MODELS
 from measurements.observations import ComparisonError, load_run, load_runs
@@ -183,6 +183,16 @@ def test_a_calibrated_table_predicts_what_the_fit_does(table):
     assert shares.idle == pytest.approx(10 * STATIC_W, rel=1e-6)
     assert table.name == "calibrated-sim-z7020-emulated-activity-2026-01-02"
     assert "emulated" in table.validity and "nothing about a board" in table.validity
+
+
+def test_a_table_fitted_before_stands_beside_the_fit_by_that_name(sweep, tmp_path):
+    run_compare([sweep], None, None, tmp_path / "calibrated.json")
+    net = run_compare([sweep], None, tmp_path / "calibrated.json", None)["figures"]["net"]
+    assert FITTED_BEFORE in net and UNCALIBRATED not in net
+    assert net[FITTED_BEFORE]["mape"] < 1e-3
+    tiny = dataclasses.asdict(load_config("tiny"))
+    with pytest.raises(EnergyTableError, match="was fitted to configuration z7020"):
+        run_compare([write_sweep(tmp_path / "tiny", repeats=1, config=tiny)], None, tmp_path / "calibrated.json", None)
 
 
 def test_a_calibrated_table_says_what_its_predictions_are_worth(table):
