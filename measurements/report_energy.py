@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hw.layers import counters_by_layer
 from hw.program import ProgramError, read_program
 from measurements.budget import Budget
-from measurements.energy_model import SHARES, EnergyTable, EnergyTableError, Shares, energy_shares, load_table
+from measurements.energy_model import PROCESSOR_BYTES, SHARES, EnergyTable, EnergyTableError, Shares, energy_shares, load_table
 from measurements.energy_window import window_energy
 from measurements.joules import Joules
 from measurements.quantities import Quantity
@@ -47,10 +47,10 @@ def simulated_by_segment(run: ReportedRun, table: EnergyTable) -> dict[str, Shar
     """Return the run's simulated joules by segment of the core, and of "processor" and "idle"; they sum to the run's."""
     work = run.work
     found = {
-        segment: energy_shares(counts, run.config, table, 0.0, 0.0, work.activity.get(segment, {}))
+        segment: energy_shares(counts, run.config, table, 0.0, 0.0, {**work.activity.get(segment, {}), PROCESSOR_BYTES: 0})
         for segment, counts in work.counters.items()
     }
-    found["processor"] = energy_shares({}, run.config, table, 0.0, work.processor_s)
+    found["processor"] = energy_shares({}, run.config, table, 0.0, work.processor_s, {PROCESSOR_BYTES: work.processor_bytes})
     found["idle"] = energy_shares({}, run.config, table, work.time_s, 0.0)
     return found
 

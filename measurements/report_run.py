@@ -37,7 +37,8 @@ class Work:
     Attributes:
         counters, activity: segment to counts, all iterations together.
         images: (segment, images in the mini-batch) to the number of iterations.
-        processor_s, time_s: busy time of the processor; time of all iterations.
+        processor_s, processor_bytes: busy time of the processor; what it copied.
+        time_s: of all iterations.
         iterations: executed.
     """
 
@@ -45,6 +46,7 @@ class Work:
     activity: dict[str, Counter] = field(default_factory=dict)
     images: Counter = field(default_factory=Counter)
     processor_s: float = 0.0
+    processor_bytes: int = 0
     time_s: float = 0.0
     iterations: int = 0
 
@@ -217,7 +219,8 @@ def _load_work(run: ReportedRun) -> None:
     model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
     work = Work()
     for line in read_iterations(run.path):
-        spent = processor_time(ProcessorWork(**line["processor"]), model)
+        done = ProcessorWork(**line["processor"])
+        spent = processor_time(done, model)
         cycles = 0
         for segment, counts in line["counters"].items():
             work.counters.setdefault(segment, Counter()).update(counts)
@@ -226,6 +229,7 @@ def _load_work(run: ReportedRun) -> None:
         for segment, counts in line["activity"].items():
             work.activity.setdefault(segment, Counter()).update(counts)
         work.processor_s += spent.busy_s
+        work.processor_bytes += done.moved_bytes
         modelled_s = iteration_time_s(line.get("predicted_cycles", cycles), run.config.clk_hz, spent)
         modelled_s += line.get("rest_s") or 0.0
         work.time_s += line["host_s"] if record.get("clock") == HOST_CLOCK else modelled_s

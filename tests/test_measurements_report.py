@@ -16,10 +16,12 @@ import pytest
 from plotly import graph_objects
 from report_runs import CONFIG, HOSTILE, IMAGES, bench_run, channel, measured_run, spoil
 
+from host.processor_work import ProcessorWork
 from host.readings import HOST_CLOCK, Readings
+from host.run_folder import read_iterations
 from host.trace import Mark
 from host.trace_file import TRACE, TraceWriter, read_trace
-from measurements.energy_model import TABLE, load_table
+from measurements.energy_model import PROCESSOR_BYTES, TABLE, load_table
 from measurements.report_energy import NO_LAYER, budget_figure, energy_figures, simulated_by_layer, simulated_by_segment
 from measurements.report_envelope import POINTS, Envelope
 from measurements.report_page import SCRIPT, STYLE, page
@@ -152,6 +154,18 @@ def test_what_the_table_pays_for_toggles_belongs_to_no_layer(bench):
     )  # fmt: skip
     found = simulated_by_layer(bench, paid)
     assert found[NO_LAYER, "tables"] == pytest.approx(2 * len(IMAGES) * 60_000_000 * 0.5e-12, rel=1e-6)
+
+
+def test_a_table_that_pays_for_what_the_processor_copies_is_divided_too(bench):
+    table = load_table(TABLE)
+    paid = dataclasses.replace(
+        table, event_pj={**table.event_pj, PROCESSOR_BYTES: 100.0}, unit={**table.unit, PROCESSOR_BYTES: "event"},
+        share={**table.share, PROCESSOR_BYTES: "memory"}, activity=frozenset([PROCESSOR_BYTES]),
+    )  # fmt: skip
+    found, plain_one = (simulated_by_segment(bench, one) for one in (paid, table))
+    copied = sum(ProcessorWork(**line["processor"]).moved_bytes for line in read_iterations(bench.path))
+    assert copied and found["processor"].memory == pytest.approx(copied * 100e-12)
+    assert {name: found[name] for name in ("forward", "backward")} == {name: plain_one[name] for name in ("forward", "backward")}
 
 
 def test_figures_of_phases_layers_and_budget_show_these_numbers(bench):
