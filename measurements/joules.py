@@ -309,12 +309,9 @@ def _unknown(parts: list[WindowEnergy]) -> list[str]:
 
 
 def _stuck(covers: list[Coverage]) -> list[str]:
-    """Return an alarm for each rail whose value stood still while another rail's moved, or that is the only one."""
-    stuck = [cover for cover in covers if cover.stuck_s]
-    if len(stuck) == len(covers) or any(not cover.stuck_s for cover in covers):
-        return [f"stuck: rail {cover.rail} did not change for {cover.stuck_s:.3g} s although it does at every refresh else"
-                for cover in stuck]  # fmt: skip
-    return []
+    """Return an alarm for each rail whose value stood still for longer than chance explains."""
+    return [f"stuck: rail {cover.rail} did not change for {cover.stuck_s:.3g} s although it does at every refresh else"
+            for cover in covers if cover.stuck_s]  # fmt: skip
 
 
 def _frozen(parts: list[WindowEnergy], found: IdlePower) -> list[str]:
