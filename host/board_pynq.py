@@ -86,7 +86,7 @@ class Driver(Board):
                 pynq, device, machine = find_device(self._host)
                 found = pynq_bitstream.find(self._bitstream, self.config, machine)
                 overlay = pynq_bitstream.load(pynq, device, found)
-                self.clk_hz = pynq_bitstream.clock_hz(pynq, found)
+                self.clk_hz = pynq_bitstream.settle_clock(pynq, found)
             with asked("the core's registers cannot be reached"):
                 self._registers = pynq.MMIO(found.manifest["control"]["base"], REGISTER_BYTES, device=device)
                 self._words = self._registers.array if isinstance(self._registers.array, np.ndarray) else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +18,16 @@ from hw.verilator import BUILD
 CLOCK_TOLERANCE = 1e-3
 """Clocks that differ by less are the same one: references are named to four or five digits."""
 
+CLOCK_SHARES = tuple(percent / 100 for percent in range(100, 49, -3))
+"""Of the clock that a bitstream is made for, what is asked for in turn where the board has another PLL."""
+
 REFERENCE = {"zynq-7000": ("PCW_CRYSTAL_PERIPHERAL_FREQMHZ", 50.0), "zynq-ultrascale": ("PSU__PSS_REF_CLK__FREQMHZ", 33.333)}
 """Family to the property that holds the frequency of the processing system's reference, in MHz, and what PYNQ takes it to be, on
 every board: on a ZedBoard, whose reference is slower, the clocks that it reads are half as fast again as they are."""
 
 ZYNQ = tuple(REFERENCE)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -164,21 +171,50 @@ def load(pynq, device, found: Bitstream):
     if found.has_description:
         return pynq.Overlay(path, device=device)
     # No description, no clock: it is set as PYNQ sets it for others, before the logic is loaded.
-    pynq.Clocks.fclk0_mhz = found.clk_hz / 1e6 / _reference_ratio(found)
+    _ask_clock(pynq, found, found.clk_hz)
     loaded = pynq.Bitstream(path, device=device)
     loaded.download()
     return loaded
 
 
-def clock_hz(pynq, found: Bitstream) -> float:
-    """Return the clock of the programmable logic as the board's registers say. Raises BoardError where it is another."""
-    clk_hz = float(pynq.Clocks.fclk0_mhz) * 1e6 * _reference_ratio(found)
+def settle_clock(pynq, found: Bitstream) -> float:
+    """Return the clock of the programmable logic in Hz as the board's registers say, never faster than timing was met for.
+
+    Of a description PYNQ takes the clock's dividers as they are. Where the board's boot image runs the PLL before them at another
+    frequency than Vivado took it to (a KV260's at 1,000 MHz, not 1,500), the clock is another one: then PYNQ is asked for the
+    frequency, of which it gives the nearest that can be had, and for less until that is no faster.
+
+    Raises:
+        BoardError: it stays faster.
+    """
+    clk_hz, most_hz = _read_clock(pynq, found), found.clk_hz * (1 + CLOCK_TOLERANCE)
     if abs(clk_hz / found.clk_hz - 1) > CLOCK_TOLERANCE:
+        for share in CLOCK_SHARES:
+            _ask_clock(pynq, found, share * found.clk_hz)
+            clk_hz = _read_clock(pynq, found)
+            if clk_hz <= most_hz:
+                break
+    if clk_hz > most_hz:
         raise BoardError(
             f"PL clock 0 of the board runs at {clk_hz / 1e6:.6g} MHz, and the bitstream {found.path} is made for "
             f"{found.clk_hz / 1e6:.6g} MHz: nothing else may set that clock; load a bitstream that was made for it"
         )
+    if clk_hz < found.clk_hz * (1 - CLOCK_TOLERANCE):
+        log.warning(
+            "PL clock 0 of this board can be had at %.6g MHz, not at the %.6g MHz that %s is made for: it runs that much slower",
+            clk_hz / 1e6, found.clk_hz / 1e6, found.path,
+        )  # fmt: skip
     return clk_hz
+
+
+def _read_clock(pynq, found: Bitstream) -> float:
+    return float(pynq.Clocks.fclk0_mhz) * 1e6 * _reference_ratio(found)
+
+
+def _ask_clock(pynq, found: Bitstream, clk_hz: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PYNQ warns of the nearest clock; it is read back
+        pynq.Clocks.fclk0_mhz = clk_hz / 1e6 / _reference_ratio(found)
 
 
 def _reference_ratio(found: Bitstream) -> float:

@@ -321,7 +321,7 @@ class ClocksMeta(type):
 
     @fclk0_mhz.setter
     def fclk0_mhz(cls, mhz):
-        cls.zynq.clk_hz = cls.zynq.settings.clk_hz or mhz * 1e6 * cls._ratio()
+        cls.zynq.set_clock(mhz * 1e6 * cls._ratio())
 
     def _ratio(cls):
         return (cls.zynq.settings.reference_mhz or cls.taken_mhz) / cls.taken_mhz

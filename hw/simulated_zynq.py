@@ -21,6 +21,8 @@ from hw.simulated_core import DDR_BASE, MemorySettings, SimulatedCore
 
 PAGE = 4096
 SLICE_CYCLES, SLICE_MS = 20_000, 1.0
+TAKEN_PLL_HZ = 1500e6
+"""What Vivado takes the I/O PLL of UltraScale+ to be."""
 START, SOFT_RESET = 1, 2
 RESET_CYCLES = 500
 PENDING, ENABLE, ACKNOWLEDGE, SET_ENABLE, CLEAR_ENABLE, MASTER = 0x04, 0x08, 0x0C, 0x10, 0x14, 0x1C
@@ -41,6 +43,7 @@ class ZynqSettings:
         has_interrupt: whether the system has a UIO device for the interrupt.
         reference_mhz: the processing system's reference, 0 for what pynq takes it to be.
         clk_hz: of the programmable logic; 0 for what the bitstream asks for.
+        pll_hz: what its clock is divided from, as the boot image set it; 0 for what was taken where the bitstream was made.
         answer: what every register reads; None for what the core says.
         lose_cleaning, lose_invalidation: the cache does not do it, as if the driver had forgotten to ask.
     """
@@ -54,6 +57,7 @@ class ZynqSettings:
     has_interrupt: bool = True
     reference_mhz: float = 0.0
     clk_hz: float = 0.0
+    pll_hz: float = 0.0
     answer: int | None = None
     lose_cleaning: bool = False
     lose_invalidation: bool = False
@@ -132,7 +136,14 @@ class SimulatedZynq:
             self.cache = CacheModel(self.core.ddr, self.settings.line_bytes, self.settings.seed, self.settings.evicted)
             self._control, self._controller = control, interrupts
             self._enabled = self._master = 0
-            self.clk_hz = self.settings.clk_hz or clk_hz or self.clk_hz
+            if clk_hz:
+                self.set_clock(clk_hz, TAKEN_PLL_HZ)
+
+    def set_clock(self, clk_hz: float, taken_hz: float = 0.0) -> None:
+        """Set the divider of PL clock 0: for a frequency that is wanted, from the PLL that there is, or is taken to be there."""
+        pll_hz = self.settings.pll_hz
+        divided = pll_hz / max(1, round((taken_hz or pll_hz) / clk_hz)) if pll_hz else clk_hz
+        self.clk_hz = self.settings.clk_hz or divided
 
     def allocate(self, size: int) -> Block:
         """Return contiguous memory. Raises MemoryError where the pool has no hole of this size."""

@@ -66,6 +66,8 @@ PROCESSORS = {
             "PSU__USE__M_AXI_GP0": "1", "PSU__USE__M_AXI_GP1": "0", "PSU__USE__M_AXI_GP2": "0", "PSU__MAXIGP0__DATA_WIDTH": "32",
             "PSU__USE__S_AXI_GP2": "1", "PSU__USE__S_AXI_GP4": "1", "PSU__SAXIGP2__DATA_WIDTH": "64",
             "PSU__SAXIGP4__DATA_WIDTH": "64", "PSU__USE__IRQ0": "1", "PSU__FPGA_PL0_ENABLE": "1",
+            # PYNQ sets the clock's dividers, never its source: boot images leave that at the I/O PLL, Vivado takes another.
+            "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "IOPLL",
         },
         clock_setting="PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ",
         clock="pl_clk0", reset="pl_resetn0", interrupt="pl_ps_irq0", master="M_AXI_HPM0_FPD",

@@ -377,6 +377,16 @@ def test_the_clock_is_read_back_and_another_one_is_refused(folder, build):
             assert zynq.clk_hz == pytest.approx(100e6) and board.clk_hz == pytest.approx(100e6)
 
 
+@pytest.mark.parametrize("pll_mhz, clk_mhz", [(1500, 100), (1000, 100), (1066.656, 96.9687), (2000, 100), (1450, 96.6667)])
+def test_another_pll_than_vivado_took_gives_the_highest_clock_that_timing_allows(build, caplog, pll_mhz, clk_mhz):
+    """On UltraScale+, PYNQ takes the dividers of the description as they are, whatever PLL the boot image left before them."""
+    with opened(build("kv260"), "4.0", name="KV260", pll_hz=pll_mhz * 1e6) as (board, zynq):
+        assert [board.clk_hz, zynq.clk_hz] == pytest.approx([clk_mhz * 1e6] * 2, rel=1e-5)
+        assert board.facts()["clk_hz"] == board.clk_hz
+    said = [record.getMessage() for record in caplog.records if "PL clock 0 of this board can be had at" in record.getMessage()]
+    assert len(said) == (clk_mhz < 100)
+
+
 @pytest.mark.parametrize("answer", [0, 0xFFFFFFFF])
 def test_a_board_that_does_not_answer_is_one_sentence(folder, answer):
     refused(f"pynq:{folder}", f"nothing answers at 0x40000000, .* reads {answer:#010x}", answer=answer)

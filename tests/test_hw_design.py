@@ -21,6 +21,7 @@ from hw.design import (
     reachable,
 )
 from hw.flow import flows
+from hw.vivado_script import PROCESSORS
 
 Z7020, ECP5 = load_config("z7020"), load_config("ecp5")
 
@@ -66,8 +67,15 @@ def test_board_facts_are_whole_and_have_sources(name):
     if board.has_processor:
         assert board.memory["bytes"] >= 1 << 29 and board.memory["base"] + board.memory["bytes"] <= 1 << 32
         assert board.control["base"] != board.control["interrupts"]
+        zynq = board.family == "zynq-7000"
+        assert 500 <= float(board.ps["PCW_UIPARAM_DDR_FREQ_MHZ" if zynq else "PSU__CRF_APB__DDR_CTRL__FREQMHZ"]) <= 1200
     pins = [pin["pin"] for pin in board.pins.values()]
     assert len(pins) == len(set(pins))
+
+
+def test_ultrascale_clocks_come_from_the_pll_that_pynq_takes():
+    """Its Overlay writes the dividers of the .hwh and leaves the source, so those have to be the I/O PLL's."""
+    assert PROCESSORS["zynq-ultrascale"].settings["PSU__CRL_APB__PL0_REF_CTRL__SRCSEL"] == "IOPLL"
 
 
 @pytest.mark.parametrize("name", boards())

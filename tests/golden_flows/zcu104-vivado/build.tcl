@@ -36,6 +36,7 @@ create_bd_design system
 create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e ps
 set_property -dict [list \
   CONFIG.PSU__PSS_REF_CLK__FREQMHZ {33.333} \
+  CONFIG.PSU__CRF_APB__DDR_CTRL__FREQMHZ {1067} \
   CONFIG.PSU__DDRC__MEMORY_TYPE {DDR 4} \
   CONFIG.PSU__DDRC__COMPONENTS {Components} \
   CONFIG.PSU__DDRC__BUS_WIDTH {64 Bit} \
@@ -65,6 +66,7 @@ set_property -dict [list \
   CONFIG.PSU__SAXIGP4__DATA_WIDTH {64} \
   CONFIG.PSU__USE__IRQ0 {1} \
   CONFIG.PSU__FPGA_PL0_ENABLE {1} \
+  CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL {IOPLL} \
   CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ {100} \
 ] [get_bd_cells ps]
 
