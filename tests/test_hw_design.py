@@ -108,6 +108,12 @@ def test_pins_are_the_ports_of_the_top():
     assert set(board.pins) == names | {name for width, name in ports if not width}
 
 
+def test_the_esp32_of_ulx3s_is_told_to_leave_the_bitstream_alone():
+    """Its firmware replaces a bitstream that leaves its GPIO0, pin L2, low for some seconds."""
+    driven = [signal for signal, pin in load_board("ulx3s-85f").pins.items() if pin["pin"] == "L2"]
+    assert driven == ["wifi_gpio0_o"] and "assign wifi_gpio0_o = 1'b1;" in reachable("ulx3s_top")[-1].read_text()
+
+
 def test_pll_makes_the_clock_of_the_design():
     design = describe(ECP5, load_board("ulx3s-85f"))
     divide, feedback, output = (int(design.parameters[name]) for name in ("PllDivide", "PllFeedback", "PllOutput"))

@@ -27,7 +27,7 @@ CELLS = {
 }  # fmt: skip
 STATISTICS = {"creator": "Yosys 0.70", "design": {"estimated_num_lc": 30000, "num_cells_by_type": CELLS}}
 SMALL = """
-module speck (input logic clk_25mhz_i, btn_n_i, rx_i, output logic tx_o, output logic [7:0] led_o);
+module speck (input logic clk_25mhz_i, btn_n_i, rx_i, output logic tx_o, wifi_gpio0_o, output logic [7:0] led_o);
   logic clk, locked;
   logic [15:0] count_q;
   logic signed [7:0] a_q, b_q;
@@ -43,6 +43,7 @@ module speck (input logic clk_25mhz_i, btn_n_i, rx_i, output logic tx_o, output 
     tx_o <= ^product_q;
   end
   assign led_o = count_q[15:8];
+  assign wifi_gpio0_o = 1'b1;
 endmodule
 """
 

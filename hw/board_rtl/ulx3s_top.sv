@@ -2,7 +2,8 @@
 //
 // The board's 25 MHz oscillator drives the PLL: core clock = 25 MHz * PllFeedback / PllDivide, which ClkHz must state;
 // PllOutput times it is the PLL's own frequency, 400 to 800 MHz. The serial line is the FT231X's, up to 3 Mbaud.
-// btn_n_i low resets. Golden: that of serial_board_top.
+// btn_n_i low resets. While wifi_gpio0_o is low, the firmware that the board's ESP32 comes with loads a bitstream of its own
+// in place of this one after some seconds, so it is held high. Golden: that of serial_board_top.
 
 module ulx3s_top #(
   parameter  int unsigned G            = 8,
@@ -29,6 +30,7 @@ module ulx3s_top #(
   input  logic       btn_n_i,
   input  logic       rx_i,
   output logic       tx_o,
+  output logic       wifi_gpio0_o,
   output logic [7:0] led_o
 );
 
@@ -95,6 +97,7 @@ module ulx3s_top #(
     .led_o (lights)
   );
 
-  assign led_o = {4'b0, lights};
+  assign led_o        = {4'b0, lights};
+  assign wifi_gpio0_o = 1'b1;
 
 endmodule
