@@ -67,8 +67,11 @@ class Flow(flow.Flow):
         faults = () if hold >= 0 else (f"hold times are not met: the worst slack is {hold:.3f} ns",)
         if clock := _clock_fault(design, period):
             faults += (clock,)
+        power = _power(_read(folder / "power.rpt"))
+        if self.activity and not power["nets_matched"]:
+            faults += (f"the SAIF file {self.activity} matches no net, so the report of power is not of it: see unmatched.rpt",)
         facts = {
-            "hold_slack_s": hold * 1e-9, "clock_period_s": period * 1e-9, "power": _power(_read(folder / "power.rpt")),
+            "hold_slack_s": hold * 1e-9, "clock_period_s": period * 1e-9, "power": power,
             "power_activity": "SAIF of the simulated core" if self.activity else "none: the tool's default toggle rates",
         }  # fmt: skip
         files = {f"{NAME}.{suffix}": folder / f"{NAME}.{suffix}" for suffix in ("bit", "hwh")}
@@ -101,7 +104,10 @@ def _resources(text: str) -> dict[str, float]:
 
 
 def _power(text: str) -> dict:
-    """Return watts by what report_power calls them, and its confidence; all of it is the tool's estimate."""
+    """Return watts by what report_power calls them, its confidence, and how many nets a SAIF file gave the activity of.
+
+    All of it is the tool's estimate.
+    """
     rows = {"total_w": r"Total On-Chip Power \(W\)", "dynamic_w": r"Dynamic \(W\)", "static_w": r"Device Static \(W\)"}
     found = {}
     for name, pattern in rows.items():
@@ -110,4 +116,8 @@ def _power(text: str) -> dict:
             raise FlowError(f"Vivado's report_power has no row for {name} ({pattern})")
         found[name] = float(row.group(1))
     confidence = re.search(r"^\|\s*Confidence Level\s*\|\s*(\w+)", text, re.MULTILINE)
-    return {**found, "confidence": confidence.group(1) if confidence else None, "label": "estimated by Vivado"}
+    matched = re.search(r"^\|\s*Design Nets Matched\s*\|[^|]*\(\s*(\d+)\s*/\s*(\d+)\s*\)", text, re.MULTILINE)
+    return {
+        **found, "confidence": confidence.group(1) if confidence else None, "label": "estimated by Vivado",
+        "nets_matched": int(matched.group(1)) if matched else 0, "nets": int(matched.group(2)) if matched else None,
+    }  # fmt: skip

@@ -186,6 +186,18 @@ def test_activity_reaches_vivado(tools, tmp_path):
     assert "read_saif -strip_path TOP/joulegrad_core" in calls and "activity.saif" in calls
 
 
+def test_activity_that_vivado_finds_no_net_for_is_an_error(tools, tmp_path, monkeypatch):
+    """It goes on with toggle rates of its own, and the report would pass for one of the simulated core."""
+    saif = tmp_path / "core.saif"
+    saif.write_text("(SAIFILE)")
+    made = make("pynq-z2", "vivado", tmp_path / "good", activity=saif)
+    assert (made["facts"]["power"]["nets_matched"], made["facts"]["power"]["nets"]) == (13439, 25972)
+    for number, said in enumerate(("0% (0/25972)", "NA")):
+        monkeypatch.setenv("VIVADO_MATCHED", said)
+        with pytest.raises(FlowError, match="core.saif matches no net, so the report of power is not of it: see unmatched.rpt"):
+            make("pynq-z2", "vivado", tmp_path / str(number), activity=saif)
+
+
 @pytest.mark.parametrize("setting, sentence", [
     (("VIVADO_SLACK_MAX", "-0.520"), "timing is not met: pynq-z2-z7020 was to run at 100 MHz and its worst slack is -0.520 ns, "
                                      "which allows 95.06 MHz: lower clk_hz"),

@@ -71,7 +71,7 @@ proc launch_runs {args} {
   leave $::here/project/joulegrad.runs/impl_1/system_wrapper.bit "bits"
   leave $::here/project/joulegrad.gen/sources_1/bd/system/hw_handoff/system.hwh "<hwh/>"
 }
-proc read_saif {args} { note read_saif $args; if {![file isfile [lindex $args end]]} { error "no file [lindex $args end]" } }
+proc read_saif {args} { note read_saif $args; set ::matched [value VIVADO_MATCHED "52% (13439/25972)"]; if {![file isfile [lindex $args end]]} { error "no file [lindex $args end]" } }
 proc report_drc {args} { leave [option $args -file] "" }
 proc report_timing_summary {args} { leave [option $args -file] "" }
 proc report_utilization {args} {
@@ -85,7 +85,8 @@ proc report_power {args} {
   leave [option $args -file] "| Total On-Chip Power (W)  | 1.812        |
 | Dynamic (W)              | 1.670        |
 | Device Static (W)        | 0.142        |
-| Confidence Level         | Medium       |"
+| Confidence Level         | Medium       |
+| Design Nets Matched      | [expr {[info exists ::matched] ? $::matched : "NA"}] |"
 }
 
 set file [open $script]
