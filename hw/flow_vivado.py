@@ -15,9 +15,11 @@ from hw.vivado_wrapper import MODULE, wrapper
 ACTIVITY = "activity.saif"
 RESOURCES = {
     "lut": r"(?:Slice|CLB) LUTs\*?", "lut_rams": "LUT as Memory", "flip_flops": r"(?:Slice|CLB) Registers",
-    "bram36": "Block RAM Tile", "dsp": "DSPs",
+    "bram36": "Block RAM Tile", "uram": "URAM", "dsp": "DSPs",
 }  # fmt: skip
 """Resource to the name of its row in report_utilization, whose wording differs by family and version."""
+NOT_EVERYWHERE = ("uram",)
+"""Resources that not every part has."""
 
 
 class Flow(flow.Flow):
@@ -97,6 +99,8 @@ def _resources(text: str) -> dict[str, float]:
     found = {}
     for name, pattern in RESOURCES.items():
         row = re.search(rf"^\|\s*{pattern}\s*\|\s*([\d.]+)\s*\|", text, re.MULTILINE)
+        if row is None and name in NOT_EVERYWHERE:
+            continue
         if row is None:
             raise FlowError(f"Vivado's report_utilization has no row for {name} ({pattern})")
         found[name] = float(row.group(1))

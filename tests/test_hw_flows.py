@@ -179,6 +179,11 @@ def test_what_has_changed_is_built_again(change, tools, tmp_path, monkeypatch):
     assert not make("pynq-z2", None, tmp_path, config, activity)["built"]
 
 
+def test_ultra_ram_is_counted_where_the_part_has_it(tools, tmp_path, monkeypatch):
+    monkeypatch.setenv("VIVADO_URAM_ROW", "| URAM                   |     5 | 0 | 0 | 64 | 7.81 |")
+    assert make("kv260", "vivado", tmp_path)["resources"]["uram"] == 5
+
+
 def test_activity_reaches_vivado(tools, tmp_path):
     (tmp_path / "core.saif").write_text("(SAIFILE)")
     make("kv260", "vivado", tmp_path, activity=tmp_path / "core.saif")

@@ -79,6 +79,7 @@ proc report_utilization {args} {
 |   LUT as Memory        |  1200 | 0 | 0 | 17400 |  6.90 |
 | Slice Registers        | 40321 | 0 | 0 | 106400 | 37.90 |
 | Block RAM Tile         | 118.5 | 0 | 0 | 140 | 84.64 |
+[value VIVADO_URAM_ROW ""]
 | DSPs                   |   180 | 0 | 0 | 220 | 81.82 |"
 }
 proc report_power {args} {
