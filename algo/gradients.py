@@ -2,8 +2,9 @@
 
 A tensor's gradient is gathered from everything that read it. Identical gradients (of an addition) are no pass at all; the
 batch-norm and product ones take one pass each, which adds what is there already, and the last one applies the ReLU mask
-and gathers the sums that the op behind it needs. Updates wait until the next product is due, so that the vector unit
-serves the gradient that the array waits for first; a weight is updated after its grad_input.
+and gathers the sums that the op behind it needs. Updates wait until a product is due whose operand is still being made, so that
+the vector unit serves the gradient that the array waits for first, and the array has their products to do meanwhile; a weight is
+updated after its grad_input.
 """
 
 from __future__ import annotations
@@ -170,9 +171,16 @@ class _Backward:
                 return partial
         if target.sums:
             record = self.lowering.record(f"{target.name}.sums", partial, a=Term("one", (partial,)))
-            only = Pass(partial, target.summed_with, "", record, **target.sums)
-            self.nodes.append(Compute(record, target.shape, (only,)))
+            self._only_sums(target.shape, Pass(partial, target.summed_with, "", record, **target.sums))
         return partial
+
+    def _only_sums(self, shape: tuple[int, int, int], one: Pass) -> None:
+        """Append a pass that only gathers sums: to the node that makes its operand, where this part has one."""
+        for at, node in reversed(list(enumerate(self.nodes))):
+            if isinstance(node, Compute) and one.u in [made.out for made in node.passes]:
+                self.nodes[at] = replace(node, passes=(*node.passes, one))
+                return
+        self.nodes.append(Compute(one.record, shape, (one,)))
 
     def _pass(self, target: _Target, part: _Contribution, addend: str) -> str:
         """Append one pass that makes a target from a contribution and, where given, an addend; return the tensor's name.
@@ -189,7 +197,8 @@ class _Backward:
             table, v, terms = table_name(part.op), part.op.x, {"fixed_shift": BN_SHIFT}
         elif part.kind == "product":
             u, of, terms, shift = self._product(part)
-            self._flush()
+            if self._made_since_last_product(part.g):
+                self._flush()
         if addend:
             terms["b"] = Term("one", (addend,))
         record = lowering.record(target.name, out, noise="" if kept else target.noise, **terms)
@@ -307,6 +316,13 @@ class _Backward:
             "a_shift": f"shift {BN_SHIFT - 50} +{g} -{op.x} -{out}" if out else "constant 0",
         }
         return self.lowering.coefficient(f"{op.out}.backward", "bn_backward", table_name(op), specifications)
+
+    def _made_since_last_product(self, g: str) -> bool:
+        """Return whether a product of this tensor has the array wait for passes behind the last product."""
+        for node in reversed(self.nodes):
+            if isinstance(node, Compute) and (node.product or g in [made.out for made in node.passes]):
+                return not node.product
+        return False
 
     def _flush(self) -> None:
         self.nodes += self.pending

@@ -198,11 +198,30 @@ def lower_forward(lowering: Lowering) -> None:
             _bn_eval(lowering, op)
         if has_bias(op):
             _bias_forward(lowering, op)
-    for op in lowering.ops:
+    for op in _by_depth(lowering):
         _emit_statistics(lowering, op)
         _emit(lowering, op)
         if pooled_name(lowering.exponent(op.out)) in lowering.part(op).pooled:
             _emit_pooled(lowering, op)
+
+
+def _by_depth(lowering: Lowering) -> list[Op]:
+    """Return the ops by their distance from the input; of those equally far, the one with the longest way behind it first.
+
+    Branches so take turns: while the passes of one are under way, the array has the products of another to do.
+    """
+    depth: dict[str, int] = {}
+    behind: dict[str, int] = {}
+    keys = []
+    for op in lowering.ops:
+        keys.append(1 + max(depth.get(lowering.exponent(name), 0) for name in op.inputs))
+        depth[lowering.exponent(op.out)] = keys[-1]
+    for number, op in reversed(list(enumerate(lowering.ops))):
+        way = behind.get(lowering.exponent(op.out), 0)
+        keys[number] = keys[number], -way
+        for name in map(lowering.exponent, op.inputs):
+            behind[name] = max(behind.get(name, 0), way + 1)
+    return [lowering.ops[number] for number in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
 def _declare(lowering: Lowering, op: Op) -> None:

@@ -11,8 +11,9 @@ from algo.scaling import State
 from algo.step import Coefficient, Compute, GateSum, Node, Step, Update
 from hw import isa
 from hw.compile_gate import emit_gate_sum, gate_words
-from hw.compile_pass import Chain, emit_chain, emit_passes, plan_chain
-from hw.compile_product import DIAGONAL, emit_pixels
+from hw.compile_pass import Chain, emit_passes, plan_chain
+from hw.compile_pixels import emit_products, joined
+from hw.compile_product import DIAGONAL
 from hw.compile_table import (
     HOST_TABLE,
     HULL_GAP,
@@ -27,12 +28,11 @@ from hw.compile_table import (
 )
 from hw.compile_update import DIAGONAL_MASK, diagonal_mask, emit_update
 from hw.config import Config
-from hw.emit import Part, Segment
+from hw.emit import Segment
 from hw.memory_map import MemoryMap
 from hw.program import Program, SegmentEntry
 from hw.schedule import schedule
 from hw.scratchpad import CompileError
-from hw.tiling import plan_product
 
 __all__ = ["CompileError", "compile_step"]
 
@@ -189,46 +189,36 @@ def emit_segment(
     tables.load_host(nodes, HULL_GAP if step.parts else None)
     shared = {t.name for t in step.tensors.values() if t.stream or t.versions > 1}
     shared |= {pooled for part in step.parts for pooled in part.pooled}
-    for position, node in enumerate(nodes):
-        segment.node = position
-        elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits} | shared
-        _emit_node(segment, tables, step, node, elsewhere)
-        later = [node_tables(n) for n in nodes[position + 1 :]]
+    for positions in joined(nodes):
+        chains = {}
+        for position in positions:
+            if isinstance(nodes[position], Compute):
+                elsewhere = {t for t, where in users.items() if where - {(name, position)}} | {step.logits} | shared
+                chains[position] = plan_chain(segment, nodes[position], step.records, elsewhere)
+        segment.node = positions[0]
+        _emit_node(segment, tables, step, nodes[positions[0]], chains)
+        later = [node_tables(n) for n in nodes[positions[-1] + 1 :]]
         tables.finish_node(set().union(*(w for _, w in later)), set().union(*(u for u, _ in later)))
     segment.node = -1
     tables.store_maxima()
 
 
-def _emit_node(segment: Segment, tables: Tables, step: Step, node: Node, used_elsewhere: set[str]) -> None:
+def _emit_node(segment: Segment, tables: Tables, step: Step, node: Node, chains: dict[int, Chain]) -> None:
+    """Emit a node, and those that take turns with it.
+
+    Args:
+        chains: of all of these that have passes, by position.
+    """
     if isinstance(node, Coefficient):
         emit_coefficient(segment, tables, step, node)
-        return
-    if isinstance(node, Update):
+    elif isinstance(node, Update):
         emit_update(segment, tables, node)
-        return
-    if isinstance(node, GateSum):
+    elif isinstance(node, GateSum):
         emit_gate_sum(segment, tables, node)
-        return
-    chain = plan_chain(segment, node, step.records, used_elsewhere)
-    if node.product is None:
-        emit_passes(segment, tables, chain)
-        return
-    emit_product(segment, tables, chain)
-
-
-def emit_product(segment: Segment, tables: Tables, chain: Chain) -> None:
-    """Emit a product that yields pixels, and the passes behind it, tile by tile."""
-    node = chain.node
-    masks = any(p.mask_in or p.mask_out for p in node.passes)
-    plan = plan_product(node.product, segment.batch, masks, segment.config, f"node {node.name}")
-    width = node.product.result_shape[2]
-
-    def drain(tile, group0, groups, base, rows):
-        for i in range(groups):
-            part = Part(tile.image0, tile.images, group0 + i, 1, tile.row0 * width, tile.rows * width)
-            emit_chain(segment, tables, chain, part, base + i * rows)
-
-    emit_pixels(segment, node.product, plan, drain)
+    elif node.product:
+        emit_products(segment, tables, chains)
+    else:
+        emit_passes(segment, tables, *chains.values())
 
 
 def clear_segment(config: Config, memory: MemoryMap) -> bytes:

@@ -9,8 +9,9 @@ import numpy as np
 
 from algo.arithmetic import coarse, dither, nearest
 from algo.step import Compute, Pass, Product, Record
-from hw.compile import CLEAR, assemble, clear_segment, emit_product, encode
+from hw.compile import CLEAR, assemble, clear_segment, encode
 from hw.compile_pass import DST, plan_chain
+from hw.compile_pixels import emit_products
 from hw.compile_product import emit_grad_weight
 from hw.compile_table import HOST_TABLE, IMAGE_LIST, TableLayout, Tables
 from hw.compile_update import weight_offset, weight_rows
@@ -126,7 +127,7 @@ def _segment(product: Product, n: int, su: int, config: Config, memory: MemoryMa
     tables.load_host((node,))
     if product.kind != "grad_weight":
         chain = plan_chain(segment, node, {"requantise": Record("requantise", RESULT)}, {RESULT})
-        emit_product(segment, tables, chain)
+        emit_products(segment, tables, {segment.node: chain})
         return encode(segment.instructions, config)
     most = config.vector_words // 2
 

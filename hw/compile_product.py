@@ -9,7 +9,7 @@ from algo.step import Product
 from hw import layout
 from hw.emit import Part, Segment
 from hw.scratchpad import Buffer
-from hw.tiling import SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, Window, channelwise, window
+from hw.tiling import SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, Window, channelwise, cut, window
 from hw.tiling_weights import Passes, WeightPlan, WeightTile, weight_passes
 
 Span = tuple[int, int]
@@ -20,6 +20,9 @@ POOL = 3
 Drain = Callable[[PixelTile, int, int, int, int], None]
 DIAGONAL = "diagonal"
 """DDR region of the G x G unit matrix that pools use as their weight block."""
+
+PIECE_PIXELS = 512
+"""Pixels of an operand's whole images that an array instruction waits for: it can start while the passes make the next images."""
 
 
 def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Drain) -> None:
@@ -86,21 +89,24 @@ def _load_weights(segment: Segment, product: Product, kb: Span, red: Span, split
 
 def _reduce(segment: Segment, product: Product, tile: PixelTile, kb: Span, red: Span, base: int) -> None:
     view = window(product, tile.row0, tile.rows)
-    taps = product.kernel[0] * product.kernel[1]
-    slots = kb[1] * taps * tile.images * view.plain_rows * product.out_shape[2]
-    split = slots >= SPLIT_SLOTS
-    weights, words = _load_weights(segment, product, kb, red, split)
-    operand = segment.load_part("A", product.a, _operand_part(product, tile, view, *red), split)
-    rows = tile.images * tile.rows * product.result_shape[2]
-    scatter = int(product.kind in SCATTER)
-    pieces = [(i, 1) for i in range(red[1])] if split and operand.fresh else [(0, red[1])]
-    for first, count in pieces:
-        segment.emit(
-            "array", **_geometry(product, tile, view), scatter=scatter, transpose=scatter, n_kb=kb[1], n_red=count,
-            a_base=operand.buffer.base + first * operand.step_group, a_step_red=operand.step_group, a_step_img=operand.step_image,
-            b_base=weights.base + first * kb[1] * words, b_step_kb=words, b_step_red=kb[1] * words, b_step_tap=segment.config.g,
-            c_base=base, c_step_kb=rows, c_step_img=rows // tile.images,
-        )
+    taps, plain = product.kernel[0] * product.kernel[1], view.plain_rows * product.out_shape[2]
+    pieces = list(cut(tile.images, max(1, PIECE_PIXELS // max(plain, view.strided_rows * product.in_shape[2]))))
+    by_group = kb[1] * taps * tile.images * plain >= SPLIT_SLOTS
+    weights, words = _load_weights(segment, product, kb, red, by_group)
+    operand = segment.load_part("A", product.a, _operand_part(product, tile, view, *red), by_group, pieces)
+    if not operand.fresh:
+        pieces, by_group = [(0, tile.images)], False
+    rows, scatter = tile.rows * product.result_shape[2], int(product.kind in SCATTER)
+    geometry = _geometry(product, tile, view) | {"scatter": scatter, "transpose": scatter, "n_kb": kb[1]}
+    for image, images in pieces:
+        for first, count in [(i, 1) for i in range(red[1])] if by_group else [(0, red[1])]:
+            geometry |= {"slot": tile.image0 + image, "n_img": images, "n_red": count}
+            segment.emit(
+                "array", **geometry, a_base=operand.buffer.base + first * operand.step_group + image * operand.step_image,
+                a_step_red=operand.step_group, a_step_img=operand.step_image, b_base=weights.base + first * kb[1] * words,
+                b_step_kb=words, b_step_red=kb[1] * words, b_step_tap=segment.config.g,
+                c_base=base + image * rows, c_step_kb=rows * tile.images, c_step_img=rows,
+            )
     segment.release(weights, operand.buffer)
 
 

@@ -302,17 +302,23 @@ class Tables:
 
 
 def emit_coefficient(segment: Segment, tables: Tables, step: Step, node: Coefficient) -> None:
-    """Emit a scalar program over the channels of a table."""
+    """Emit a scalar program over the channels of a table, a group after the other.
+
+    A group's passes so wait for their own sums and coefficients alone.
+    """
     ring, key = segment.rings["P"], (program_region(node.program),)
     length = len(step.programs[node.program])
     program = ring.find(key)
     if program is None:
         program = ring.allocate(length, key)
         segment.load_words("P", program.base, segment.memory[program_region(node.program)].offset, length)
+    g, pitch = segment.config.g, segment.memory[node.table].pitch
     for number, channels in tables.stretches(node.table):
-        segment.emit(
-            "coefficient", pc=program.base, length=length, ch_base=tables.base(node.table, number), ch_count=channels,
-            ch_stride=segment.memory[node.table].pitch, sc_base=tables.scalars(node.scalars),
-        )
+        base = tables.base(node.table, number)
+        for first in range(0, channels, g):
+            segment.emit(
+                "coefficient", pc=program.base, length=length, ch_base=base + first * pitch, ch_count=min(g, channels - first),
+                ch_stride=pitch, sc_base=tables.scalars(node.scalars),
+            )
         tables.changed(node.table, tables.first_group(node.table, number))
     segment.release(program)

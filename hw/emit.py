@@ -139,8 +139,8 @@ class Segment:
         buffer = ring.allocate(self.words(tensor, part), key)
         apart = split and part.groups > 1
         buffer.steps = (part.images * per_group, per_group) if apart else (per_group, part.groups * per_group)
-        for group, groups in [(i, 1) for i in range(part.groups)] if apart else [(0, part.groups)]:
-            for image, images in tuple(spans) or [(0, part.images)]:
+        for image, images in tuple(spans) or [(0, part.images)]:
+            for group, groups in [(i, 1) for i in range(part.groups)] if apart else [(0, part.groups)]:
                 piece = Part(part.image0 + image, images, part.group0 + group, groups, part.px0, part.px)
                 self._move("load", memory, buffer.base + group * buffer.steps[0] + image * buffer.steps[1], tensor, piece)
         return Operand(buffer, *buffer.steps, fresh=True)

@@ -4,8 +4,8 @@ The compiler writes instructions node by node and tile by tile, in an order that
 that, the array would wait at every node for the passes before it. This pass runs the instructions on a model of the
 engines with rough durations: a free engine takes, of its instructions whose predecessors are done, the one with the
 longest way to the end of the segment behind it; array instructions, of which one can run at a time, count as one way
-in the compiler's order. Sorted by start, the instructions are again in an order that is
-right one by one, since none starts before what it conflicts with is done.
+in the compiler's order. Loads and stores share the memory: each is done when all that began before it is. Sorted by start, the
+instructions are again in an order that is right one by one, since none starts before what it conflicts with is done.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRANSFER_LATENCY = 60
 ARRAY_CYCLES = 24
 VECTOR_CYCLES = 16
 SCALAR_CYCLES = 2
-ARRAY = isa.ENGINES.index("array")
+LOAD, ARRAY, STORE = (isa.ENGINES.index(name) for name in ("load", "array", "store"))
 
 
 def schedule(instructions: list[isa.Instruction], config: Config) -> list[isa.Instruction]:
@@ -79,7 +79,7 @@ def list_schedule(engines: list[int], durations: list[tuple[int, int]], before: 
             heappush(coming[engines[number]], (0, number))
     for engine in range(count):
         look(engine)
-    order = []
+    order, bus = [], 0
     while len(order) < len(before):
         start = min(starts)
         engine = starts.index(start)
@@ -87,6 +87,8 @@ def list_schedule(engines: list[int], durations: list[tuple[int, int]], before: 
         order.append(number)
         busy, latency = durations[number]
         free[engine] = start + busy
+        if engine in (LOAD, STORE):
+            free[engine] = bus = max(start, bus) + busy
         done = free[engine] + latency
         touched = {engine}
         for other in after(number):
