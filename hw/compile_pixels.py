@@ -59,11 +59,12 @@ def turns(plans: Mapping[int, ProductPlan], heights: Mapping[int, int]) -> list[
     Args:
         heights: rows of a result, by position as the plans are.
     """
-    found, before = [], []
+    found, ends, keys = [], [], []
     for position, plan in plans.items():
-        ends = [(tile.image0 + tile.images - 1) * heights[position] + tile.row0 + tile.rows for tile in plan.tiles]
-        before = [before[bisect_left(before, end)] for end in ends] if before else ends
-        found += [(end, position, number) for number, end in enumerate(before)]
+        own = [(tile.image0 + tile.images - 1) * heights[position] + tile.row0 + tile.rows for tile in plan.tiles]
+        keys = [keys[bisect_left(ends, end)] for end in own] if ends else own
+        found += [(key, position, number) for number, key in enumerate(keys)]
+        ends = own
     return [(position, plans[position].tiles[number]) for _, position, number in sorted(found)]
 
 

@@ -94,6 +94,28 @@ def test_digits_has_no_more_passes_than_it_needs():
     assert products == ["grad_input", "sum_backward", *["grad_input"] * 5]
 
 
+def test_branches_take_turns_forward():
+    """A projection's product comes behind the first one of the branch beside it, whose batch norm it gives time to."""
+    made = [one.out for one in _passes(STEPS["digits"], "forward") if one.out.startswith("blocks.1.")]
+    assert made == [f"blocks.1.{name}" for name in ("conv1", "shortcut.0", "bn1", "shortcut.1", "conv2", "bn2")]
+
+
+def test_sums_are_gathered_by_the_node_that_makes_a_gradient():
+    """A gradient to which an addition and a product contribute, or which two batch norms sum, is not read again for that."""
+    nodes = [node for node in STEPS["digits"].segments["backward"] if isinstance(node, Compute)]
+    alone = [node.name for node in nodes if not any(one.out for one in node.passes)]
+    assert alone == ["linear.grad.sums"]
+    (node,) = [node for node in nodes if node.name == "blocks.1.bn2.grad"]
+    assert [(one.v, bool(one.sums)) for one in node.passes] == [("blocks.1.conv2", True), ("blocks.1.shortcut.0", True)]
+
+
+def test_updates_fill_the_time_in_which_an_operand_is_made():
+    """A block's first convolution is updated when both branches' products are out: the next product waits for passes."""
+    names = [node.name for node in STEPS["digits"].segments["backward"]]
+    update, after = names.index("blocks.1.conv1.weight.update"), names.index("blocks.0.bn1.grad")
+    assert names.index("blocks.0.bn2.grad") < names.index("blocks.0.conv2.grad") < update < after
+
+
 def test_images_get_no_gradient():
     for step in STEPS.values():
         assert not any(name.startswith(f"{step.input}.grad") for name in step.tensors)

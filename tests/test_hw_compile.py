@@ -18,6 +18,7 @@ from host.board import open_board
 from host.check import first_difference
 from host.host_table import HostTable
 from host.runtime import Runtime
+from hw import isa
 from hw.compile import compile_step, node_reads
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.config import load_config
@@ -116,6 +117,15 @@ def test_many_channels():
         nn.Conv2d(1, 20, 3, 2, 1, bias=False), nn.BatchNorm2d(20), nn.ReLU(), nn.Conv2d(20, 23, 3, 2, 1, bias=False),
         nn.BatchNorm2d(23), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(23, 10),
     ), (1, 7, 7), 9, (9, 4))
+
+
+def test_coefficients_are_worked_out_group_by_group():
+    """Passes over a group's channels wait for no other group's."""
+    step = build_step(nn.Sequential(nn.Conv2d(3, 10, 1), nn.BatchNorm2d(10), nn.Flatten(), nn.Linear(40, 10)), (3, 2, 2), 2)
+    code = compile_step(step, TINY, {}).code["forward"]
+    found = [isa.decode(code[at : at + isa.INSTRUCTION_BYTES]) for at in range(0, len(code), isa.INSTRUCTION_BYTES)]
+    counts = [one.fields["ch_count"] for one in found if one.op == "coefficient"]
+    assert sorted(counts) == sorted([4, 4, 2] * 4)
 
 
 def test_digits_network_on_z7020():

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_hw_tokens import draw_program, overlap
 
+from hw import isa
 from hw.dependencies import BLOCK, predecessors
 from hw.schedule import list_schedule
 
@@ -36,6 +37,14 @@ def test_an_engine_does_not_wait_for_what_comes_later():
 def test_the_longest_way_goes_first():
     """Of two loads the one is taken first whose result a long computation waits for."""
     assert list_schedule([0, 0, 2], [(10, 0), (10, 0), (500, 0)], [set(), set(), {1}])[0] == 1
+
+
+def test_loads_and_stores_share_the_memory():
+    """A store beside a load is done when the memory has moved both; the array instruction behind it is not counted on before."""
+    load, array, vector, store = (isa.ENGINES.index(name) for name in ("load", "array", "vector", "store"))
+    engines, durations = [load, store, array, vector, vector], [(100, 0), (100, 0), (10, 0), (150, 0), (10, 0)]
+    order = list_schedule(engines, durations, [set(), set(), {1}, set(), set()])
+    assert order.index(4) < order.index(2)
 
 
 def test_predecessors_of_reads_and_writes():
