@@ -148,9 +148,10 @@ class Tables:
         """
         host = self._host
         blocks = {node.scalars for node in nodes if isinstance(node, Coefficient)}
-        self._load_hulls([(host.records[r], isa.RECORD_WORDS) for node in nodes for r in node_records(node)], gap)
-        self._load_hulls([(host.scalars[b], len(self._scalars[b])) for b in blocks], gap)
+        # Instructions do not say how many scalars they read: behind the last ones stands what is not written, records.
         self._maxima = self._load_hulls([(host.maxima[m], 1) for node in nodes for m in node_maxima(node)], gap)
+        self._load_hulls([(host.scalars[b], len(self._scalars[b])) for b in blocks], gap)
+        self._load_hulls([(host.records[r], isa.RECORD_WORDS) for node in nodes for r in node_records(node)], gap)
         for node in nodes:
             self._cut(node_tables(node)[0])
 

@@ -22,6 +22,7 @@ from hw import isa
 from hw.compile import compile_step, node_reads
 from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.config import load_config
+from hw.footprint import SCALAR_REACH
 from hw.golden import run_segment
 from hw.program import read_program, write_program
 from hw.scratchpad import CompileError
@@ -124,8 +125,10 @@ def test_coefficients_are_worked_out_group_by_group():
     step = build_step(nn.Sequential(nn.Conv2d(3, 10, 1), nn.BatchNorm2d(10), nn.Flatten(), nn.Linear(40, 10)), (3, 2, 2), 2)
     code = compile_step(step, TINY, {}).code["forward"]
     found = [isa.decode(code[at : at + isa.INSTRUCTION_BYTES]) for at in range(0, len(code), isa.INSTRUCTION_BYTES)]
-    counts = [one.fields["ch_count"] for one in found if one.op == "coefficient"]
-    assert sorted(counts) == sorted([4, 4, 2] * 4)
+    programs = [one.fields for one in found if one.op == "coefficient"]
+    assert sorted(one["ch_count"] for one in programs) == sorted([4, 4, 2] * 4)
+    raised = {one.fields["c_max"] for one in found if one.op == "vector" and one.fields["max"]}
+    assert raised and not any(one["sc_base"] <= at < one["sc_base"] + SCALAR_REACH for one in programs for at in raised)
 
 
 def test_digits_network_on_z7020():
