@@ -219,11 +219,14 @@ class _Run:
         try:
             yield from iterations
         except (OutOfRange, Diverged) as error:
-            kept = read_checkpoint(self._path).state["iteration"]
-            at = self.trainer.state.iteration
-            raise TrainError(
-                f"training stopped in iteration {at}: {error}; the last good checkpoint, before iteration {kept}, is {self._path}"
-            ) from None
+            raise self._stopped(f"in iteration {self.trainer.state.iteration}: {error}") from None
+
+    def _stopped(self, when_and_why: str) -> TrainError:
+        """Return the error of a run that diverged, once an earlier checkpoint is there."""
+        kept = read_checkpoint(self._path).state["iteration"]
+        return TrainError(
+            f"training stopped {when_and_why}; the last good checkpoint, before iteration {kept}, is {self._path}"
+        )
 
     def _line(self, trained: Trained) -> dict:
         """Return an iteration's line for the run folder."""
@@ -257,8 +260,13 @@ class _Run:
         return line
 
     def _save(self) -> None:
-        trainer = self.trainer
-        checkpoint = Checkpoint(self.about(), trainer.state.to_json(), trainer.tensors(), trainer.course.state())
+        """Replace the checkpoint. Raises TrainError where a weight is no number any more: the one before stays."""
+        trainer, tensors = self.trainer, self.trainer.tensors()
+        spoilt = next((name for name, value in tensors.items() if not np.isfinite(value).all()), None)
+        if spoilt:
+            before = f"before iteration {trainer.state.iteration}"
+            raise self._stopped(f"{before}: {spoilt} holds a number that is not finite; a lower learning rate may help")
+        checkpoint = Checkpoint(self.about(), trainer.state.to_json(), tensors, trainer.course.state())
         write_checkpoint(self._path, checkpoint)
 
     def write_weights(self, path: Path) -> None:

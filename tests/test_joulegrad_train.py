@@ -155,6 +155,27 @@ def test_training_that_diverges_stops_and_names_the_last_good_checkpoint(tmp_pat
     assert all(np.isfinite(value).all() for value in kept.values())
 
 
+@pytest.mark.parametrize("last", [6, 11], ids=["on the way", "in the last iteration"])
+def test_weights_that_are_no_numbers_never_take_the_place_of_a_good_checkpoint(tmp_path, monkeypatch, last):
+    """The loss of an iteration is finite, and its step spoils a weight: a checkpoint follows before another loss does."""
+    step = FloatLearner.train_step
+
+    def diverging(learner, images, labels, gates=None):
+        loss = step(learner, images, labels, gates)
+        if learner.state.iteration == last + 1:
+            with torch.no_grad():
+                learner.module.linear.weight[0, 0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(FloatLearner, "train_step", diverging)
+    said = f"stopped before iteration {last + 1}: linear.weight holds .* not finite; .* checkpoint, before iteration {last}, is"
+    with pytest.raises(TrainError, match=said):
+        _trained(DIGITS, tmp_path / "run", arithmetic="float32", checkpoint_every=1)
+    assert read_record(tmp_path / "run")["status"] == "failed" and not (tmp_path / "run" / "weights.npz").exists()
+    kept = read_checkpoint(tmp_path / "run" / "checkpoint.npz")
+    assert kept.state["iteration"] == last and all(np.isfinite(value).all() for value in kept.tensors.values())
+
+
 def test_float32_is_torchs_own_training():
     """Two steps beside torch.optim.SGD written out, with the recipe's momentum and weight decay."""
     data, sgd = load_digits(0), Sgd(lr="1/10", momentum="9/10", weight_decay="1/100", steps=4)
