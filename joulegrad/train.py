@@ -23,7 +23,7 @@ from algo.trainer import Trained, Trainer
 from algo.weights_file import weights_of, write_weights
 from host import provenance
 from host.pricing import Pricing
-from host.run_folder import RunFolder, check_vacant, new_run_dir, read_iterations
+from host.run_folder import RunFolder, check_vacant, new_run_dir, read_iterations, read_record
 from hw.compile import compile_step
 from hw.program import write_program
 from joulegrad.measurement import Measurement, measure
@@ -116,8 +116,22 @@ class _Run:
         self._earlier: list[dict] = []
         if self._checkpoint:
             self._checkpoint.check(self.about())
-            lines = read_iterations(_checkpoint_file(settings.resume).parent)
+            folder = _checkpoint_file(settings.resume).parent
+            if settings.price:
+                self._check_priced(folder)
+            lines = read_iterations(folder)
             self._earlier = [line for line in lines if line["iteration"] < self._checkpoint.state["iteration"]]
+
+    def _check_priced(self, folder: Path) -> None:
+        """Raise TrainError where the iterations that an earlier run has behind it were not priced on this configuration."""
+        config, before = self.wanted.config, read_record(folder)
+        if self._checkpoint.state["iteration"] and before.get("config_hash") != f"{config.config_hash:08x}":
+            name = before.get("config", {}).get("name")
+            priced = f"priced on {name}, another configuration" if name else "not priced"
+            raise TrainError(
+                f"--price {self.settings.price} with --resume {folder}: that run was {priced}, and its iterations are part of "
+                f"this one: go on {f'with --price {name}' if name else 'without --price'}, or start afresh"
+            )
 
     def about(self) -> dict:
         """What a checkpoint must agree on. Device and processes are not in it: CPU and GPU, one or several, compute the same."""

@@ -258,6 +258,15 @@ def test_a_priced_run_that_goes_on_tells_of_the_whole_run(tmp_path, stopped):
     assert resumed["counters"] == whole["counters"]
 
 
+@pytest.mark.parametrize(("priced", "said"), [(None, "not priced, .* without --price"), ("z7020", "z7020, .* --price z7020")])
+def test_a_run_goes_on_at_the_price_it_began_with(tmp_path, stopped, priced, said):
+    """Else joules of two cores would be added up, or training end without any."""
+    stopped(dataclasses.replace(DIGITS, price=priced, out=tmp_path / "stopped"), 9)
+    with pytest.raises(TrainError, match=f"--price tiny with --resume .*stopped: that run was .*{said}"):
+        _trained(DIGITS, tmp_path / "resumed", price="tiny", resume=tmp_path / "stopped")
+    assert not (tmp_path / "resumed").exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
