@@ -129,6 +129,29 @@ def test_the_stride_of_a_single_row_or_column_does_not_matter(m, k, n):
     assert torch.equal(matmul(*views, False).long(), a.long() @ b.long())
 
 
+def _as_cuda(monkeypatch):
+    """Let PyTorch's product refuse what CUDA's refuses, once it has been tried as it is."""
+    product, _ = torch._int_mm, has_exact("cpu")
+
+    def strict(a, b):
+        (m, k), n = a.shape, b.shape[1]
+        if m <= 16 or not k or k % 8 or not n or n % 8:
+            raise RuntimeError(f"more than 16 rows, and multiples of 8 above 0, are needed, but got {m}, {k}, {n}")
+        return product(a, b)
+
+    monkeypatch.setattr(torch, "_int_mm", strict)
+
+
+@pytest.mark.parametrize("sizes", [(0, 144, 16), (16, 0, 144), (1, 1, 1), (17, 27, 10)], ids=str)
+def test_matrices_without_a_row_or_a_sum_are_none_of_cudas_business(sizes, monkeypatch):
+    """A share of a mini-batch, or of a block's samples, may be empty: no rows forward, no terms in a weight's gradient."""
+    m, k, n = sizes
+    a, b = torch.ones((m, k), dtype=torch.int8), torch.ones((k, n), dtype=torch.int8)
+    _as_cuda(monkeypatch)
+    found = matmul(a, b, pad=True)
+    assert found.dtype == torch.int32 and torch.equal(found, torch.full((m, n), k, dtype=torch.int32))
+
+
 def test_the_longest_sum_is_exact():
     a, b = torch.full((2, 133144), -127, dtype=torch.int8), torch.full((133144, 3), 127, dtype=torch.int8)
     assert (matmul(a, b).long() == -133144 * 127 * 127).all() and (matmul(a, -b, True).long() == 133144 * 127 * 127).all()
