@@ -1,6 +1,7 @@
 """The same run in float32: what the integer step is compared with. Same network, mini-batches, schedule and decisions.
 
-`FloatLearner` stands where algo.trainer.Trainer expects an emulator. Products are float32 throughout: TF32 is switched off.
+`FloatLearner` stands where algo.trainer.Trainer expects an emulator. Products are float32 throughout: TF32 is switched off. A
+run that goes on from a checkpoint gives the same bits: so are cuDNN's algorithms that add in another order each time.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class FloatLearner:
             batch: images of an evaluation at a time.
         """
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         self.module, self.device, self.batch = module.to(device), torch.device(device), batch
         self.state = FloatState(0, sgd)
         self._scale = math.ldexp(1.0, exponent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shutil
 import tempfile
 import time
@@ -305,11 +306,20 @@ class _Run:
 
 
 def check_device(device: str) -> None:
-    """Raise TrainError where there is no such device here."""
+    """Raise TrainError where there is no such device here, or not one for each of the processes that torchrun started."""
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainError(f"--device cuda: PyTorch {torch.__version__} finds no CUDA device here; use --device cpu")
+    processes = os.environ.get("WORLD_SIZE", "1")
+    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if processes != "1" and missing:
+        found = f"WORLD_SIZE is {processes} and {', '.join(missing)} not set"
+        raise TrainError(f"{found}: start the processes with torchrun, or unset WORLD_SIZE for one")
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    if device == "cuda" and place >= torch.cuda.device_count():
+        found = f"process {place} of this machine finds {torch.cuda.device_count()} GPUs"
+        raise TrainError(f"--device cuda: {found}, numbered from 0, and each process needs its own; start fewer processes")
 
 
 def _checkpoint_file(path: Path) -> Path:

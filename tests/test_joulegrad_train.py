@@ -195,6 +195,14 @@ def test_float32_is_torchs_own_training():
         torch.testing.assert_close(ours, theirs)
 
 
+def test_float32_takes_the_same_algorithms_on_every_gpu_run(monkeypatch):
+    for name, value in {"deterministic": False, "benchmark": True, "allow_tf32": True}.items():
+        monkeypatch.setattr(torch.backends.cudnn, name, value)
+    FloatLearner(digits_network(0), load_digits(0).exponent, Sgd(), 8)
+    cudnn = torch.backends.cudnn
+    assert cudnn.deterministic and not cudnn.benchmark and not cudnn.allow_tf32
+
+
 def test_an_infinite_loss_leaves_the_weights_alone():
     data = load_digits(0)
     learner = FloatLearner(digits_network(0), data.exponent, Sgd(), 8)
@@ -284,6 +292,19 @@ def test_settings_that_cannot_be(settings, said):
 def test_a_machine_without_cuda_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainError, match="finds no CUDA device here; use --device cpu"):
+        _trained(DIGITS, tmp_path / "run", device="cuda")
+
+
+def test_processes_that_cannot_share_are_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(TrainError, match="WORLD_SIZE is 2 and RANK, .*: start the processes with torchrun, or unset"):
+        _trained(DIGITS, tmp_path / "run")
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(TrainError, match="process 1 of this machine finds 1 GPUs, .* start fewer processes"):
         _trained(DIGITS, tmp_path / "run", device="cuda")
 
 
