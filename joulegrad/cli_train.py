@@ -35,6 +35,8 @@ def train(
         "--sensor", help="Power sensor of this machine by its URL, e.g. 'nvml' or 'rapl': measures what training here costs, "
         "which is the energy of the emulator, not of an accelerator.")] = None,
     idle: Annotated[float, typer.Option("--idle", help="Seconds of rest before and after, for the idle power.")] = 10.0,
+    graph: Annotated[bool, typer.Option(
+        "--graph", help="Record the step as CUDA graphs and replay them: same bits. Not for blocks that samples skip.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a recipe in PyTorch, as a board computes it.
@@ -49,7 +51,7 @@ def train(
 
         settings = TrainSettings(
             recipe, method, device, arithmetic, steps, batch_size, seed, out, resume, checkpoint_every, evaluate_every,
-            price, tuple(sensor or ()), idle,
+            price, tuple(sensor or ()), idle, graph,
         )  # fmt: skip
         from joulegrad.train import run_train
 
@@ -73,5 +75,8 @@ def _show(result: dict, screen: Screen) -> None:
         gross_j = result["run_energy_j"]["simulated"]["gross"]["value"]
         print_(f"  on {result['config']:<13}{gross_j:.4g} J gross, simulated, in {result['time_s']:.4g} s", markup=False)
     if "energy_of_the_emulator" in result:
-        print_("  energy          of this machine, not of an accelerator: see 'joulegrad report' of its folder 'energy'")
+        from joulegrad.measure_table import show_measured
+
+        print_("energy of the emulator: of this machine, not of an accelerator; 'joulegrad report' of its folder draws it")
+        show_measured(result["energy_of_the_emulator"], screen)
     print_(f"  run folder      {result['run_dir']}", markup=False)

@@ -118,6 +118,7 @@ class TrainSettings:
         price: configuration of the core whose cycles and simulated joules are worked out beside; None for none.
         sensors: URLs of this machine's power sensors.
         idle_s: rest before and after, for its idle power.
+        graph: whether a GPU records segments of the step once and replays them.
     """
 
     recipe: str
@@ -134,9 +135,12 @@ class TrainSettings:
     price: str | None = None
     sensors: tuple[str, ...] = ()
     idle_s: float = 10.0
+    graph: bool = False
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
+        if self.graph and (self.device, self.arithmetic) != ("cuda", "int8"):
+            raise SettingError(f"--graph with --device {self.device} and {self.arithmetic}: it is for int8 training on cuda")
         if self.price and self.arithmetic != "int8":
             raise SettingError(f"--price {self.price} with --arithmetic {self.arithmetic}: a core computes int8 only")
         _at_least("checkpoint_every", self.checkpoint_every, 1)

@@ -65,6 +65,9 @@ def run_train(settings: TrainSettings, screen: Screen) -> dict:
             screen.err.quiet, screen.out.quiet, screen.json = True, True, False
         if share.processes > 1 and settings.arithmetic == "float32":
             raise TrainError(f"--arithmetic float32 in {share.processes} processes: only int8 is shared, bit for bit; start one")
+        if share.processes > 1 and settings.device == "cuda" and settings.sensors and settings.idle_s:
+            found = f"--sensor in {share.processes} processes: while one rests for the idle power, the others' GPUs wait at work"
+            raise TrainError(f"{found}; start one, or give --idle 0 for gross joules alone")
         if not share.rank:
             return _train(settings, screen, share)
         with tempfile.TemporaryDirectory() as kept:
@@ -145,8 +148,8 @@ class _Run:
         """What run.json says from the start, once the network is made."""
         return {
             "benchmark": "train", "commit": provenance.commit(), "versions": provenance.versions(), **self.about(),
-            "device": self.settings.device, "processes": self.share.processes, "sensors": list(self.settings.sensors),
-            "steps": self.iterations, **self._priced_on(),
+            "device": self.settings.device, "processes": self.share.processes, "graph": self.settings.graph,
+            "sensors": list(self.settings.sensors), "steps": self.iterations, **self._priced_on(),
         }  # fmt: skip
 
     def _priced_on(self) -> dict:
@@ -185,8 +188,14 @@ class _Run:
 
     def _emulator(self):
         from algo.emulator import Emulator
+        from algo.graph_capture import cuda_graph
 
         exported, self.images = self.wanted.export()
+        if self.settings.graph and (exported.step.parts or self.share.processes > 1):
+            found = f"method {self.method.name} in {self.share.processes} processes"
+            raise TrainError(
+                f"--graph with {found}: blocks that samples skip, and sums that processes share, are not recorded; leave it out"
+            )
         self.iterations = self.wanted.recipe.iterations(self.images)
         tensors, state = exported.tensors, exported.state
         if self._checkpoint:
@@ -195,7 +204,9 @@ class _Run:
         if self.settings.price:
             self._program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
             self._pricing = Pricing(self._program, self.wanted.config)
-        return Emulator(exported.step, tensors, state, self.settings.device, share=self.share), exported.step.gated_blocks
+        record = cuda_graph if self.settings.graph else None
+        emulator = Emulator(exported.step, tensors, state, self.settings.device, share=self.share, record=record)
+        return emulator, exported.step.gated_blocks
 
     def _float_learner(self):
         if self.method.update != "sgd" or self.method.gated:

@@ -6,6 +6,8 @@ and results, and a replay computes each again into the same memory, whatever Pyt
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,11 +15,15 @@ from algo_networks import Pooled, PreActivation, build
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from algo import compiled
+from algo.checkpoint import read_checkpoint
 from algo.data import random_images
 from algo.emulator import Emulator
 from algo.export import export
 from algo.graph_capture import Segments
 from algo.sgd import Sgd
+from joulegrad.screen import Screen
+from joulegrad.settings import TrainSettings
+from joulegrad.train import TrainError, run_train
 
 TO_HOST = ("aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::is_nonzero", "aten::equal")
 FRESH = ("aten::empty", "aten::new_empty", "aten::lift_fresh")
@@ -78,6 +84,34 @@ def test_replayed_segments_train_bit_for_bit(torch_alone, kind, shape, rule):
             np.testing.assert_array_equal(one.predict(data.test[:6]), other.predict(data.test[:6]))
     for name, value in one.tensors().items():
         np.testing.assert_array_equal(other.value(name), value, err_msg=name)
+
+
+def test_train_replays_what_it_recorded_to_the_same_checkpoint(tmp_path, monkeypatch):
+    """A CPU under the name cuda: partial mini-batches, evaluations, drops and an average put in place come in between."""
+    settings = TrainSettings("digits", "smd+psg_abstain+swa", "cuda", steps=60, batch_size=64, evaluate_every=7, graph=True)
+
+    class OnCpu(Emulator):
+        def __init__(self, step, tensors, state, device, **more):
+            super().__init__(step, tensors, state, "cpu", **more)
+            made.append(self._segments)
+
+    made = []
+    monkeypatch.setattr(compiled, "runs_on", lambda device: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr("algo.emulator.Emulator", OnCpu)
+    monkeypatch.setattr("algo.graph_capture.cuda_graph", record)
+    one = run_train(replace(settings, out=tmp_path / "graph"), Screen(True))
+    other = run_train(replace(settings, out=tmp_path / "eager", graph=False), Screen(True))
+    assert set(made[0]._recorded) == {"forward", "backward", "evaluate"} and not made[1]._recorded
+    assert one["accuracy"] == other["accuracy"]
+    ends = [read_checkpoint(tmp_path / name / "checkpoint.npz") for name in ("graph", "eager")]
+    assert ends[0].state == ends[1].state
+    for name, value in ends[0].tensors.items():
+        np.testing.assert_array_equal(ends[1].tensors[name], value, err_msg=name)
+    with pytest.raises(TrainError, match="--graph with method sd in 1 processes: blocks that samples skip, .* leave it out"):
+        run_train(replace(settings, out=tmp_path / "gated", method="sd"), Screen(True))
+    assert not (tmp_path / "gated").exists()
 
 
 def test_the_stand_in_replays_operations_and_no_python():

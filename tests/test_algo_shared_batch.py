@@ -173,6 +173,17 @@ def test_two_processes_of_torchrun_leave_the_run_of_one(tmp_path):
     assert [json.loads((folder / "run.json").read_text())["processes"] for folder in folders] == [1, 2]
 
 
+def test_idle_power_is_not_taken_while_other_gpus_wait_at_work(monkeypatch):
+    @contextmanager
+    def first_of_two(device):
+        yield Share(0, 2)
+
+    monkeypatch.setattr("algo.shared_batch.shared", first_of_two)
+    monkeypatch.setattr("joulegrad.train.check_device", lambda device: None)
+    with pytest.raises(TrainError, match="--sensor in 2 processes: .* start one, or give --idle 0 for gross joules alone"):
+        run_train(dataclasses.replace(DIGITS, device="cuda", sensors=("nvml",)), Screen(False))
+
+
 def test_float32_is_not_shared(monkeypatch):
     @contextmanager
     def second_of_two(device):

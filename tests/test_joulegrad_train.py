@@ -20,6 +20,7 @@ from algo.sgd import Sgd
 from algo.weights_file import read_weights
 from host.run_folder import RunFolder, read_iterations, read_record
 from joulegrad.bench import run_bench
+from joulegrad.cli_train import _show
 from joulegrad.measurement import MeasureError
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, SettingError, TrainSettings
@@ -222,6 +223,10 @@ def test_the_energy_of_this_machine_is_said_to_be_the_emulators(tmp_path):
     assert list(energy["run_energy_j"]) == ["measured"] and "run_energy_j" not in result
     assert "energy of the emulator" in read_record(tmp_path / "run" / "energy")["measured"]
     assert energy["iterations_executed"] == 3
+    screen = Screen(False)
+    with screen.out.capture() as said:
+        _show(result, screen)
+    assert "energy of the emulator" in said.get() and "gross J" in said.get()
     assert read_record(tmp_path / "run")["versions"]["loops"].startswith("compiled C")
 
 
@@ -279,6 +284,7 @@ def test_a_run_goes_on_at_the_price_it_began_with(tmp_path, stopped, priced, sai
     ("settings", "said"),
     [
         ({"price": "z7020", "arithmetic": "float32"}, "--price z7020 with --arithmetic float32: a core computes int8 only"),
+        ({"graph": True}, "--graph with --device cpu and int8: it is for int8 training on cuda"),
         ({"device": "tpu"}, "--device tpu: there are cpu, cuda"),
         ({"arithmetic": "int4"}, "--arithmetic int4: there are int8, float32"),
         ({"checkpoint_every": 0}, "--checkpoint-every 0: it is at least 1"),
