@@ -88,10 +88,10 @@ def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
         run.begin(folder)
         if settings.resume:
             screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
-        start_s = time.monotonic()
         with measuring as measurement:
+            start_s = time.monotonic()
             run.train(folder, screen, measurement)
-        host_s = time.monotonic() - start_s
+            host_s = time.monotonic() - start_s
         screen.say(f"evaluating {len(run.images.test)} held-out images")
         result = (recompute(folder.path, need_trace=False) if settings.price else {"schema": 1}) | run.result(host_s)
         result |= {"config": wanted.config.name if settings.price else None, "run_dir": str(folder.path)}

@@ -223,6 +223,7 @@ def test_the_energy_of_this_machine_is_said_to_be_the_emulators(tmp_path):
     assert list(energy["run_energy_j"]) == ["measured"] and "run_energy_j" not in result
     assert "energy of the emulator" in read_record(tmp_path / "run" / "energy")["measured"]
     assert energy["iterations_executed"] == 3
+    assert result["host_s"] <= energy["windows"][0]["window"]["time_s"], "rest for the idle power is no training"
     screen = Screen(False)
     with screen.out.capture() as said:
         _show(result, screen)
