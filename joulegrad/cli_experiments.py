@@ -21,7 +21,7 @@ def experiments(
     steps: Annotated[int | None, typer.Option("--steps", help="Drawn iterations of a run, in place of the recipe's.")] = None,
     run: Annotated[list[str] | None, typer.Option("--run", help="Only this run, and those it needs; may be given often.")] = None,
     device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda'.")] = "cpu",
-    workers: Annotated[int, typer.Option("--workers", help="Processes on this machine.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", help="Processes on this machine; of several GPUs each has its own.")] = 1,
     scheduler: Annotated[str | None, typer.Option(
         "--scheduler", help="Address of a Dask scheduler, e.g. 'tcp://host:8786'; start a worker for each GPU. Its workers share "
         "the folder --out.")] = None,

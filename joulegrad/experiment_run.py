@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -50,6 +51,7 @@ def execute(task: Task, needed: Mapping[str, dict]) -> dict:
     if failed is not None:
         return {"error": f"it needs run {failed!r}, which failed"}
     try:
+        _take_gpu(task.device)
         return _trained(task, _steps(task, needed))
     except Exception as error:
         if errors.exit_code(error) is None and not isinstance(error, OSError):
@@ -60,6 +62,24 @@ def execute(task: Task, needed: Mapping[str, dict]) -> dict:
 def gross_j(result: Mapping) -> float:
     """Return the simulated gross joules of the result of a run that is priced."""
     return result["run_energy_j"]["simulated"]["gross"]["value"]
+
+
+def _take_gpu(device: str) -> None:
+    """Let the worker processes of this machine, which are numbered, have a GPU each, in turn where there are fewer.
+
+    Workers that were started elsewhere have names of their own, and the GPU that they were started with.
+    """
+    distributed = sys.modules.get("distributed")
+    if device != "cuda" or distributed is None:
+        return
+    import torch
+
+    try:
+        number = distributed.get_worker().name
+    except ValueError:  # no worker: the command's own process
+        return
+    if isinstance(number, int) and torch.cuda.device_count():
+        torch.cuda.set_device(number % torch.cuda.device_count())
 
 
 def _steps(task: Task, needed: Mapping[str, dict]) -> int:

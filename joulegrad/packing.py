@@ -107,9 +107,9 @@ def asked(
         recipe = dataclasses.replace(recipe, steps=steps, epochs=None)
     if batch_size is not None:
         recipe = dataclasses.replace(recipe, batch=batch_size)
-    wanted = Asked(recipe, recipe.seed if seed is None else seed, load_config(config or CONFIG), method or PLAIN)
-    Method.from_settings(wanted.method, recipe.methods)
-    return wanted
+    method = PLAIN if method is None else method
+    Method.from_settings(method, recipe.methods)
+    return Asked(recipe, recipe.seed if seed is None else seed, load_config(config or CONFIG), method)
 
 
 def _from_file(path: Path, given: dict) -> Asked:

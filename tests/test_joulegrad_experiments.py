@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
+import distributed
 import pytest
 import torch
+from distributed import LocalCluster
 
 from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
@@ -110,6 +113,21 @@ def test_worker_processes_find_the_same(asked):
     there = run_experiments(dataclasses.replace(settings, workers=2, out=asked.out.with_name("there")), Screen(True))
     for one, other in zip(here["rows"], there["rows"], strict=True):
         assert {name: one[name] for name in one if name != "host_s"} == {name: other[name] for name in one if name != "host_s"}
+
+
+def test_workers_of_this_machine_have_a_gpu_each(monkeypatch):
+    """The numbers are those that Dask gives to the processes of its local cluster."""
+    taken = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    experiment_run._take_gpu("cuda")  # no worker
+    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster:
+        assert sorted(worker.name for worker in cluster.workers.values()) == [0, 1]
+    for name in (0, 1, 2, "tcp://host:1"):
+        monkeypatch.setattr(distributed, "get_worker", lambda name=name: SimpleNamespace(name=name))
+        experiment_run._take_gpu("cuda")
+        experiment_run._take_gpu("cpu")
+    assert taken == [0, 1, 0]
 
 
 def test_a_folder_of_another_experiment_is_refused(asked):

@@ -99,6 +99,7 @@ def test_a_packed_program_keeps_its_method(tmp_path):
     ("method", "steps", "said"),
     [
         ("adam", 2, "method 'adam' is not known"),
+        ("", 2, "method '' is not known"),
         ("psg", 2, "no executor computes it: use psg_abstain"),
         ("cpt", 2, "32 periods in 2 iterations"),
         ("smd", 1, "drops every mini-batch"),
