@@ -30,7 +30,7 @@ from hw.program import write_program
 from joulegrad.measurement import Measurement, measure
 from joulegrad.packing import Asked, asked
 from joulegrad.screen import Screen
-from joulegrad.settings import TrainSettings
+from joulegrad.settings import SettingError, TrainSettings
 from measurements.energy_model import TABLE, load_table
 from measurements.processor_time import ProcessorModel
 from measurements.recompute import ENERGY_TABLE, recompute
@@ -170,6 +170,9 @@ class _Run:
         learner, blocks = self._float_learner() if self.settings.arithmetic == "float32" else self._emulator()
         epoch = self.wanted.recipe.batches(self.images, self.wanted.seed).per_epoch
         course = self.method.begin(self.wanted.seed, self.iterations, epoch, blocks)
+        if not any(map(course.executes, range(self.iterations))):
+            asked_for = f"method {self.method.name} with {self.iterations} iterations and seed {self.wanted.seed}"
+            raise SettingError(f"{asked_for} drops every mini-batch: draw more iterations")
         if self._checkpoint:
             course.restore(self._checkpoint.course)
         self.trainer = Trainer(learner, course)

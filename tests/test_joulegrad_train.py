@@ -15,6 +15,7 @@ from algo.data import DataError, load_digits
 from algo.float_training import Diverged, FloatLearner
 from algo.models import digits_network
 from algo.policies.decision import MethodError
+from algo.policies.method import Method
 from algo.recipe import Recipe, load_recipe
 from algo.sgd import Sgd
 from algo.weights_file import read_weights
@@ -81,6 +82,13 @@ def test_dropped_iterations_are_counted_and_have_no_line(tmp_path):
     result = _trained(DIGITS, tmp_path / "run", method="smd", steps=20)
     executed = [line["iteration"] for line in read_iterations(tmp_path / "run")]
     assert result["iterations_drawn"] == 20 and result["iterations_executed"] == len(executed) < 20
+
+
+def test_a_run_that_would_execute_nothing_is_refused(tmp_path):
+    seed = next(seed for seed in range(99) if not Method.from_settings("smd").begin(seed, 1).executes(0))
+    with pytest.raises(SettingError, match=f"method smd with 1 iterations and seed {seed} drops every mini-batch"):
+        _trained(DIGITS, tmp_path / "run", method="smd", steps=1, seed=seed, price="tiny")
+    assert not (tmp_path / "run").exists()
 
 
 def test_tests_on_the_way_stand_in_the_lines(tmp_path):
