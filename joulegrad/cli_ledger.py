@@ -11,7 +11,8 @@ from joulegrad.command import JsonOption, command
 
 
 def ledger(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders of 'joulegrad bench'.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(
+        help="Run folders of 'joulegrad bench' or 'joulegrad train --price'.", show_default=False)],
     against: Annotated[Path | None, typer.Option(
         "--against", help="Run folder of the baseline: what every run saves of it, ledger by ledger.")] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Also every layer by itself.")] = False,

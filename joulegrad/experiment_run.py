@@ -18,6 +18,8 @@ from joulegrad.screen import Screen
 from joulegrad.settings import TrainSettings
 from joulegrad.train import CHECKPOINT, run_train
 
+RUNS = "runs"
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -38,7 +40,7 @@ class Task:
     @property
     def place(self) -> Path:
         """Folder of the first attempt; later ones have a number behind it."""
-        return self.folder / "runs" / self.run.folder / f"seed-{self.seed}"
+        return self.folder / RUNS / self.run.folder / f"seed-{self.seed}"
 
 
 def execute(task: Task, needed: Mapping[str, dict]) -> dict:

@@ -15,7 +15,7 @@ from host.run_folder import new_run_dir, write_atomically
 from hw.config import load_config
 from joulegrad.experiment import Experiment, ExperimentError, load_experiment
 from joulegrad.experiment_report import compared, draw, page, table
-from joulegrad.experiment_run import Task, execute
+from joulegrad.experiment_run import RUNS, Task, execute
 from joulegrad.screen import Screen
 from joulegrad.settings import ExperimentSettings
 from joulegrad.train import check_device
@@ -64,10 +64,10 @@ def _asked(settings: ExperimentSettings) -> Experiment:
 
 
 def _same(experiment: Experiment, folder: Path) -> None:
-    """Raise ExperimentError where the folder holds another experiment; runs may have been added or left out."""
+    """Raise ExperimentError where the folder holds runs of another experiment; runs may have been added or left out."""
     path = folder / "asked.json"
     asked = {"recipe": experiment.recipe, "config": experiment.config, "steps": experiment.steps}
-    if path.is_file():
+    if path.is_file() and (folder / RUNS).is_dir():
         before = _json(path)
         if before != asked:
             raise ExperimentError(f"{folder} holds an experiment with {before}, this one has {asked}: choose another --out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from algo.policies.method import PLAIN, Method
 from host.run_folder import became, read_iterations, read_record
@@ -83,6 +84,8 @@ def ledgers_of(path) -> RunLedgers:
     record = read_record(path)
     if not record.get("result"):
         raise ReportError(f"run {path} is {became(record)}: ledgers are of runs that have finished training")
+    if not (Path(path) / PROGRAM).is_file():
+        raise ReportError(f"run {path} holds no program to count: ledgers are of 'joulegrad bench' and 'joulegrad train --price'")
     run = load_run(path)
     if run.work is None:
         raise ReportError(f"run {path} has no iterations that could be counted: its iterations.jsonl is empty or damaged")

@@ -15,7 +15,7 @@ from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
 from host.run_folder import RunFolder
 from hw.config import ConfigError
-from joulegrad import experiment_run
+from joulegrad import experiment_run, experiments
 from joulegrad.experiment import ExperimentError, load_experiment
 from joulegrad.experiment_run import gross_j
 from joulegrad.experiments import run_experiments
@@ -195,6 +195,8 @@ def test_a_device_or_a_scheduler_that_is_not_there_is_one_sentence(asked, monkey
     assert not asked.out.exists()
     with pytest.raises(ExperimentError, match="--scheduler here: no Dask scheduler answers there .*missing port"):
         run_experiments(dataclasses.replace(asked, scheduler="here"), Screen(True))
+    another = dataclasses.replace(load_experiment(asked.experiment), steps=6)
+    experiments._same(another, asked.out)  # no run is there that could be another's
 
 
 def test_unknown_experiments_methods_and_settings_are_refused(tmp_path):

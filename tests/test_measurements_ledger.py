@@ -164,3 +164,11 @@ def test_a_run_that_did_not_finish_has_no_ledgers(tmp_path):
         raise KeyboardInterrupt
     with pytest.raises(ReportError, match="is aborted: ledgers are of runs that have finished"):
         ledgers_of(tmp_path / "run")
+
+
+def test_a_run_without_a_program_says_what_has_ledgers(tmp_path):
+    with RunFolder(tmp_path / "run", {"benchmark": "train"}) as folder:
+        folder.append({"iteration": 0, "loss": 1.0, "images": 8})
+        folder.update(result={"accuracy": 0.5})
+    with pytest.raises(ReportError, match="holds no program to count: .* 'joulegrad bench' and 'joulegrad train --price'"):
+        ledgers_of(tmp_path / "run")
