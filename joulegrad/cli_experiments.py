@@ -26,6 +26,8 @@ def experiments(
         "--scheduler", help="Address of a Dask scheduler, e.g. 'tcp://host:8786'; start a worker for each GPU. Its workers share "
         "the folder --out.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; given again, only what is missing is done.")] = None,
+    sensor: Annotated[list[str] | None, typer.Option(
+        "--sensor", help="Power sensor of this machine, e.g. 'nvml': the energy of the emulator, in a table of its own.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train an experiment's methods and seeds, and compare.
@@ -40,7 +42,7 @@ def experiments(
         from joulegrad.settings import ExperimentSettings
 
         settings = ExperimentSettings(
-            experiment, recipe, config, seeds, steps, tuple(run or ()), device, workers, scheduler, out
+            experiment, recipe, config, seeds, steps, tuple(run or ()), device, workers, scheduler, out, tuple(sensor or ())
         )
         from joulegrad.experiments import run_experiments
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from joulegrad.experiment import PRICED, Experiment
-from joulegrad.experiment_run import gross_j
+from joulegrad.experiment_run import emulator_energy, gross_j
 from joulegrad.screen import Screen
 from measurements.paired import mean, paired
 from measurements.pictures import PictureError, Point, draw_energy_accuracy
@@ -31,8 +31,24 @@ def table(experiment: Experiment, results: Mapping[str, list[dict]]) -> list[dic
             if run.arithmetic == PRICED:
                 row["simulated_gross_j"] = mean([gross_j(one) for one in good]).to_json()
                 row["time_s"] = mean([one["time_s"] for one in good]).value
+            watched = [energy for energy in map(emulator_energy, good) if energy]
+            if watched:
+                row["energy_of_the_emulator"] = _watched(watched)
         rows.append(row)
     return rows
+
+
+def _watched(windows: list[Mapping]) -> dict:
+    """Return what the seeds' training took of the machine that trained: means, the largest U, every verdict on gross joules."""
+    sums = {kind: [one[kind] for one in windows if one[kind]] for kind in ("gross", "net")}
+    u95s = {kind: [one["u95"] for one in found] for kind, found in sums.items()}
+    return {
+        "sensor": windows[0]["sensor"]["url"], "label": windows[0]["label"], "seeds": len(windows),
+        "time_s": mean([one["window"]["time_s"] for one in windows]).value,
+        **{f"{kind}_j": mean([one["value"] for one in found]).value if found else None for kind, found in sums.items()},
+        **{f"{kind}_u95_j": None if None in found or not found else max(found) for kind, found in u95s.items()},
+        "verdicts": sorted({one["verdict"] for one in sums["gross"]}),
+    }
 
 
 def compared(experiment: Experiment, results: Mapping[str, list[dict]]) -> dict:
@@ -90,8 +106,35 @@ def page(found: Mapping) -> str:
         if "relative_joules" in one:
             joules = f"{100 * one['relative_joules']['mean']:+.1f} %"
         lines.append(f"| {one['ours']} | {one['other']} | {gain} | {joules} | {one['verdict']} |")
+    lines += _emulator([row for row in found["rows"] if "energy_of_the_emulator" in row])
     lines += [f"\nFailed: {sentence}" for sentence in found["errors"]]
     return "\n".join([*lines, ""])
+
+
+def _emulator(rows: list[Mapping]) -> list[str]:
+    """Return the table of what training took of the machine that trained, apart from all other joules."""
+    if not rows:
+        return []
+    energies = [row["energy_of_the_emulator"] for row in rows]
+    sensors = ", ".join(sorted({f"{one['label']} by {one['sensor']}" for one in energies}))
+    lines = [
+        "", "## Energy of the emulator", "",
+        f"What PyTorch took of this machine, {sensors}; no accelerator's energy, and not to be compared with the joules above. "
+        "Only mini-batches that are dropped and blocks that are skipped can save here. Means over seeds; U (95 %) is the largest "
+        "of a seed.", "",
+        "| run | seeds | s | gross J | above idle J | verdict |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row, one in zip(rows, energies, strict=True):
+        joules = [_with_u(one[f"{kind}_j"], one[f"{kind}_u95_j"]) for kind in ("gross", "net")]
+        cells = (row["name"], str(one["seeds"]), f"{one['time_s']:.4g}", *joules, "; ".join(one["verdicts"]))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _with_u(value_j: float | None, u95_j: float | None) -> str:
+    if value_j is None:
+        return "-"
+    return f"{value_j:.4g} (no U)" if u95_j is None else f"{value_j:.4g} +- {u95_j:.2g}"
 
 
 def said(value: Mapping, scale: float) -> str:

@@ -16,7 +16,7 @@ from joulegrad import errors
 from joulegrad.experiment import PRICED, Experiment, Run
 from joulegrad.screen import Screen
 from joulegrad.settings import TrainSettings
-from joulegrad.train import CHECKPOINT, run_train
+from joulegrad.train import CHECKPOINT, WINDOW, run_train
 
 RUNS = "runs"
 
@@ -29,6 +29,7 @@ class Task:
         experiment, run, seed: which.
         folder: of the experiment.
         device: of joulegrad.settings.DEVICES.
+        sensors: URLs of what watches this machine train.
     """
 
     experiment: Experiment
@@ -36,6 +37,7 @@ class Task:
     seed: int
     folder: Path
     device: str = "cpu"
+    sensors: tuple[str, ...] = ()
 
     @property
     def place(self) -> Path:
@@ -59,6 +61,14 @@ def execute(task: Task, needed: Mapping[str, dict]) -> dict:
         if errors.exit_code(error) is None and not isinstance(error, OSError):
             raise
         return {"error": errors.sentence(error)}
+
+
+def emulator_energy(result: Mapping) -> Mapping | None:
+    """Return what training took of this machine by its first sensor, a window of `joulegrad.measure`; None where none watched,
+    or where a part of the run was trained before."""
+    windows = result.get("energy_of_the_emulator", {}).get("windows", [])
+    whole = result["iterations_here"] == result["iterations_executed"]
+    return next((one for one in windows if whole and one["window"]["name"] == WINDOW), None)
 
 
 def gross_j(result: Mapping) -> float:
@@ -113,6 +123,7 @@ def _trained(task: Task, steps: int) -> dict:
     settings = TrainSettings(
         task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
         arithmetic=task.run.arithmetic, price=task.experiment.config if task.run.arithmetic == PRICED else None,
+        sensors=task.sensors,
     )  # fmt: skip
     return run_train(settings, _Quiet())
 

@@ -105,7 +105,7 @@ def _client(settings: ExperimentSettings) -> Iterator[None]:
 def _executed(experiment: Experiment, folder: Path, settings: ExperimentSettings, step) -> dict[str, list[dict]]:
     """Return results by run and seed, a task being started when those that it needs are done."""
     tasks = [
-        Task(experiment, run, seed, folder.absolute(), settings.device)
+        Task(experiment, run, seed, folder.absolute(), settings.device, settings.sensors)
         for seed in range(experiment.seeds) for run in experiment.ordered()
     ]  # fmt: skip
     if not settings.scheduler and settings.workers == 1:

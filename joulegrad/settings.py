@@ -191,6 +191,7 @@ class ExperimentSettings:
         device: of DEVICES.
         workers: processes on this machine; scheduler: address of a Dask scheduler in their place.
         out: folder, None for a new one in runs/.
+        sensors: URLs of this machine's power sensors, which watch it train.
     """
 
     experiment: str
@@ -203,8 +204,11 @@ class ExperimentSettings:
     workers: int = 1
     scheduler: str | None = None
     out: Path | None = None
+    sensors: tuple[str, ...] = ()
 
     def __post_init__(self):
+        if self.sensors and (self.workers > 1 or self.scheduler):
+            raise SettingError("--sensor with several workers: each measures the others; leave --workers and --scheduler out")
         for name, value, least in (("seeds", self.seeds, 1), ("steps", self.steps, 2), ("workers", self.workers, 1)):
             if value is not None:
                 _at_least(name, value, least)

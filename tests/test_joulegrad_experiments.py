@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import distributed
 import pytest
 import torch
-from distributed import LocalCluster
 
 from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
@@ -23,6 +23,7 @@ from joulegrad.screen import Screen
 from joulegrad.settings import ExperimentSettings, SettingError
 from joulegrad.train import TrainError
 from measurements.paired import mean, paired
+from tests.hwmon_tree import HwmonTree
 
 EXPERIMENT = {
     "schema": 1, "name": "small", "says": "Two methods at equal joules", "config": "tiny", "seeds": 2,
@@ -115,14 +116,29 @@ def test_worker_processes_find_the_same(asked):
         assert {name: one[name] for name in one if name != "host_s"} == {name: other[name] for name in one if name != "host_s"}
 
 
+def test_the_emulators_energy_has_a_table_of_its_own(asked, tmp_path, monkeypatch):
+    monitor = HwmonTree(tmp_path / "sys")
+    monitor.set_power(5.0)
+    monkeypatch.setattr(experiment_run, "TrainSettings", partial(experiment_run.TrainSettings, idle_s=0.1))
+    settings = dataclasses.replace(asked, runs=("half", "floats"), seeds=1, sensors=(monitor.url(),))
+    found = run_experiments(settings, Screen(True))
+    energy = _row(found, "floats")["energy_of_the_emulator"]
+    assert energy["label"] == "measured" and energy["seeds"] == 1
+    assert energy["gross_j"] == pytest.approx(5 * energy["time_s"], rel=0.1)
+    report = (asked.out / "report.md").read_text()
+    above, below = report.split("## Energy of the emulator")
+    assert "hwmon" not in above and "measured" not in above and "hwmon" in below and "| floats | 1 |" in below
+    assert "invalid" in below, "so short a run resolves nothing, and says so"
+    with pytest.raises(SettingError, match="--sensor with several workers"):
+        dataclasses.replace(settings, workers=2)
+
+
 def test_workers_of_this_machine_have_a_gpu_each(monkeypatch):
     """The numbers are those that Dask gives to the processes of its local cluster."""
     taken = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     experiment_run._take_gpu("cuda")  # no worker
-    with LocalCluster(n_workers=2, processes=False, dashboard_address=None) as cluster:
-        assert sorted(worker.name for worker in cluster.workers.values()) == [0, 1]
     for name in (0, 1, 2, "tcp://host:1"):
         monkeypatch.setattr(distributed, "get_worker", lambda name=name: SimpleNamespace(name=name))
         experiment_run._take_gpu("cuda")
