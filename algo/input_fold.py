@@ -11,11 +11,6 @@ import numpy as np
 from algo.step import InputFold
 
 
-def array_calls(fold: InputFold | None) -> int:
-    """Return the numpy calls of a fold, for the model of the processor's time: padding, and a copy per tap."""
-    return 2 + fold.kernel[0] * fold.kernel[1] if fold else 0
-
-
 def fold_images(images: np.ndarray, fold: InputFold | None) -> np.ndarray:
     """Return images as a step's input tensor holds them.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from algo import exact
 from algo.arithmetic import INT8_MAX, name_hash, noise16, noise_keys, pow2
-from algo.functions import log
+from algo.functions import log_of_sums
 
 EXP_BITS = 24
 """exp(0) is 2^24 in the table, and a probability has as many fraction bits."""
@@ -70,7 +70,7 @@ class Gradient:
         left = min(EXP_BITS + self._exponent, _WIDEST_SHIFT)
         below = below << left if left >= 0 else below >> min(-left, 63)
         # A whole number of 2^-EXP_BITS nats, which a float holds exactly.
-        summed = int((log(self._total, EXP_BITS) + below).sum())
+        summed = int((log_of_sums(self._total, EXP_BITS) + below).sum())
         loss = math.ldexp((2 * summed + images) // (2 * images), -EXP_BITS)
         return Loss(loss, int(np.count_nonzero(self._logits.argmax(axis=1) == self._labels)), self.gradient, self.maximum)
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from algo.input_fold import array_calls, fold_images
+from algo.input_fold import fold_images
 from algo.step import InputFold
 from host.board import Board
 from hw import layout
 from hw.memory_map import MemoryMap
 
+GATHER_ARRAY_CALLS = 6
+"""numpy calls that lay a mini-batch out: room for it behind a zero, a copy into that, a gather, and shapes."""
+
 
 @dataclass(frozen=True)
 class Copied:
-    """The processor's work of putting images into DDR: bytes written, folding them included, and numpy calls of the fold."""
+    """The processor's work of putting images into DDR: bytes that it moves, and numpy calls."""
 
     size: int
     array_calls: int = 0
@@ -45,7 +48,7 @@ class InputBuffer:
         self._half = 0
         self._waiting: tuple[int, np.ndarray] | None = None
         self._lists: dict[tuple[int, int], np.ndarray] = {}
-        self._fold = fold
+        self._places = _places(fold, self._input.shape[1:], memory.g)
         self.batch = self._input.shape[0] // 2
         self.image_shape = fold.image_shape if fold else self._input.shape[1:]
 
@@ -55,7 +58,7 @@ class InputBuffer:
         return self._half * self.batch
 
     def fill(self, images: np.ndarray) -> Copied:
-        """Fold int8 images (n, c, h, w), n from 1 to batch, and copy them into the half that is not in use.
+        """Fold int8 images (n, c, h, w), n from 1 to batch, and write them into the half that is not in use.
 
         Raises:
             ValueError: shape or type is not the program's.
@@ -66,12 +69,12 @@ class InputBuffer:
                 f"{', '.join(map(str, self.image_shape))})"
             )
         half = 1 - self._half
-        folded = fold_images(images, self._fold)
-        data = layout.activations_to_ddr(folded, self._memory.g)
-        image_bytes = self._input.size // self._input.shape[0]
-        self._board.write(self._input.offset + half * self.batch * image_bytes, data)
+        flat = np.zeros((len(images), 1 + images[0].size), np.int8)
+        flat[:, 1:] = images.reshape(len(images), -1)
+        data = flat.take(self._places, axis=1).view(np.uint8).reshape(-1)
+        self._board.write(self._input.offset + half * self.batch * len(self._places), data)
         self._waiting = (half, images)
-        return Copied(data.size + (folded.size if self._fold else 0), array_calls(self._fold))
+        return Copied(data.size + flat.size, GATHER_ARRAY_CALLS)
 
     def holds(self, images: np.ndarray) -> bool:
         """Whether `fill` has copied that mini-batch, and it has not been in use yet."""
@@ -92,6 +95,13 @@ class InputBuffer:
         data = self._lists[key]
         self._board.write(self._list.offset, data)
         return Copied(copied.size + data.size, copied.array_calls)
+
+
+def _places(fold: InputFold | None, shape: tuple[int, int, int], g: int) -> np.ndarray:
+    """Return which number of an image stands at each place of it in DDR, from 1; 0 where none does and a zero stands."""
+    image_shape = fold.image_shape if fold else shape
+    numbers = np.arange(1, 1 + np.prod(image_shape), dtype=np.intp).reshape(1, *image_shape)
+    return layout.activations_to_ddr(fold_images(numbers, fold), g).view(np.intp)
 
 
 def with_following(batches: Iterable) -> Iterator[tuple]:

@@ -25,7 +25,7 @@ from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.layout import words_from_ddr
 from hw.program import Program
 
-GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS = 28, 38, 34
+GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS = 28, 25, 34
 """numpy calls of a gradient of the logits, of the loss itself, and of making noise ahead."""
 
 LOGITS_OF_ELEMENT, NOISE_OF_ELEMENT = 4, 16

@@ -62,6 +62,12 @@ def test_values_at_knots_are_the_tables():
     assert functions.log((1024 + np.arange(1025)) << 6, 16).tolist() == list(table["log"])
 
 
+@pytest.mark.parametrize("fraction", [0, 24, 30])
+def test_log_of_sums_is_log(fraction):
+    sums = np.concatenate([RNG.integers(1, 1 << 53, 50_000), POSITIVE[POSITIVE < 1 << 53], (1 << np.arange(1, 54)) - 1])
+    np.testing.assert_array_equal(functions.log_of_sums(sums, fraction), functions.log(sums, fraction))
+
+
 def test_more_fraction_bits_than_fit_are_refused():
     with pytest.raises(ValueError, match="31 fraction bits"):
         functions.sigmoid(np.array([1]), 31)

@@ -13,7 +13,7 @@ from host.board import BoardError, open_board
 from host.check import Mismatch
 from host.checked_run import CheckedRun
 from host.host_table import KEYS_ARRAY_CALLS
-from host.input_buffer import Copied, InputBuffer, with_following
+from host.input_buffer import GATHER_ARRAY_CALLS, Copied, InputBuffer, with_following
 from host.runtime import LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS, Runtime
 from hw import golden, isa
 from hw.compile import compile_step
@@ -146,13 +146,13 @@ def test_folding_images_is_counted_as_the_processors_work(digits):
         first, second = (iteration.processor for iteration in runtime.train(digits.batches(BATCH, BATCH - 1)))
         fed = InputBuffer(board, digits.program.memory, digits.exported.step.input, IMAGE_LIST, digits.exported.step.fold)
         images = digits.data.train[:2]
-        assert fed.fill(images) == Copied(2 * 64 * 12 + 2 * 64 * 9, 2 + 9)
+        assert fed.fill(images) == Copied(2 * 64 * 12 + 2 * 65, GATHER_ARRAY_CALLS)
         assert fed.use(images).array_calls == 0
-    written, folded = 64 * 12, 64 * 9  # bytes per image: 9 channels of int8, in 3 groups of 4 lanes in DDR
-    assert (first.beside_bytes, first.beside_array_calls) == ((BATCH - 1) * (written + folded), LOSS_ARRAY_CALLS + 2 + 9)
+    moved = 64 * 12 + 65  # bytes per image: 9 channels of int8, in 3 groups of 4 lanes in DDR; 64 pixels behind a zero
+    assert (first.beside_bytes, first.beside_array_calls) == ((BATCH - 1) * moved, LOSS_ARRAY_CALLS + GATHER_ARRAY_CALLS)
     assert (second.beside_bytes, second.beside_array_calls) == (0, LOSS_ARRAY_CALLS)
-    assert first.copied_bytes - second.copied_bytes == BATCH * (written + folded)
-    assert first.array_calls - second.array_calls == 2 + 9
+    assert first.copied_bytes - second.copied_bytes == BATCH * moved
+    assert first.array_calls - second.array_calls == GATHER_ARRAY_CALLS
     assert first.streamed_bytes == second.streamed_bytes, "words that the first segment does not need"
     ahead = KEYS_ARRAY_CALLS + NOISE_ARRAY_CALLS
     assert first.streamed_array_calls - second.streamed_array_calls == ahead, "keys and noise are made for the second, too"
