@@ -10,11 +10,12 @@ import torch
 from algo import compiled, products, scaling, vector_pass
 from algo.arithmetic import INT8_MAX, WIDE_MAX
 from algo.averaging import averaged_names, replaced
-from algo.delayed_scaling import settling
+from algo.delayed_scaling import DelayedScaling, settling
 from algo.device_programs import Scalars, run_program
 from algo.gates import Gates, Route
 from algo.graph_capture import Record, Segments
 from algo.input_fold import fold_images
+from algo.known_scalars import KnownScalars
 from algo.loss import Loss, cross_entropy
 from algo.record_numbers import RecordNumbers
 from algo.scaling import State
@@ -82,7 +83,8 @@ class Emulator:
         self._segments = Segments(self.values, record if share.processes == 1 and not step.parts else None)
         self._gathered: dict[str, torch.Tensor] = {}
         self._counts: dict[tuple[str, int], int] = {}
-        self._scalars = Scalars(step, self.device)
+        self._scalars, self._known_scalars = Scalars(step, self.device), KnownScalars(step)
+        self._scaling = DelayedScaling(step)
         self._numbers = RecordNumbers(step, stochastic, self.device)
         self._raised = {name: at for at, name in enumerate(dict.fromkeys((*step.maxima, *step.levels)))}
         self._largest = torch.zeros(len(self._raised), dtype=torch.float64, device=self.device)
@@ -126,7 +128,7 @@ class Emulator:
         Returns:
             What of the processor's time that takes on a board, see algo.delayed_scaling.settling.
         """
-        before, self.state = self.state, scaling.at(self.step, self.state, iteration, bits)
+        before, self.state = self.state, self._scaling.at(self.state, iteration, bits)
         return settling(before, self.state)
 
     def value(self, name: str) -> np.ndarray:
@@ -178,7 +180,7 @@ class Emulator:
 
     def advance(self) -> None:
         """Take the exponents of the next iteration from the maxima of this one."""
-        self.state = scaling.advance(self.step, self.state, self.maxima, self.route.kept())
+        self.state = self._scaling.advance(self.state, self.maxima, self.route.kept())
 
     def train_step(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Loss:
         """Run one iteration on int8 images (n, c, h, w) with labels (n,); `gates` as for `forward`."""
@@ -215,7 +217,7 @@ class Emulator:
         if self.share.processes > 1:
             self._own = Route(self.step, len(taken))
         self._numbers.take(scaling.records(self.step, self.state))
-        self._scalars.take(scaling.scalars(self.step, self.state, len(images)))
+        self._scalars.take(self._known_scalars(self.state, len(images)))
 
     def _through(self, phase: str, gates: Gates | None) -> np.ndarray:
         """Run the parts in order, each for the samples that the policy decides on; return the logits."""
