@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -84,7 +85,6 @@ class Emulator:
         self._gathered: dict[str, torch.Tensor] = {}
         self._counts: dict[tuple[str, int], int] = {}
         self._scalars, self._known_scalars = Scalars(step, self.device), KnownScalars(step)
-        self._scaling = DelayedScaling(step)
         self._numbers = RecordNumbers(step, stochastic, self.device)
         self._raised = {name: at for at, name in enumerate(dict.fromkeys((*step.maxima, *step.levels)))}
         self._largest = torch.zeros(len(self._raised), dtype=torch.float64, device=self.device)
@@ -177,6 +177,10 @@ class Emulator:
     def gate_gradients(self) -> tuple[dict[int, np.ndarray], dict[int, int]]:
         """Return the gradients of the decisions after `backward`, as algo.gates.Gates.learn takes them."""
         return self.route.gate_gradients(self._gate_sums, self.state.exponents)
+
+    @cached_property
+    def _scaling(self) -> DelayedScaling:
+        return DelayedScaling(self.step)
 
     def advance(self) -> None:
         """Take the exponents of the next iteration from the maxima of this one."""

@@ -156,17 +156,16 @@ class Tables:
             self._cut(node_tables(node)[0])
 
     def _cut(self, together: set[str]) -> None:
-        """Choose stretches for tables that one node uses, where they do not fit whole.
+        """Choose stretches for tables that one node uses, where they may not find room whole.
 
-        With others in place anywhere, n stretches of up to 1 / (2 n - 1) of the memory always find room.
+        With others in place anywhere, n pieces of up to 1 / (2 n - 1) of the memory always find room: n - 1 of them leave n gaps,
+        of which one is as large.
         """
         memory, words = self._segment.memory, self._segment.config.table_words - self._free_from
-        if sum(memory[name].size // 8 for name in together) <= words:
-            return
         g = self._segment.config.g
         for name in together:
-            most = words // (2 * len(together) - 1) // (memory[name].pitch * g) * g
-            if most:
+            room = words // (2 * len(together) - 1)
+            if memory[name].size // 8 > room and (most := room // (memory[name].pitch * g) * g):
                 self._stretch[name] = min(most, self._stretch.get(name, most))
 
     def _load_hulls(self, ranges: list[tuple[int, int]], gap: int | None) -> list[tuple[int, int]]:
