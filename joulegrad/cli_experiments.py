@@ -1,4 +1,4 @@
-"""`joulegrad experiments`: methods and seeds of one recipe, trained and compared."""
+"""`joulegrad experiments`: methods and seeds of one recipe, trained in PyTorch or on boards, and compared."""
 
 from __future__ import annotations
 
@@ -20,30 +20,36 @@ def experiments(
     seeds: Annotated[int | None, typer.Option("--seeds", help="Seeds, from 0, in place of the experiment's.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Drawn iterations of a run, in place of the recipe's.")] = None,
     run: Annotated[list[str] | None, typer.Option("--run", help="Only this run, and those it needs; may be given often.")] = None,
-    device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda'.")] = "cpu",
+    board: Annotated[list[str] | None, typer.Option(
+        "--board", help="Board that trains in place of PyTorch: 'sim', 'golden', 'pynq', 'serial:<port>'. Given several times, "
+        "each board has a worker; all runs of a seed are on one board.")] = None,
+    device: Annotated[str, typer.Option("--device", help="'cpu' or 'cuda', for PyTorch.")] = "cpu",
     workers: Annotated[int, typer.Option("--workers", help="Processes on this machine; of several GPUs each has its own.")] = 1,
     scheduler: Annotated[str | None, typer.Option(
-        "--scheduler", help="Address of a Dask scheduler, e.g. 'tcp://host:8786'; start a worker for each GPU. Its workers share "
-        "the folder --out.")] = None,
+        "--scheduler", help="Address of a Dask scheduler, e.g. 'tcp://host:8786'; start a worker for each GPU, or with "
+        "--resources 'BOARD=1' for each board. Its workers share the folder --out.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; given again, only what is missing is done.")] = None,
     sensor: Annotated[list[str] | None, typer.Option(
-        "--sensor", help="Power sensor of this machine, e.g. 'nvml': the energy of the emulator, in a table of its own.")] = None,
+        "--sensor", help="Power sensor of this machine, e.g. 'nvml': the energy of the emulator, in a table of its own. With "
+        "--board, of what watches the board; one for each of several boards, in their order.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train an experiment's methods and seeds, and compare.
 
     Runs are priced on a core, and methods compared at equal simulated joules. Leaves report.md, energy-accuracy.png,
-    experiment.json and a run folder for each run. A run that was stopped goes on from its checkpoint when the command is given
-    again with the same --out.
+    experiment.json and a run folder for each run. When the command is given again with the same --out, only what is missing is
+    done; a run that was stopped goes on from its checkpoint in PyTorch, and begins again on a board.
 
-    Example: joulegrad experiments e2train --out e2train --workers 2
+    Examples: joulegrad experiments e2train --out e2train --workers 2; joulegrad experiments e2train --recipe digits-resnet14
+    --board serial:/dev/ttyUSB0 --board serial:/dev/ttyUSB1
     """
     with command(as_json) as screen:
         from joulegrad.settings import ExperimentSettings
 
         settings = ExperimentSettings(
-            experiment, recipe, config, seeds, steps, tuple(run or ()), device, workers, scheduler, out, tuple(sensor or ())
-        )
+            experiment, recipe, config, seeds, steps, tuple(run or ()), device, workers, scheduler, out, tuple(sensor or ()),
+            tuple(board or ()),
+        )  # fmt: skip
         from joulegrad.experiments import run_experiments
 
         found = run_experiments(settings, screen)

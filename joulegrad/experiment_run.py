@@ -13,9 +13,10 @@ from algo.checkpoint import CheckpointError, read_checkpoint
 from algo.recipe import load_recipe
 from host.run_folder import RECORD, RunFolderError, read_record
 from joulegrad import errors
+from joulegrad.bench import run_bench
 from joulegrad.experiment import PRICED, Experiment, Run
 from joulegrad.screen import Screen
-from joulegrad.settings import TrainSettings
+from joulegrad.settings import BenchSettings, MemoryStalls, TrainSettings
 from joulegrad.train import CHECKPOINT, WINDOW, run_train
 
 RUNS = "runs"
@@ -29,7 +30,8 @@ class Task:
         experiment, run, seed: which.
         folder: of the experiment.
         device: of joulegrad.settings.DEVICES.
-        sensors: URLs of what watches this machine train.
+        sensors: URLs of what watches this machine train, or the board.
+        board: URL of the board that trains; "" for PyTorch.
     """
 
     experiment: Experiment
@@ -38,6 +40,7 @@ class Task:
     folder: Path
     device: str = "cpu"
     sensors: tuple[str, ...] = ()
+    board: str = ""
 
     @property
     def place(self) -> Path:
@@ -46,7 +49,8 @@ class Task:
 
 
 def execute(task: Task, needed: Mapping[str, dict]) -> dict:
-    """Return the result of a task: what `joulegrad train` gives, with "error" in its place where it failed for a known reason.
+    """Return the result of a task: what `joulegrad train` gives, or `joulegrad bench` of a board, with "error" in its place where
+    it failed for a known reason.
 
     Args:
         needed: results of the runs that it needs, by name, of the same seed.
@@ -66,9 +70,9 @@ def execute(task: Task, needed: Mapping[str, dict]) -> dict:
 def emulator_energy(result: Mapping) -> Mapping | None:
     """Return what training took of this machine by its first sensor, a window of `joulegrad.measure`; None where none watched,
     or where a part of the run was trained before."""
-    windows = result.get("energy_of_the_emulator", {}).get("windows", [])
-    whole = result["iterations_here"] == result["iterations_executed"]
-    return next((one for one in windows if whole and one["window"]["name"] == WINDOW), None)
+    if "energy_of_the_emulator" not in result or result["iterations_here"] != result["iterations_executed"]:
+        return None
+    return next((one for one in result["energy_of_the_emulator"]["windows"] if one["window"]["name"] == WINDOW), None)
 
 
 def gross_j(result: Mapping) -> float:
@@ -108,7 +112,10 @@ def _steps(task: Task, needed: Mapping[str, dict]) -> int:
 
 
 def _trained(task: Task, steps: int) -> dict:
-    """Return the result of an attempt that is done, or make another, from the last one's checkpoint where there is one."""
+    """Return the result of an attempt that is done, or make another, from the last one's checkpoint where there is one.
+
+    Boards keep no checkpoints: a run that was stopped there begins again.
+    """
     attempts, resume = _attempts(task.place), None
     for attempt in attempts:
         record = read_record(attempt)
@@ -120,12 +127,21 @@ def _trained(task: Task, steps: int) -> dict:
         resume = attempt if _resumable(attempt, steps) else resume
     number = len(attempts) + 1
     place = task.place if number == 1 else task.place.with_name(f"{task.place.name}.{number}")
+    if task.board:
+        return run_bench(_on_board(task, steps, place), _Quiet())
     settings = TrainSettings(
         task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
         arithmetic=task.run.arithmetic, price=task.experiment.config if task.run.arithmetic == PRICED else None,
         sensors=task.sensors,
     )  # fmt: skip
     return run_train(settings, _Quiet())
+
+
+def _on_board(task: Task, steps: int, place: Path) -> BenchSettings:
+    return BenchSettings(
+        task.experiment.recipe, task.board, task.experiment.config, steps, None, task.seed, place, False, MemoryStalls(),
+        task.sensors, method=task.run.method,
+    )  # fmt: skip
 
 
 def _attempts(place: Path) -> list[Path]:

@@ -8,6 +8,8 @@ from pathlib import Path
 KERNELS = ("forward", "grad_input", "grad_weight", "predictor")
 DEVICES = ("cpu", "cuda")
 ARITHMETICS = ("int8", "float32")
+COMPUTED = ("sim", "golden")
+"""Boards that a computer computes: any number of processes may have one each."""
 
 
 class SettingError(ValueError):
@@ -191,7 +193,9 @@ class ExperimentSettings:
         device: of DEVICES.
         workers: processes on this machine; scheduler: address of a Dask scheduler in their place.
         out: folder, None for a new one in runs/.
-        sensors: URLs of this machine's power sensors, which watch it train.
+        sensors: URLs of this machine's power sensors, which watch it train; with boards, of what watches them: any number for
+            one board, one for each of several, in their order.
+        boards: URLs of the boards that train in place of PyTorch, a worker each; all runs of a seed are on one of them.
     """
 
     experiment: str
@@ -205,15 +209,37 @@ class ExperimentSettings:
     scheduler: str | None = None
     out: Path | None = None
     sensors: tuple[str, ...] = ()
+    boards: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.sensors and (self.workers > 1 or self.scheduler):
+        if self.boards:
+            self._check_boards()
+        elif self.sensors and (self.workers > 1 or self.scheduler):
             raise SettingError("--sensor with several workers: each measures the others; leave --workers and --scheduler out")
         for name, value, least in (("seeds", self.seeds, 1), ("steps", self.steps, 2), ("workers", self.workers, 1)):
             if value is not None:
                 _at_least(name, value, least)
         if self.device not in DEVICES:
             raise SettingError(f"--device {self.device}: there are {', '.join(DEVICES)}")
+
+    def _check_boards(self) -> None:
+        twice = next((url for url in self.boards if self.boards.count(url) > 1), None)
+        if twice:
+            raise SettingError(f"--board {twice} is given twice: it has one worker; of {', '.join(COMPUTED)} give --workers instead")
+        real = next((url for url in self.boards if url not in COMPUTED), None)
+        if self.workers > 1 and (real or len(self.boards) > 1):
+            found = real or self.boards[0]
+            raise SettingError(f"--workers {self.workers} with --board {found}: each board has one worker; leave --workers out")
+        if len(self.boards) > 1 and len(self.sensors) not in (0, len(self.boards)):
+            raise SettingError(
+                f"{len(self.sensors)} --sensor with {len(self.boards)} --board: each needs its own, in the same order, or none"
+            )
+
+    def sensors_of(self, board: str) -> tuple[str, ...]:
+        """Return the URLs of what watches one of the boards."""
+        if len(self.boards) == 1 or not self.sensors:
+            return self.sensors
+        return (self.sensors[self.boards.index(board)],)
 
 
 @dataclass(frozen=True)

@@ -173,8 +173,8 @@ def _save(figure, path: Path) -> None:
         raise PictureError(f"the picture {path} cannot be written: {error.strerror or error}") from None
 
 
-def draw_energy_accuracy(title: str, points: Sequence[Point], path: Path) -> None:
-    """Write a PNG of accuracy over simulated joules on a logarithmic scale, a mark and a name per run.
+def draw_energy_accuracy(title: str, label: str, points: Sequence[Point], path: Path) -> None:
+    """Write a PNG of accuracy over joules of one label on a logarithmic scale, a mark and a name per run.
 
     Raises:
         PictureError: matplotlib is not installed, or the file cannot be written.
@@ -187,7 +187,7 @@ def draw_energy_accuracy(title: str, points: Sequence[Point], path: Path) -> Non
         style = {"color": colours[number % len(colours)], "marker": marks[number % len(marks)], "linestyle": ""}
         ax.errorbar(point.energy_j, 100 * point.accuracy, 100 * point.half_width, capsize=3, label=point.name, **style)
     ax.set_xscale("log")
-    ax.set_xlabel("energy of the run, gross (J, simulated)")
+    ax.set_xlabel(f"energy of the run, gross (J, {label})")
     ax.set_ylabel("right answers on held-out images (%)")
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)

@@ -1,0 +1,110 @@
+"""Runs of an experiment on Dask workers: processes of this machine, one for each board or GPU, or a cluster that is there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from joulegrad.experiment import ExperimentError
+from joulegrad.experiment_run import Task, execute
+from joulegrad.settings import ExperimentSettings
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+ANSWERS_S = 20
+"""A scheduler that has not answered by then is not there."""
+
+
+def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[str, int], None]) -> dict[tuple[str, int], dict]:
+    """Return results by run and seed; a task is started when those that it needs are done and its board is free.
+
+    A board is a resource of Dask's, of the name of its URL, of which each worker that drives one has 1: two runs never share it.
+
+    Args:
+        tasks: each behind those that it needs.
+        step: is told name and seed of every run that is done.
+
+    Raises:
+        ExperimentError: no scheduler answers, no worker can be started, or none drives a board that is asked for.
+    """
+    from distributed import as_completed
+
+    with _client(settings) as client:
+        _check_driven(client, settings)
+        futures: dict[tuple[str, int], Future] = {}
+        for task in tasks:
+            needed = {name: futures[name, task.seed] for name in task.run.needs}
+            held = {task.board: 1} if task.board else None
+            futures[task.run.name, task.seed] = client.submit(execute, task, needed, pure=False, resources=held)
+        keys = {future: key for key, future in futures.items()}
+        done = {}
+        for future in as_completed(futures.values()):
+            done[keys[future]] = _result(future)
+            step(*keys[future])
+    return done
+
+
+@contextlib.contextmanager
+def _client(settings: ExperimentSettings) -> Iterator[Client]:
+    """Join the cluster that is asked for, or start one of worker processes here."""
+    from distributed import Client
+
+    if not settings.scheduler:
+        with _workers(settings) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(settings.scheduler, timeout=ANSWERS_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ExperimentError(
+            f"--scheduler {settings.scheduler}: no Dask scheduler answers there ({error}); an address is such as tcp://host:8786"
+        ) from None
+    with client:
+        yield client
+
+
+@contextlib.contextmanager
+def _workers(settings: ExperimentSettings) -> Iterator[object]:
+    """Start worker processes of one thread, numbered from 0: one for each board, or as many as asked for."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    boards = settings.boards if len(settings.boards) > 1 else settings.boards * settings.workers
+    held = [{"resources": {board: 1}} for board in boards] or [{}] * settings.workers
+    host = {"host": "127.0.0.1", "dashboard_address": ":0"}
+    workers = {
+        number: {"cls": Nanny, "options": {**host, "nthreads": 1, **one}} for number, one in enumerate(held)
+    }  # fmt: skip
+    try:
+        cluster = SpecCluster(workers, {"cls": Scheduler, "options": {**host, "port": 0}}, silence_logs=True)
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        raise ExperimentError(f"{len(held)} worker processes cannot be started here ({error})") from None
+    with cluster:
+        yield cluster
+
+
+def _check_driven(client: Client, settings: ExperimentSettings) -> None:
+    """Raise ExperimentError where runs would wait for ever, since no worker of a cluster has a board that is asked for."""
+    if not settings.scheduler:
+        return
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    driven = {name for worker in workers for name in worker.get("resources", {})}
+    missing = next((board for board in settings.boards if board not in driven), None)
+    if missing is None:
+        return
+    raise ExperimentError(
+        f"--board {missing}: none of the {len(workers)} workers at {settings.scheduler} drives it; beside the board start "
+        f'dask worker {settings.scheduler} --nthreads 1 --resources "{missing}=1"'
+    )
+
+
+def _result(future: Future) -> dict:
+    """Return what a task returned; where its worker died over it, the sentence on that."""
+    from distributed import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        times = error.allowed_failures + 1
+        return {"error": f"{times} worker processes died over it or over a run that it needs, as where memory is short"}
