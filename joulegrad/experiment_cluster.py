@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -73,11 +74,10 @@ def _workers(settings: ExperimentSettings) -> Iterator[object]:
     boards = settings.boards if len(settings.boards) > 1 else settings.boards * settings.workers
     held = [{"resources": {board: 1}} for board in boards] or [{}] * settings.workers
     host = {"host": "127.0.0.1", "dashboard_address": ":0"}
-    workers = {
-        number: {"cls": Nanny, "options": {**host, "nthreads": 1, **one}} for number, one in enumerate(held)
-    }  # fmt: skip
+    options = {**host, "nthreads": 1, "silence_logs": logging.WARNING}
+    workers = {number: {"cls": Nanny, "options": {**options, **one}} for number, one in enumerate(held)}
     try:
-        cluster = SpecCluster(workers, {"cls": Scheduler, "options": {**host, "port": 0}}, silence_logs=True)
+        cluster = SpecCluster(workers, {"cls": Scheduler, "options": {**host, "port": 0}}, silence_logs=logging.WARNING)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ExperimentError(f"{len(held)} worker processes cannot be started here ({error})") from None
     with cluster:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
+OWN = ("algo", "hw", "host", "measurements", "joulegrad")
+"""Packages whose messages are progress for the one who waits."""
+
 
 def table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Table:
     """Return an empty table: columns of words, wrapped where there is no room, and then columns of numbers, never wrapped.
@@ -27,6 +30,11 @@ def table(title: str, words: Sequence[str], numbers: Sequence[str] = ()) -> Tabl
     for name in numbers:
         made.add_column(name, justify="right", no_wrap=True)
     return made
+
+
+def _is_ours_or_a_warning(record: logging.LogRecord) -> bool:
+    """Libraries such as Dask's log every connection; what they warn of is let through."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] in OWN
 
 
 class Screen:
@@ -46,6 +54,7 @@ class Screen:
         self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.out = self.err if as_json else Console(file=sys.stdout, highlight=False, soft_wrap=True)
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
+        logging.getLogger().handlers[0].addFilter(_is_ours_or_a_warning)
 
     def say(self, message: str) -> None:
         """Write a line to standard error."""

@@ -225,7 +225,7 @@ class ExperimentSettings:
     def _check_boards(self) -> None:
         twice = next((url for url in self.boards if self.boards.count(url) > 1), None)
         if twice:
-            raise SettingError(f"--board {twice} is given twice: it has one worker; of {', '.join(COMPUTED)} give --workers instead")
+            raise SettingError(f"--board {twice} is given twice: it has one worker; computed ones have --workers")
         real = next((url for url in self.boards if url not in COMPUTED), None)
         if self.workers > 1 and (real or len(self.boards) > 1):
             found = real or self.boards[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import distributed
@@ -181,3 +183,13 @@ def test_sensors_go_with_their_boards():
     assert two.sensors_of("serial:b") == ("serial:y",)
     assert ExperimentSettings("e2train", boards=("serial:a", "serial:b")).sensors_of("serial:a") == ()
     assert ExperimentSettings("e2train", boards=("sim",), workers=3).workers == 3
+
+
+def test_a_cluster_says_what_is_done_and_nothing_of_its_connections(asked):
+    settings = [str(asked.experiment), "--run", "whole", "--workers", "2", "--seeds", "2", "--out", str(asked.out)]
+    done = subprocess.run([sys.executable, "-m", "joulegrad.cli", "experiments", *settings], capture_output=True, text=True)
+    said = done.stderr.splitlines()
+    assert done.returncode == 0 and sorted(line.split(" ", 2)[2] for line in said if line.startswith("run ")) == [
+        "whole, seed 0", "whole, seed 1"
+    ]  # fmt: skip
+    assert "Scheduler" not in done.stderr and "Nanny" not in done.stderr and "tcp://" not in done.stderr
