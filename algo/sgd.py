@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from algo.fraction_text import read_fraction
 from algo.functions import ONE, cos_half_turn
 
 SCHEDULES = ("linear", "constant", "milestones", "cosine")
@@ -42,11 +43,11 @@ class Sgd:
             object.__setattr__(self, name, _fraction(name, getattr(self, name)))
         object.__setattr__(self, "milestones", tuple(self.milestones))
         if not 0 < self.lr <= 16:
-            raise ValueError(f"lr is {float(self.lr)}; it must be above 0 and at most 16")
+            raise ValueError(f"lr is {_said(self.lr)}; it must be above 0 and at most 16")
         if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum is {float(self.momentum)}; it must be from 0 to below 1")
+            raise ValueError(f"momentum is {_said(self.momentum)}; it must be from 0 to below 1")
         if not 0 <= self.weight_decay <= 1:
-            raise ValueError(f"weight_decay is {float(self.weight_decay)}; it must be from 0 to 1")
+            raise ValueError(f"weight_decay is {_said(self.weight_decay)}; it must be from 0 to 1")
         if self.warmup < 0 or self.steps < 0 or 0 < self.steps <= self.warmup:
             raise ValueError(f"warmup {self.warmup} must not be negative, and steps {self.steps} must be 0 or larger than it")
         _check_schedule(self)
@@ -98,6 +99,10 @@ class Sgd:
         return Sgd(**data)
 
 
+def _said(value: Fraction) -> str:
+    return str(float(value)) if abs(value) < 1 << 1000 else "far beyond that"  # and beyond what a float holds
+
+
 def _check_schedule(sgd: Sgd) -> None:
     if sgd.schedule not in SCHEDULES:
         raise ValueError(f"schedule {sgd.schedule!r} is none of {', '.join(SCHEDULES)}")
@@ -115,6 +120,6 @@ def _check_schedule(sgd: Sgd) -> None:
 def _fraction(name: str, value: Fraction | int | float | str) -> Fraction:
     """A float means its shortest decimal: 0.1 is one tenth, not the nearest binary number."""
     try:
-        return Fraction(str(value))
+        return read_fraction(value)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{name} is {value!r}; it must be a number or a fraction such as 1/10") from None

@@ -9,8 +9,7 @@ which the learning rate is multiplied by the factor. They begin after the warm-u
 
 from __future__ import annotations
 
-from fractions import Fraction
-
+from algo.fraction_text import read_fraction
 from algo.sgd import Sgd
 
 SETTINGS = ("lr", "momentum", "weight_decay", "warmup", "schedule")
@@ -62,7 +61,7 @@ def _schedule(schedule: object, iterations: int) -> dict:
 
 def _share(share: object, iterations: int) -> int:
     """The first iteration after a share of the run."""
-    part = Fraction(str(share))
+    part = read_fraction(share)
     if not 0 < part < 1:
         raise SgdSettingError(f"a milestone is at {share!r}; it is a share of the run, above 0 and below 1")
     return -(-iterations * part.numerator // part.denominator)

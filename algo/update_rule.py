@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from algo.fraction_text import read_fraction
+
 KINDS = ("gradient", "sign", "psg_abstain")
 _FEWEST_BITS, _MOST_BITS = 2, 8
 
@@ -41,7 +43,7 @@ class UpdateRule:
                 possible = f"from {_FEWEST_BITS} to {_MOST_BITS}"
                 raise UpdateRuleError(f"{name} {bits!r} of an update rule: it is a whole number {possible}")
         try:
-            object.__setattr__(self, "beta", Fraction(str(self.beta)))
+            object.__setattr__(self, "beta", read_fraction(self.beta))
         except (ValueError, ZeroDivisionError):
             raise UpdateRuleError(f"beta {self.beta!r} of an update rule: it is a number or a fraction such as 1/20") from None
         if not 0 <= self.beta < 1:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from fractions import Fraction
 from pathlib import Path
 
+from algo.fraction_text import read_fraction
 from algo.policies.method import Method
 from joulegrad.settings import ARITHMETICS
 
@@ -100,7 +100,7 @@ class Experiment:
         where = f"run {run.name!r} of experiment {self.name!r}"
         Method.from_settings(run.method)
         try:
-            share = Fraction(run.share)
+            share = read_fraction(run.share)
         except (ValueError, ZeroDivisionError):
             raise ExperimentError(f"{where} has share {run.share!r}; a fraction such as 1/2 is needed") from None
         if not 0 < share <= 1:

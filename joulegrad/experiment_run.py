@@ -6,10 +6,10 @@ import dataclasses
 import re
 import sys
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 
 from algo.checkpoint import CheckpointError, read_checkpoint
+from algo.fraction_text import read_fraction
 from algo.recipe import load_recipe
 from host.run_folder import RECORD, RunFolderError, read_record
 from joulegrad import errors
@@ -108,7 +108,7 @@ def _steps(task: Task, needed: Mapping[str, dict]) -> int:
     if steps is None:
         recipe = load_recipe(task.experiment.recipe)
         steps = recipe.steps or recipe.iterations(recipe.load_data(task.seed))
-    return max(2, round(Fraction(run.share) * steps))
+    return max(2, round(read_fraction(run.share) * steps))
 
 
 def _trained(task: Task, steps: int) -> dict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,12 @@ def load_runs(paths: Iterable[Path | str]) -> list[Observation]:
     return [load_run(folder) for folder in found.values()]
 
 
+def _positive(name: str, value: float) -> float:
+    if not 0 < float(value) < math.inf:
+        raise ValueError(f"{name}, which is {value} and has to be above 0")
+    return float(value)
+
+
 def load_run(path: Path | str) -> Observation:
     """Return one run. Raises RunFolderError or ComparisonError."""
     record = read_record(path)
@@ -113,7 +120,7 @@ def load_run(path: Path | str) -> Observation:
             workload=record.get("workload") or f"{record['benchmark']} batch {record['batch_size']} seed {record['seed']}",
             family=record.get("family", record["benchmark"]),
             truth=truth, net=net, gross=gross,
-            time_s=float(result["time_s"]),
+            time_s=_positive("time_s", result["time_s"]),
             counters=result["counters"],
             activity=activity,
             processor_s=processor_s,

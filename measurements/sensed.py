@@ -69,7 +69,10 @@ def sensed_run(
     run, idle = _found(trace, RUN)[0], idle_windows(trace)
     source = SensorEnergies(trace, sensor, alignment=alignment, calibrations=calibrations)
     repeats = tuple(source.joules(window, idle=idle) for window in _found(trace, REPEAT))
-    runs = repeats[0].iterations // max(run.iterations, 1)
+    runs, left = divmod(repeats[0].iterations, run.iterations) if run.iterations > 0 else (0, 0)
+    if not runs or left:
+        found = f"the repeats have {repeats[0].iterations} iterations, the run {run.iterations}"
+        raise TraceError(f"{found}: a repeat holds the run once or several times, whole")
     gross, net, pooled = _mean(repeats, runs)
     url, label = trace.sensors[sensor].url, repeats[0].label
     return Sensed(url, label, gross.of(watched), net.of(watched), repeats, pooled, runs, alignment, notes)

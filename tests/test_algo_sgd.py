@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import pytest
 
+from algo.fraction_text import read_fraction
 from algo.sgd import Sgd
 
 TENTH = Fraction(1, 10)
@@ -67,3 +68,22 @@ def test_json_of_linear_is_as_it_was_and_every_schedule_comes_back():
 def test_what_cannot_be_is_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Sgd(**wrong)
+
+
+def test_fractions_are_read_as_they_are_meant():
+    for written, meant in ((0.1, TENTH), ("0.1", TENTH), ("1/10", TENTH), (" 1e-1 ", TENTH), (3, Fraction(3)), (TENTH, TENTH)):
+        assert read_fraction(written) == meant
+    assert read_fraction("1e999") == 10**999
+
+
+@pytest.mark.parametrize("written", ["1e999999999", "1E+1_000", "1e-99999", "1" * 300, "nan", "inf", "", True, None, "1/x"])
+def test_a_number_that_cannot_be_meant_is_refused_before_it_fills_the_memory(written):
+    with pytest.raises(ValueError):
+        read_fraction(written)
+    with pytest.raises(ValueError, match="lr is .*; it must be a number or a fraction such as 1/10"):
+        Sgd(lr=written)
+
+
+def test_a_rate_beyond_all_floats_is_named():
+    with pytest.raises(ValueError, match="lr is far beyond that; it must be above 0 and at most 16"):
+        Sgd(lr="1e999")

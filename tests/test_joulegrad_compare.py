@@ -153,6 +153,15 @@ def test_a_run_that_cannot_be_compared(tmp_path, change, said):
     assert code == 1 and said in json.loads(out)["error"] and str(tmp_path) in json.loads(out)["error"]
 
 
+def test_a_run_of_no_time_cannot_be_compared(tmp_path):
+    path = write_run(tmp_path / "run", 0)
+    record = json.loads((path / "run.json").read_text())
+    record["result"]["time_s"] = 0
+    (path / "run.json").write_text(json.dumps(record))
+    code, out, err = invoke(path, "--json")
+    assert code == 1 and "time_s, which is 0 and has to be above 0" in json.loads(out)["error"] and "Traceback" not in err
+
+
 def test_no_runs_at_all(tmp_path):
     for path in (tmp_path, tmp_path / "absent"):
         code, out, _ = invoke(path, "--json")

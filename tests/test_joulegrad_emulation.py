@@ -15,7 +15,7 @@ from host.processor_work import ProcessorWork
 from host.run_folder import RunFolder
 from host.runtime import Iteration
 from host.sampler import SamplerError
-from host.trace import windows
+from host.trace import TraceError, windows
 from host.trace_file import TRACE, read_trace
 from host.virtual_rails import ACTIVITY, BOARD, NODES, VirtualRails
 from host.virtual_run import Stretch
@@ -160,6 +160,19 @@ def test_a_slow_sensor_gets_longer_windows(tmp_path):
         run.after()
     found = sensed_run(read_trace(tmp_path / TRACE), 0)
     assert not found.net.verdict.startswith("invalid") and not found.gross.verdict.startswith("invalid"), found.gross.verdict
+
+
+@pytest.mark.parametrize("iterations", [0, 7, 25])
+def test_repeats_of_another_number_of_iterations_than_whole_runs_give_no_energy(tmp_path, iterations):
+    """A trace may have been changed: what is divided by has to be whole runs, 10 iterations each."""
+    with Emulation(tmp_path / TRACE, ("sim",), CONFIG, {}, Plan(repeats=2)) as run:
+        run.before()
+        run.run([[Stretch(0.1, {"processor_s": 0.1})]] * 10)
+        run.after()
+    trace = read_trace(tmp_path / TRACE)
+    marks = tuple(dataclasses.replace(one, iterations=iterations) if one.name == "repeat" else one for one in trace.marks)
+    with pytest.raises(TraceError, match=f"the repeats have {iterations} iterations, the run 10: a repeat holds the run"):
+        sensed_run(dataclasses.replace(trace, marks=marks), 0)
 
 
 def test_a_run_that_breaks_off_leaves_a_readable_aborted_trace(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 
+from algo.fraction_text import read_fraction
+
 UPDATES = ("sgd", "signsgd", "psg", "psg_abstain")
 FULL_BITS = 8
 LOSS_BITS = 24
@@ -140,7 +142,7 @@ def fraction(asked: str, value: object, low: Fraction | int, high: Fraction | in
         asked: policy and setting in words, for the message.
     """
     try:
-        found = Fraction(str(value))
+        found = read_fraction(value)
     except (ValueError, ZeroDivisionError):
         raise MethodError(f"{asked} is {value!r}; a fraction such as \"1/2\" is needed") from None
     if not low <= found <= high or found.denominator > 1 << 30:
