@@ -69,7 +69,7 @@ class Route:
     """
 
     def __init__(self, step: Step, images: int):
-        self.step, self.images = step, images
+        self.step, self.images, self._all = step, images, np.arange(images)
         self.samples: dict[int, np.ndarray] = {}
         self.lists: dict[int, np.ndarray] = {}
         self._at: dict[str, np.ndarray] = {}
@@ -82,8 +82,7 @@ class Route:
             gates: the policy; None lets every sample run.
             exponents: of this iteration.
         """
-        part = self.step.sequence[number]
-        samples = np.arange(self.images)
+        part, samples = self.step.sequence[number], self._all
         if gates is not None and not self.step.parts:
             raise GateError("the method lets samples skip blocks, but the step was exported without gated ones; it needs them")
         if part.block >= 0 and gates is not None:
@@ -97,8 +96,9 @@ class Route:
             self.lists[number] = self._at[part.gathers][samples] if part.gathers in self._at else samples
         self.samples[number] = samples
         if part.stream:
-            at = self._at.setdefault(part.stream, np.zeros(self.images, np.int64))
-            at[samples] = part.version * self.step.batch + np.arange(len(samples))
+            if part.stream not in self._at:
+                self._at[part.stream] = np.zeros(self.images, np.int64)
+            self._at[part.stream][samples] = self._all[: len(samples)] + part.version * self.step.batch
         return len(samples) > 0
 
     def keep_pooled(self, number: int, name: str, values: np.ndarray) -> None:

@@ -18,8 +18,9 @@ from hw.program import Program
 if TYPE_CHECKING:
     from host.processor_work import ProcessorWork
 
-ENTER_ARRAY_CALLS = 18
-"""numpy calls that decide on a part's samples, follow where their values lie, and write list and scalars."""
+ENTER_ARRAY_CALLS = 10
+"""numpy calls in whose time it is followed where a part's samples lie, and list and scalars are written; what its policy takes
+to decide is counted by `processor_work` of its gates."""
 
 POOLED_ARRAY_CALLS, SUMS_ARRAY_CALLS = 8, 7
 """numpy calls that read a part's plane means, and the sums of a block's decisions."""
@@ -36,6 +37,7 @@ class PartData:
     def __init__(self, board: Board, program: Program):
         self._board, self._program = board, program
         self._scalars = {part: CountScalars(program, part) for part in program.step.parts if part.block >= 0}
+        self._list = np.zeros(1 + program.step.batch, "<i8")
 
     def enter(self, route: Route, number: int, words: np.ndarray, state: State, work: ProcessorWork) -> None:
         """Write the image list of a part, and what its scalars are for that many images.
@@ -44,7 +46,9 @@ class PartData:
             words: of the host table, as they are for the whole mini-batch.
         """
         part, chosen = route.step.sequence[number], route.lists[number]
-        data = layout.words_to_ddr(np.array([len(chosen), *chosen], np.int64))
+        words_of_list = self._list[: 1 + len(chosen)]
+        words_of_list[0], words_of_list[1:] = len(chosen), chosen
+        data = words_of_list.view(np.uint8)
         self._board.write(self._program.memory[image_list(part.forward)].offset, data)
         work.copied_bytes += data.size
         work.array_calls += ENTER_ARRAY_CALLS

@@ -10,7 +10,7 @@ import pytest
 
 from algo.policies.checkpoint import packed, unpacked
 from algo.policies.decision import LOSS_BITS, Decision, MethodError
-from algo.policies.draws import draws, happens
+from algo.policies.draws import below, draws, happens
 from algo.policies.method import METHODS, Course, Method, drawn_batches
 from algo.policies.precision import Cpt
 from algo.policies.stochastic_depth import StochasticDepth
@@ -80,6 +80,25 @@ def test_stochastic_depth_survives_linearly_or_equally():
     np.testing.assert_allclose(shares / 100, [7 / 8, 3 / 4, 5 / 8, 1 / 2], atol=0.02)
     assert run.evaluation_gates().decide(3, 5).all()
     assert course("plain").gates(Decision(0)) is None
+
+
+def test_decisions_of_stochastic_depth_that_are_made_ahead_are_those_of_each_iteration():
+    """Mini-batches may be dropped in between, be smaller, and come again after a checkpoint: nothing but the number decides."""
+    run = Method.from_settings("sd", {"sd": {"survival": "3/7"}}).begin(5, 100, None, BLOCKS)
+    survivals, made = StochasticDepth("3/7").survivals(len(BLOCKS)), []
+    for iteration, images in ((0, 6), (1, 6), (7, 6), (8, 6), (9, 5), (10, 6), (31, 6), (64, 6), (65, 6)):
+        gates = run.gates(Decision(iteration))
+        for block, (name, _) in enumerate(BLOCKS):
+            alone = happens(draws(5, iteration, f"sd.{name}", images), survivals[block])
+            np.testing.assert_array_equal(gates.decide(block, images), alone)
+        made.append(gates.processor_work()[0] > len(BLOCKS))
+    assert made == [True, False, False, True, True, True, True, True, False]
+
+
+def test_what_a_draw_is_below_is_exact():
+    assert below(Fraction(0)) == 0
+    for probability in (Fraction(1), Fraction(1, 2), Fraction(1, 3), Fraction(12345, (1 << 30) - 1)):
+        assert happens(below(probability) - 1, probability) and not happens(below(probability), probability)
 
 
 def test_cpt_follows_its_formula():

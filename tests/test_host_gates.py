@@ -215,7 +215,8 @@ def test_methods_skip_learn_and_evaluate_on_a_board_as_in_the_emulator(case, nam
     for block in range(len(GATED)):
         decided.decide(block, 4, np.ones((4, SEEN[block]), np.int64), 1, -4)
     calls, elements, *learned = decided.processor_work()
-    assert (calls, elements) == ((len(GATED) * 10, 0) if name == "sd" else (23 + len(GATED) * 15, len(GATED) * 4 * 7))
+    blocks = len(GATED)
+    assert (calls, elements) == ((50 + blocks, 8 * blocks * 4 // 4) if name == "sd" else (23 + blocks * 15, blocks * 4 * 7))
     assert learned == [0, 0]
     assert all(iteration.processor.array_calls > calls for iteration in done)
 

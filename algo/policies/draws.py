@@ -23,9 +23,23 @@ def draws(seed: int, iteration: int, name: str, count: int) -> np.ndarray:
 
 def draws_of_all(seed: int, iteration: int, names: tuple[str, ...], count: int) -> np.ndarray:
     """Return the `draws` for many names, int64 (names, count)."""
-    keys = noise_keys(seed, iteration, np.array([name_hash(name) for name in names]))
+    return draws_ahead(seed, np.array([iteration]), np.array([name_hash(name) for name in names]), count)[0]
+
+
+def draws_ahead(seed: int, iterations: np.ndarray, hashes: np.ndarray, count: int) -> np.ndarray:
+    """Return the `draws` of several iterations for many names, int64 (iterations, names, count).
+
+    Args:
+        hashes: `name_hash` of the names.
+    """
+    keys = noise_keys(seed, iterations[:, None], hashes)
     numbers = np.arange(count, dtype=np.int64)
-    return mix32(mix32((numbers ^ keys[:, None]) & MASK32) ^ (numbers << 16 | numbers))
+    return mix32(mix32((numbers ^ keys[:, :, None]) & MASK32) ^ (numbers << 16 | numbers))
+
+
+def below(probability: Fraction) -> int:
+    """Return the number that a draw is below with that probability: what `happens` compares with, rounded up to a whole one."""
+    return -(-(probability.numerator << DRAW_BITS) // probability.denominator)
 
 
 def happens(bits: int | np.ndarray, probability: Fraction) -> bool | np.ndarray:

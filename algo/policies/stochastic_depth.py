@@ -10,14 +10,19 @@ from fractions import Fraction
 
 import numpy as np
 
+from algo.arithmetic import name_hash
 from algo.policies.decision import GATED, Decision, MethodError, Policy, Running, Setting, fraction, gated
-from algo.policies.draws import draws, happens
+from algo.policies.draws import below, draws_ahead
 from algo.policies.gates import Gates
 
 RULES = ("linear", "constant")
 
-_DRAW_CALLS = 10
-"""numpy calls in whose time a block's draws are made."""
+AHEAD = 8
+"""Drawn iterations whose decisions are made at once: a numpy call costs more than what it computes of so few."""
+
+_AHEAD_CALLS, _DRAWS_OF_ELEMENT = 50, 4
+"""numpy calls in whose time they are made, and draws that take as long as an element of the model of the processor's time.
+Looking them up takes a numpy call for each block."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,22 @@ class Skipping(Running):
     """Draws for every gated block."""
 
     def __init__(self, survivals: tuple[Fraction, ...], setting: Setting):
-        self._survivals, self._setting = survivals, setting
+        self._seed, self._below = setting.seed, np.array([below(one) for one in survivals])[:, None]
+        self._hashes = np.array([name_hash(f"sd.{name}") for name, _ in setting.blocks])
+        self._made, self._made_for = np.zeros((0, 0, 0), bool), (-1, 0)
 
     def gates(self, decision: Decision) -> Gates:
         """Return the gates of an iteration."""
-        return _Drawn(self._survivals, self._setting, decision.iteration)
+        return _Drawn(self, decision.iteration)
+
+    def runs(self, iteration: int, images: int) -> tuple[np.ndarray, bool]:
+        """Return which images run which block, bool (blocks, images), and whether that had to be worked out."""
+        first, wanted = iteration - iteration % AHEAD, (iteration // AHEAD, images)
+        new = self._made_for != wanted
+        if new:
+            drawn = draws_ahead(self._seed, np.arange(first, first + AHEAD), self._hashes, images)
+            self._made, self._made_for = drawn < self._below, wanted
+        return self._made[iteration - first], new
 
     def evaluation_gates(self) -> Gates:
         """Return gates that let everything run."""
@@ -77,14 +93,18 @@ class Skipping(Running):
 
 
 class _Drawn(Gates):
-    def __init__(self, survivals: tuple[Fraction, ...], setting: Setting, iteration: int):
+    def __init__(self, running: Skipping, iteration: int):
         super().__init__()
-        self._survivals, self._setting, self._iteration = survivals, setting, iteration
+        self._running, self._iteration = running, iteration
+        self._all: np.ndarray | None = None
+        self._made = False
 
     def processor_work(self) -> tuple[int, int, int, int]:
-        """Return the numpy calls of the draws."""
-        return _DRAW_CALLS * len(self.runs), 0, 0, 0
+        """Return numpy calls and elements in whose time the draws are made and looked up."""
+        drawn = AHEAD * self._all.size * self._made if self.runs else 0
+        return _AHEAD_CALLS * self._made + len(self.runs), drawn // _DRAWS_OF_ELEMENT, 0, 0
 
     def _decide(self, block: int, images: int, pooled: np.ndarray | None, pixels: int, exponent: int) -> np.ndarray:
-        bits = draws(self._setting.seed, self._iteration, f"sd.{self._setting.blocks[block][0]}", images)
-        return happens(bits, self._survivals[block])
+        if self._all is None:
+            self._all, self._made = self._running.runs(self._iteration, images)
+        return self._all[block]
