@@ -91,7 +91,8 @@ def int8(exported: Exported, images: np.ndarray, labels: np.ndarray, device: str
     )  # fmt: skip
     how = f"{'graph' if graph else 'eager'}{', fused' if fuse else ''}" if device == "cuda" else ("torch", "compiled")[
         compiled.runs_on(torch.device(device))]  # fmt: skip
-    return Variant(f"int8, {how}", lambda: emulator.train_step(images, labels), emulator)
+    on_device = torch.tensor(images, device=device)
+    return Variant(f"int8, {how}", lambda: emulator.train_step(on_device, labels), emulator)
 
 
 def variants(depth: int, batch: int, device: str) -> list[Variant]:

@@ -12,10 +12,10 @@ from algo import compiled, products, scaling, vector_pass
 from algo.arithmetic import INT8_MAX, WIDE_MAX
 from algo.averaging import averaged_names, replaced
 from algo.delayed_scaling import DelayedScaling, settling
+from algo.device_batches import fold_on_device, on_device
 from algo.device_programs import Scalars, run_program
 from algo.gates import Gates, Route
 from algo.graph_capture import Record, Segments
-from algo.input_fold import fold_images
 from algo.known_scalars import KnownScalars
 from algo.loss import Loss, cross_entropy
 from algo.record_numbers import RecordNumbers
@@ -144,10 +144,11 @@ class Emulator:
             return value.astype(bool)
         return value.astype(np.int32 if name.endswith((".master", ".momentum")) else np.int8)
 
-    def forward(self, images: np.ndarray, gates: Gates | None = None) -> np.ndarray:
+    def forward(self, images: np.ndarray | torch.Tensor, gates: Gates | None = None) -> np.ndarray:
         """Run the forward segments on int8 images (n, c, h, w), n from 1 to the batch; return int8 logits (n, classes).
 
         Args:
+            images: an array, or a tensor that need not be copied where it lies on the emulator's device.
             gates: decides who runs the gated blocks of a step that has some; without it every sample does.
         """
         self._begin(images)
@@ -186,7 +187,7 @@ class Emulator:
         """Take the exponents of the next iteration from the maxima of this one."""
         self.state = self._scaling.advance(self.state, self.maxima, self.route.kept())
 
-    def train_step(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Loss:
+    def train_step(self, images: np.ndarray | torch.Tensor, labels: np.ndarray, gates: Gates | None = None) -> Loss:
         """Run one iteration on int8 images (n, c, h, w) with labels (n,); `gates` as for `forward`."""
         self.forward(images, gates)
         result = self.loss(labels)
@@ -209,14 +210,15 @@ class Emulator:
             correct += int((logits.argmax(1) == labels[at : at + self.step.batch]).sum())
         return correct / len(images)
 
-    def _begin(self, images: np.ndarray) -> None:
+    def _begin(self, images: np.ndarray | torch.Tensor) -> None:
         shape = self.step.image_shape
-        if images.dtype != np.int8 or images.shape[1:] != shape or not 1 <= len(images) <= self.step.batch:
+        int8 = images.dtype == (torch.int8 if isinstance(images, torch.Tensor) else np.int8)
+        if not int8 or tuple(images.shape[1:]) != shape or not 1 <= len(images) <= self.step.batch:
             needed = f"int8 (n, {', '.join(map(str, shape))}) with n from 1 to {self.step.batch}"
             raise EmulatorError(f"images are {images.dtype} {images.shape}; {needed} is needed")
         self._part = self.share.part(len(images))
-        taken = torch.from_numpy(np.ascontiguousarray(fold_images(images[self._part], self.step.fold)))
-        self._segments.put(self.step.input, taken.to(self.device).contiguous(memory_format=torch.channels_last))
+        taken = fold_on_device(on_device(images[self._part], self.device), self.step.fold)
+        self._segments.put(self.step.input, taken.contiguous(memory_format=torch.channels_last))
         self.route = self._own = Route(self.step, len(images))
         if self.share.processes > 1:
             self._own = Route(self.step, len(taken))

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from algo.device_batches import on_device
 from algo.gates import Gates
 from algo.loss import Loss
 from algo.policies.decision import FULL_BITS, LOSS_BITS, MethodError
@@ -89,7 +90,7 @@ class FloatLearner:
         self.state = FloatState(iteration, self.state.sgd)
         return 0
 
-    def train_step(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Loss:
+    def train_step(self, images: np.ndarray | torch.Tensor, labels: np.ndarray, gates: Gates | None = None) -> Loss:
         """Run one iteration on int8 images (n, c, h, w) with labels (n,); the loss is rounded as the integer step's is.
 
         Raises:
@@ -141,5 +142,5 @@ class FloatLearner:
                 self._optimiser.state[parameter] = {"momentum_buffer": momentum}
         self.state = FloatState(int(state["iteration"]), Sgd.from_json(state["sgd"]))
 
-    def _images(self, images: np.ndarray) -> torch.Tensor:
-        return torch.tensor(images, device=self.device).float() * self._scale
+    def _images(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+        return on_device(images, self.device).float() * self._scale

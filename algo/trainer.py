@@ -19,6 +19,8 @@ from algo.policies.method import Course, drawn_batches
 from algo.scaling import State
 
 if TYPE_CHECKING:
+    import torch
+
     from algo.emulator import Emulator
 
 
@@ -64,7 +66,7 @@ class Trainer:
     def _skip_to(self, iteration: int, bits: tuple[int, int] | None = None) -> None:
         self._settled += self.emulator.skip_to(iteration, bits)
 
-    def train_step(self, images: np.ndarray, labels: np.ndarray) -> Loss:
+    def train_step(self, images: np.ndarray | torch.Tensor, labels: np.ndarray) -> Loss:
         """Execute the iteration that the emulator's state is at."""
         self.decision = self.course.decide(self.state.iteration)
         self._skip_to(self.state.iteration, self.decision.bits)
@@ -83,7 +85,7 @@ class Trainer:
         gates = self.course.evaluation_gates()
         return self.emulator.evaluate(images, labels, gates) if gates else self.emulator.evaluate(images, labels)
 
-    def train(self, draw: Callable[[int], tuple[np.ndarray, np.ndarray]]) -> Iterator[Trained]:
+    def train(self, draw: Callable[[int], tuple[np.ndarray | torch.Tensor, np.ndarray]]) -> Iterator[Trained]:
         """Train to the end of the course and yield the executed iterations.
 
         Args:

@@ -36,6 +36,7 @@ from measurements.processor_time import ProcessorModel
 from measurements.recompute import ENERGY_TABLE, recompute
 
 if TYPE_CHECKING:
+    from algo.device_batches import DeviceBatches
     from algo.shared_batch import Share
 
 CHECKPOINT, WEIGHTS, PROGRAM, ENERGY = "checkpoint.npz", "weights.npz", "program.zip", "energy"
@@ -226,8 +227,8 @@ class _Run:
 
     def train(self, folder: RunFolder, screen: Screen, measurement: Measurement | None) -> None:
         """Execute what is left of the run; a checkpoint after every so many iterations, and at its end."""
-        recipe, every = self.wanted.recipe, self.settings.evaluate_every
-        draw = recipe.batches(self.images, self.wanted.seed).draw
+        every = self.settings.evaluate_every
+        draw = self._batches(screen).draw
         window = measurement.window(WINDOW) if measurement else contextlib.nullcontext()
         with window as opened, screen.progress("iteration", self.iterations - self.trainer.state.iteration) as step:
             for trained in self._guarded(self.trainer.train(draw)):
@@ -243,6 +244,15 @@ class _Run:
                     self._save()
                 step(f"loss {trained.loss.loss:.4f}")
         self._save()
+
+    def _batches(self, screen: Screen) -> DeviceBatches:
+        from algo.device_batches import DeviceBatches
+
+        found = DeviceBatches(self.wanted.recipe.batches(self.images, self.wanted.seed), self.settings.device)
+        if not found.resident:
+            size = f"{self.images.train.nbytes / 2**30:.1f} GiB of training images"
+            screen.say(f"{size} are more than half of the GPU's free memory: each mini-batch is copied there")
+        return found
 
     def _guarded(self, iterations: Iterator[Trained]) -> Iterator[Trained]:
         try:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from algo import compiled
 from algo.checkpoint import read_checkpoint
 from algo.data import random_images
+from algo.device_batches import DeviceBatches
 from algo.emulator import Emulator
 from algo.export import export
 from algo.graph_capture import Segments
@@ -100,6 +101,7 @@ def test_train_replays_what_it_recorded_to_the_same_checkpoint(tmp_path, monkeyp
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr("algo.emulator.Emulator", OnCpu)
+    monkeypatch.setattr("algo.device_batches.DeviceBatches", lambda batches, device: DeviceBatches(batches, "cpu"))
     monkeypatch.setattr("algo.graph_capture.cuda_graph", record)
     one = run_train(replace(settings, out=tmp_path / "graph"), Screen(True))
     other = run_train(replace(settings, out=tmp_path / "eager", graph=False), Screen(True))
