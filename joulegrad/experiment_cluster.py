@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from joulegrad.experiment import ExperimentError
 from joulegrad.experiment_run import Task, execute
-from joulegrad.settings import ExperimentSettings
+from joulegrad.settings import ExperimentSettings, board_name
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -21,7 +21,7 @@ ANSWERS_S = 20
 def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[str, int], None]) -> dict[tuple[str, int], dict]:
     """Return results by run and seed; a task is started when those that it needs are done and its board is free.
 
-    A board is a resource of Dask's, of the name of its URL, of which each worker that drives one has 1: two runs never share it.
+    A board is a resource of Dask's, named by its URL without options, of which its worker has 1: two runs never share it.
 
     Args:
         tasks: each behind those that it needs.
@@ -37,7 +37,7 @@ def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[
         futures: dict[tuple[str, int], Future] = {}
         for task in tasks:
             needed = {name: futures[name, task.seed] for name in task.run.needs}
-            held = {task.board: 1} if task.board else None
+            held = {board_name(task.board): 1} if task.board else None
             futures[task.run.name, task.seed] = client.submit(execute, task, needed, pure=False, resources=held)
         keys = {future: key for key, future in futures.items()}
         done = {}
@@ -72,7 +72,7 @@ def _workers(settings: ExperimentSettings) -> Iterator[object]:
     from distributed import Nanny, Scheduler, SpecCluster
 
     boards = settings.boards if len(settings.boards) > 1 else settings.boards * settings.workers
-    held = [{"resources": {board: 1}} for board in boards] or [{}] * settings.workers
+    held = [{"resources": {board_name(board): 1}} for board in boards] or [{}] * settings.workers
     host = {"host": "127.0.0.1", "dashboard_address": ":0"}
     options = {**host, "nthreads": 1, "silence_logs": logging.WARNING}
     workers = {number: {"cls": Nanny, "options": {**options, **one}} for number, one in enumerate(held)}
@@ -90,7 +90,7 @@ def _check_driven(client: Client, settings: ExperimentSettings) -> None:
         return
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     driven = {name for worker in workers for name in worker.get("resources", {})}
-    missing = next((board for board in settings.boards if board not in driven), None)
+    missing = next((name for name in map(board_name, settings.boards) if name not in driven), None)
     if missing is None:
         return
     raise ExperimentError(

@@ -12,6 +12,11 @@ COMPUTED = ("sim", "golden")
 """Boards that a computer computes: any number of processes may have one each."""
 
 
+def board_name(url: str) -> str:
+    """Return a board's URL without its options: two that differ in these alone are one board."""
+    return url.partition("?")[0]
+
+
 class SettingError(ValueError):
     """A setting cannot be; the message says which, what was given and what can be."""
 
@@ -223,7 +228,8 @@ class ExperimentSettings:
             raise SettingError(f"--device {self.device}: there are {', '.join(DEVICES)}")
 
     def _check_boards(self) -> None:
-        twice = next((url for url in self.boards if self.boards.count(url) > 1), None)
+        names = [board_name(url) for url in self.boards]
+        twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise SettingError(f"--board {twice} is given twice: it has one worker; computed ones have --workers")
         real = next((url for url in self.boards if url not in COMPUTED), None)

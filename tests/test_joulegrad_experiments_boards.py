@@ -165,7 +165,7 @@ def test_boards_and_sensors_that_are_not_there_are_found_out_before_any_run(aske
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"boards": ("pynq", "pynq")}, "--board pynq is given twice"),
+        ({"boards": ("pynq:a?bitstream=b.bit", "pynq:a")}, "--board pynq:a is given twice"),
         ({"boards": ("pynq",), "workers": 2}, "--workers 2 with --board pynq: each board has one worker"),
         ({"boards": ("sim", "golden"), "workers": 2}, "--workers 2 with --board sim: each board has one worker"),
         ({"boards": ("pynq:a", "pynq:b", "pynq:c"), "sensors": ("x", "y")}, "2 --sensor with 3 --board: each needs its own"),
