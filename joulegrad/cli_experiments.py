@@ -40,7 +40,8 @@ def experiments(
     experiment.json and a run folder for each run. When the command is given again with the same --out, only what is missing is
     done; a run that was stopped goes on from its checkpoint in PyTorch, and begins again on a board.
 
-    Examples: joulegrad experiments e2train --out e2train --workers 2; joulegrad experiments e2train --recipe digits --board sim
+    Examples: joulegrad experiments e2train --out e2train --workers 2; joulegrad experiments e2train --recipe digits-resnet14
+    --board sim
     """
     with command(as_json) as screen:
         from joulegrad.settings import ExperimentSettings
