@@ -100,7 +100,7 @@ class Sgd:
 
 
 def _said(value: Fraction) -> str:
-    return str(float(value)) if abs(value) < 1 << 1000 else "far beyond that"  # and beyond what a float holds
+    return str(float(value)) if abs(value) < 1 << 1000 else "beyond what a float holds"
 
 
 def _check_schedule(sgd: Sgd) -> None:

@@ -221,7 +221,8 @@ def draw(found: Mapping, folder: Path, screen: Screen) -> None:
         ]  # fmt: skip
         picture = PICTURE if label == SIMULATED else f"energy-accuracy-{label}.png"
         try:
-            draw_energy_accuracy(title, label, points, folder / picture)
+            if points:
+                draw_energy_accuracy(title, label, points, folder / picture)
         except PictureError as error:
             screen.say(f"no picture: {error}")
 

@@ -232,6 +232,9 @@ class ExperimentSettings:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise SettingError(f"--board {twice} is given twice: it has one worker; computed ones have --workers")
+        if self.sensors and "golden" in names:
+            found = f"--sensor {self.sensors[0]} with --board golden"
+            raise SettingError(f"{found}: it would measure the computer that interprets, not a board; leave it out")
         real = next((url for url in self.boards if url not in COMPUTED), None)
         if self.workers > 1 and (real or len(self.boards) > 1):
             found = real or self.boards[0]

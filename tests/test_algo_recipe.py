@@ -100,7 +100,7 @@ def test_milestones_are_shares_of_the_run():
     ({"sgd": {"nesterov": True}}, "sgd has no nesterov; its settings are lr, momentum"),
     ({"sgd": {"lr": "fast"}}, "lr is 'fast'; it must be a number"),
     ({"sgd": {"lr": "1/0"}}, "1/0"),
-    ({"sgd": {"lr": "1e999"}}, "lr is far beyond that"),
+    ({"sgd": {"lr": "1e999"}}, "lr is beyond what a float holds"),
     ({"sgd": {"warmup": -1}}, "warmup is -1; a number of iterations from 0"),
     ({"sgd": {"schedule": {"kind": "cosine", "at": 3}}}, "schedule cosine has kind, at; it needs kind"),
     ({"sgd": {"schedule": {"kind": "steps"}}}, "a kind of constant, linear, cosine, milestones"),

@@ -85,5 +85,5 @@ def test_a_number_that_cannot_be_meant_is_refused_before_it_fills_the_memory(wri
 
 
 def test_a_rate_beyond_all_floats_is_named():
-    with pytest.raises(ValueError, match="lr is far beyond that; it must be above 0 and at most 16"):
+    with pytest.raises(ValueError, match="lr is beyond what a float holds; it must be above 0 and at most 16"):
         Sgd(lr="1e999")

@@ -167,6 +167,7 @@ def test_boards_and_sensors_that_are_not_there_are_found_out_before_any_run(aske
     ("settings", "said"),
     [
         ({"boards": ("pynq:a?bitstream=b.bit", "pynq:a")}, "--board pynq:a is given twice"),
+        ({"boards": ("sim", "golden"), "sensors": ("a", "b")}, "--sensor a with --board golden: it would measure the computer"),
         ({"boards": ("pynq",), "workers": 2}, "--workers 2 with --board pynq: each board has one worker"),
         ({"boards": ("sim", "golden"), "workers": 2}, "--workers 2 with --board sim: each board has one worker"),
         ({"boards": ("pynq:a", "pynq:b", "pynq:c"), "sensors": ("x", "y")}, "2 --sensor with 3 --board: each needs its own"),
