@@ -132,6 +132,13 @@ class RunFolder:
         if self._iterations % self._every == 0:
             self._write_record()
 
+    def sync(self) -> None:
+        """Bring all lines to the disk: a checkpoint that is written next is never ahead of them. Raises RunFolderError."""
+        try:
+            os.fsync(self._lines.fileno())
+        except OSError as error:
+            raise RunFolderError(f"{self.path / ITERATIONS} cannot be written: {error.strerror or error}") from None
+
     def update(self, **fields) -> None:
         """Set fields of run.json and write it."""
         self.record.update(fields)

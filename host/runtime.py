@@ -132,6 +132,7 @@ class Runtime:
         self._parts = PartData(board, program)
         self._averaged = AveragedWeights(board, program)
         self._average: Averaging | None = None
+        self._added = 0, 0
         self._route = Route(program.step, program.step.batch)
         self._words = np.zeros(0, np.int64)
         self._noise = LogitsNoise(program.step.logits_grad, program.step.batch, program.memory[program.step.logits].shape[1])
@@ -182,9 +183,38 @@ class Runtime:
 
     def restart(self, state: State) -> None:
         """Go back to the program's first tensors and to `state`, as if nothing had been trained yet."""
-        self.state, self._average = state, None
+        self.state, self._average, self._added = state, None, (0, 0)
         self._input = self._fresh_input()
         self._load()
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Return what a checkpoint holds of the board, between two iterations: weights, masters and momenta in the module's
+        shapes, and whole channel tables (channels, entries).
+
+        Weights that wait to be averaged are added to their average, so that the course's state is complete; the next iteration
+        counts that as its own, as it would have been.
+        """
+        self._added = self._add_to_average()
+        shapes = weight_shapes(self.program.step)
+        return {name: self.read(name).reshape(shape) for name, shape in shapes.items()} | {
+            name: self.read(name) for name in self.program.step.tables
+        }
+
+    def go_on(self, tensors: dict[str, np.ndarray], state: State) -> None:
+        """Go on from what `kept` gave and the state of that moment, with the same bits.
+
+        Raises:
+            ValueError: the tensors are not those of the program's step.
+        """
+        expected = weight_shapes(self.program.step) | {name: self.program.memory[name].shape for name in self.program.step.tables}
+        for name in sorted(expected.keys() | tensors.keys()):
+            found, shape = tensors.get(name), expected.get(name)
+            if found is None or found.shape != shape or found.dtype.kind != "i":
+                said = "is missing" if found is None else f"is {found.dtype} {found.shape}"
+                raise ValueError(f"tensor {name} {said}, the program has {f'integers {shape}' if shape else 'none such'}")
+        self.restart(state)
+        for name, value in tensors.items():
+            self._write(name, value.reshape(self.program.memory[name].shape))
 
     def evaluate(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> Evaluation:
         """Return loss and accuracy over a data set, with the running statistics of batch norm.
@@ -250,7 +280,8 @@ class Runtime:
         """Add the weights to the average where the iteration before left them to be added; return bytes and numpy calls."""
         average, self._average = self._average, None
         if average is None:
-            return 0, 0
+            added, self._added = self._added, (0, 0)
+            return added
         values, size = self._averaged.read()
         average.add(values)
         return size, READ_ARRAY_CALLS

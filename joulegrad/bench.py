@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from algo.delayed_scaling import FULL_BITS
 from algo.policies.method import Course, Method, drawn_batches
 from host import provenance
 from host.board import Board, open_board
@@ -23,16 +21,19 @@ from host.packed_program import PackedProgram
 from host.predictions import Predictions
 from host.readings import HOST_CLOCK
 from host.run_folder import RunFolder, RunFolderError, check_vacant, new_run_dir
-from host.runtime import Evaluation, Iteration, Runtime, check_identity, summed
+from host.runtime import Iteration, Runtime, check_identity
 from host.trace_file import TRACE
 from host.virtual_rails import LEVELS_SAID, RailLevels, Spread
 from hw.compile import weight_shapes
 from hw.config import Config
 from hw.program import Program, write_program
 from joulegrad import virtual_time
+from joulegrad.board_checkpoints import BoardCheckpoints
+from joulegrad.earlier import read_earlier
 from joulegrad.emulation import Emulation
+from joulegrad.learned import Learned, iteration_of, line_of
 from joulegrad.packing import Asked, asked
-from joulegrad.peak import peak_share, training_macs
+from joulegrad.peak import peak_share
 from joulegrad.real_time import Again, RealTime
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, SettingError
@@ -40,7 +41,7 @@ from joulegrad.watch import Watch, sensors_for
 from joulegrad.watched import INTERPRETER, idle_definition, watched
 from measurements.energy_model import TABLE, load_table
 from measurements.pictures import PictureError, RunCurves, draw_run, draw_shares
-from measurements.recompute import CYCLES_PREDICTED, ENERGY_TABLE, recompute
+from measurements.recompute import ENERGY_TABLE, recompute
 from measurements.run_energy import EnergyMeter
 from measurements.table_validity import check_valid
 
@@ -52,38 +53,17 @@ CYCLES_LIMIT = 0.01
 divisions and roots, whose times follow from their operands. With random stalls the error is reported only."""
 
 
-@dataclass
-class Learned:
-    """What a run has seen so far.
-
-    Attributes:
-        losses, right: mean cross-entropy in nats and share of right answers, per mini-batch.
-        macs: multiply-accumulates asked for.
-        counters: of all iterations together.
-        predicted_cycles: of them, where the board counts none.
-        host_s: that they took on this computer's clock.
-        evaluation: on the held-out images, once made.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    right: list[float] = field(default_factory=list)
-    macs: int = 0
-    counters: dict[str, int] = field(default_factory=dict)
-    predicted_cycles: int = 0
-    host_s: float = 0.0
-    evaluation: Evaluation | None = None
-
-
 def run_bench(settings: BenchSettings, screen: Screen) -> dict:
     """Train what is asked for and return the run's JSON data; the run folder holds the same and more.
 
     Raises:
         ConfigError, CompileError, RecipeError, ProgramError, BoardError, SensorError, SamplerError, SettingError,
-        MethodError, EnergyTableError, RunFolderError, TraceError, Mismatch, ToolError: each with one sentence.
+        MethodError, EnergyTableError, RunFolderError, CheckpointError, TraceError, Mismatch, ToolError: each with one sentence.
     """
     if settings.check:
         _need_torch()
     wanted = asked(settings.what, settings.config, settings.steps, settings.batch_size, settings.seed, settings.method)
+    earlier = read_earlier(settings.resume, _about(settings, wanted)) if settings.resume else None
     options = settings.stalls.options(settings.board)
     board = open_board(settings.board, wanted.config, **options)  # one that cannot be had is refused before the work
     sensors = sensors_for(settings.board, board.clock, settings.sensors)
@@ -99,26 +79,27 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
             screen.facts["run_dir"] = str(folder.path)
             shutil.copyfile(settings.energy_table or TABLE, folder.path / ENERGY_TABLE)
             _keep(packed.program, folder.path / PROGRAM)
-            learned, checked = _on_board(settings, packed, board, meter, sensors, folder, screen)
-            result = _result(settings, packed, learned, folder.path) | checked
+            checkpoints = BoardCheckpoints(folder, _about(settings, wanted), earlier, settings.checkpoint_every)
+            learned, checked = _on_board(settings, packed, board, meter, sensors, checkpoints, screen)
+            result = _result(settings, packed, learned, len(checkpoints.lines), folder.path) | checked
             folder.update(result=result, versions=provenance.versions())
             _draw(folder.path, settings, packed, learned, meter, screen)
     return result
 
 
 def _on_board(
-    settings: BenchSettings, packed: PackedProgram, board: Board, meter: EnergyMeter, sensors: tuple[str, ...], folder: RunFolder,
-    screen: Screen,
+    settings: BenchSettings, packed: PackedProgram, board: Board, meter: EnergyMeter, sensors: tuple[str, ...],
+    checkpoints: BoardCheckpoints, screen: Screen,
 ) -> tuple[Learned, dict]:  # fmt: skip
     """Train, measure where sensors watch, and evaluate; return what was learned and what was checked."""
+    folder = checkpoints.folder
     with watched(settings, sensors, board, packed.program, folder, screen) as watch:
-        run = _runner(board, packed, settings)
-        runtime = run.runtime if isinstance(run, CheckedRun) else run
-        course = packed.course()
+        run = _runner(board, packed, settings, checkpoints)
+        runtime, course = _runtime(run), checkpoints.course(packed)
         for note in course.notes:
             screen.say(note)
         folder.update(notes=list(course.notes))
-        learned = _train(run, packed, course, meter, folder, screen, watch)
+        learned = _train(run, packed, course, meter, checkpoints, screen, watch)
         if watch:
             _measure(watch, runtime, packed, settings, screen)
     if watch:
@@ -150,6 +131,16 @@ def _meter(settings: BenchSettings, config: Config) -> EnergyMeter:
     return meter
 
 
+def _about(settings: BenchSettings, wanted: Asked) -> dict:
+    """What a checkpoint must agree on. The board's kind is part of it: what it cost is that board's."""
+    return {
+        "recipe": wanted.recipe.to_json(), "seed": wanted.seed,
+        "method": Method.from_settings(wanted.method, wanted.recipe.methods).to_json(), "arithmetic": "int8",
+        "board": settings.board.partition(":")[0].partition("?")[0], "stalls": settings.stalls.probability,
+        "config": wanted.config.name, "config_hash": f"{wanted.config.config_hash:08x}",
+    }  # fmt: skip
+
+
 def _record(
     settings: BenchSettings, wanted: Asked, packed: PackedProgram, board: Board, meter: EnergyMeter, sensors: tuple[str, ...]
 ) -> dict:
@@ -168,7 +159,8 @@ def _record(
         "config": dataclasses.asdict(meter.config),
         "config_hash": f"{wanted.config.config_hash:08x}",
         "seed": wanted.seed,
-        "method": Method.from_settings(wanted.method, wanted.recipe.methods).to_json(),
+        "method": _about(settings, wanted)["method"],
+        "resumed_from": str(settings.resume) if settings.resume else None,
         "batch_size": wanted.recipe.batch,
         "steps": packed.iterations,
         "check": settings.check,
@@ -208,19 +200,24 @@ def _ddr_bytes(program: Program) -> int:
     return max(SMALLEST_DDR, 1 << (program.ddr_bytes + SIGNATURE_DDR - 1).bit_length())
 
 
-def _runner(board: Board, packed: PackedProgram, settings: BenchSettings) -> CheckedRun | Runtime:
+def _runner(board: Board, packed: PackedProgram, settings: BenchSettings, checkpoints: BoardCheckpoints) -> CheckedRun | Runtime:
+    """Return what trains, where the run begins or goes on."""
     program = packed.program
+    tensors, state = checkpoints.begins(first_tensors(program), program.state)
     if not settings.check:
-        return Runtime(board, program, program.state)
+        runtime = Runtime(board, program, program.state)
+        checkpoints.put_back(runtime)
+        return runtime
     from algo.emulator import Emulator
     from algo.trainer import Trainer
 
-    emulator = Emulator(program.step, first_tensors(program), program.state)
     limited = settings.board == "sim" and not settings.stalls.probability
-    return CheckedRun(
-        board, program, program.state, Trainer(emulator, packed.course()),
+    checked = CheckedRun(
+        board, program, program.state, Trainer(Emulator(program.step, tensors, state), checkpoints.course(packed)),
         cycles_limit=CYCLES_LIMIT if limited else None,
     )  # fmt: skip
+    checkpoints.put_back(checked.runtime)
+    return checked
 
 
 def first_tensors(program: Program) -> dict[str, np.ndarray]:
@@ -231,13 +228,18 @@ def first_tensors(program: Program) -> dict[str, np.ndarray]:
 
 
 def _follow(run: CheckedRun | Runtime, packed: PackedProgram, course: Course | None = None) -> Iterator[Iteration]:
-    """Train from the start of the method's course to its end and yield the executed iterations.
+    """Train from where the board's state is to the end of the method's course and yield the executed iterations.
 
     Args:
         course: to follow; by default a new one.
     """
-    course = course or packed.course()
-    return run.train(drawn_batches(packed.recipe.batches(packed.images, packed.seed).draw, course), course)
+    course, state = course or packed.course(), _runtime(run).state
+    draw = packed.recipe.batches(packed.images, packed.seed).draw
+    return run.train(drawn_batches(draw, course, state.iteration), course)
+
+
+def _runtime(run: CheckedRun | Runtime) -> Runtime:
+    return run.runtime if isinstance(run, CheckedRun) else run
 
 
 def _executed(packed: PackedProgram) -> int:
@@ -251,32 +253,47 @@ def _executed(packed: PackedProgram) -> int:
 
 
 def _train(
-    run: CheckedRun | Runtime, packed: PackedProgram, course: Course, meter: EnergyMeter, folder: RunFolder, screen: Screen,
-    watch: Watch | None,
+    run: CheckedRun | Runtime, packed: PackedProgram, course: Course, meter: EnergyMeter, checkpoints: BoardCheckpoints,
+    screen: Screen, watch: Watch | None,
 ) -> Learned:  # fmt: skip
-    learned, program = Learned(), packed.program
-    board = (run.runtime if isinstance(run, CheckedRun) else run).board
-    predictions = Predictions(program, board.config) if board.clock is None else None
+    """Take note of the iterations behind a run that goes on, and train the others; checkpoints on the way and at the end."""
+    runtime, learned, program = _runtime(run), Learned(), packed.program
+    predictions = Predictions(program, runtime.board.config) if runtime.board.clock is None else None
+    real_time = runtime.board.clock == HOST_CLOCK
+
+    def note(line: dict) -> None:
+        energy = meter.add_line(line, real_time)
+        checkpoints.folder.append(line | {"energy": energy.to_json() if energy else None})
+        learned.add(line, program.step)
+
+    for line in checkpoints.lines:
+        note(line)
+    if watch and checkpoints.lines:
+        _behind(watch, checkpoints.lines, meter)
+    checkpoints.keep(runtime, course)
     try:
-        with screen.progress("iteration", _executed(packed)) as step:
+        with screen.progress("iteration", _executed(packed) - len(checkpoints.lines)) as step:
             for iteration in _follow(run, packed, course):
-                line = _line(iteration, meter, board, predictions)
-                folder.append(line)
-                learned.losses.append(iteration.loss)
-                learned.right.append(iteration.correct / iteration.images)
-                learned.macs += training_macs(program.step, {name: iteration.images_of(name) for name in iteration.counters})
-                learned.counters = summed([learned.counters, iteration.total_counters()])
-                learned.predicted_cycles += line.get("predicted_cycles", 0)
-                learned.host_s += iteration.host_s
+                note(line_of(iteration, predictions))
                 if isinstance(watch, Emulation):
                     watch.iteration(virtual_time.iteration(iteration, meter.config, meter.processor))
                 elif isinstance(watch, RealTime):
                     watch.iteration(iteration)
+                checkpoints.executed(runtime, course)
                 step(f"loss {iteration.loss:.4f}{_power(watch)}")
     except Mismatch as error:
         screen.facts["counters_exact" if isinstance(error, CounterMismatch) else "bit_exact"] = False
         raise
+    checkpoints.keep(runtime, course)
     return learned
+
+
+def _behind(watch: Watch, lines: Sequence[dict], meter: EnergyMeter) -> None:
+    """Tell what watches of iterations that an earlier run executed: on virtual time they are laid down again as recorded."""
+    if isinstance(watch, RealTime):
+        watch.behind([line["loss"] for line in lines], sum(line["host_s"] for line in lines))
+    elif isinstance(watch, Emulation):
+        watch.behind([virtual_time.iteration(iteration_of(line), meter.config, meter.processor) for line in lines])
 
 
 def _power(watch: Watch | None) -> str:
@@ -285,46 +302,12 @@ def _power(watch: Watch | None) -> str:
     return "" if power_w is None else f", {power_w:.3f} W {watch.label}"
 
 
-def _gated(iteration: Iteration) -> dict:
-    """Return who ran which gated block, a digit per image, and for how many images every segment ran; nothing without blocks."""
-    if not len(iteration.decisions):
-        return {}
-    runs = ["".join("01"[one] for one in block) for block in iteration.decisions.astype(int)]
-    return {"gates": runs, "images_by_segment": {name: iteration.images_of(name) for name in iteration.counters}}
+def _result(settings: BenchSettings, packed: PackedProgram, learned: Learned, behind: int, run_dir: Path) -> dict:
+    """Return the run's result; all that is joules comes from the run folder, as `joulegrad recompute` takes it from there.
 
-
-def _line(iteration: Iteration, meter: EnergyMeter, board: Board, predictions: Predictions | None) -> dict:
-    """Add the iteration to the meter and return its line for the run folder.
-
-    A board without a clock counts no cycles; its time is that which the instructions are predicted to take on the core.
+    Args:
+        behind: iterations that an earlier run executed.
     """
-    counters, extra = iteration.total_counters(), {}
-    if predictions and not counters["cycles"]:
-        cycles = [predictions.cycles(segment, iteration.images_of(segment)) for segment in iteration.counters]
-        extra["predicted_cycles"] = sum(cycles)
-        iteration.processor.beside(cycles)
-        counters["cycles"], meter.said = extra["predicted_cycles"], CYCLES_PREDICTED
-    work = iteration.processor
-    time_s = iteration.host_s if board.clock == HOST_CLOCK else None
-    energy = meter.add(counters, iteration.total_activity(), work, time_s=time_s)
-    return {
-        "iteration": iteration.number,
-        "loss": iteration.loss,
-        "correct": iteration.correct,
-        "images": iteration.images,
-        **_gated(iteration),
-        **({} if iteration.bits == FULL_BITS else {"bits": list(iteration.bits)}),
-        "counters": iteration.counters,
-        "activity": iteration.activity,
-        "processor": dataclasses.asdict(work),
-        "host_s": iteration.host_s,
-        **extra,
-        "energy": energy.to_json() if energy else None,
-    }
-
-
-def _result(settings: BenchSettings, packed: PackedProgram, learned: Learned, run_dir: Path) -> dict:
-    """Return the run's result; all that is joules comes from the run folder, as `joulegrad recompute` takes it from there."""
     executed, cycles = len(learned.losses), learned.counters.get("cycles", 0)
     predicted = learned.predicted_cycles
     return {
@@ -342,6 +325,7 @@ def _result(settings: BenchSettings, packed: PackedProgram, learned: Learned, ru
         "test_loss": learned.evaluation.loss,
         "loss": learned.losses[-1],
         "host_s": learned.host_s,
+        "iterations_here": executed - behind,
         "cycles_per_iteration": cycles / executed if cycles else None,
         "predicted_cycles_per_iteration": predicted / executed if predicted else None,
         "array_peak_share": peak_share(learned.macs, cycles, packed.config.g) if cycles else None,

@@ -64,6 +64,10 @@ def bench_run(
         "--measuring", help="Seconds that the windows may take together on a board whose time is real.")] = 600.0,
     energy_table: Annotated[Path | None, typer.Option(
         "--energy-table", help="Energy table for the simulated joules, e.g. one that 'joulegrad compare' fitted.")] = None,
+    resume: Annotated[Path | None, typer.Option(
+        "--resume", help="Run folder, or checkpoint.npz, to go on from: of the same program, seed and board.")] = None,
+    checkpoint_every: Annotated[int, typer.Option(
+        "--checkpoint-every", help="Executed iterations between two checkpoints.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """Train a recipe or a PROGRAM.jg; 'run' may be left out.
@@ -80,7 +84,7 @@ def bench_run(
         stalled = MemoryStalls(stalls, (seed or 0) + 1)
         settings = BenchSettings(
             what, board, config, steps, batch_size, seed, out, check, stalled, tuple(sensor or ()), repeats, relative_u,
-            energy_table, idle, measuring, method,
+            energy_table, idle, measuring, method, resume, checkpoint_every,
         )  # fmt: skip
         from joulegrad.bench import run_bench
         from joulegrad.tables import show_bench

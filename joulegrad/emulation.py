@@ -37,7 +37,7 @@ class Emulation(Watch):
         super().__enter__()
         self._virtual = self._fresh(self._sampler)
         self._recorded: list[list[Stretch]] = []
-        self._running = False
+        self._running, self._behind = False, 0
         return self
 
     def __exit__(self, kind, error, trace):
@@ -54,6 +54,11 @@ class Emulation(Watch):
         self._virtual.idle(self._idle_s, IDLE_BEFORE)
         self._virtual.begin(RUN)
         self._running = True
+
+    def behind(self, iterations: Sequence[list[Stretch]]) -> None:
+        """Lay down iterations that an earlier run simulated and recorded."""
+        self.run(iterations)
+        self._behind = len(iterations)
 
     def iteration(self, stretches: list[Stretch]) -> None:
         """Lay down an iteration as it was simulated. Raises SamplerError when the sampler has died."""
@@ -87,7 +92,8 @@ class Emulation(Watch):
         self._sign(AFTER)
         self._virtual.idle(self._lead_s)
         self.replayed = {
-            "simulated": {"iterations": iterations, "busy_segments": 0 if self._busy is None else 1},
+            "simulated": {"iterations": iterations - self._behind, "busy_segments": 0 if self._busy is None else 1},
+            **({"recorded_by_an_earlier_run": {"iterations": self._behind}} if self._behind else {}),
             "replayed": {"repeats": repeats, "runs_in_each": times, "iterations_in_each": iterations * times},
             "virtual_s": self._virtual.now_s,
             "simulated_s": run_s,

@@ -14,10 +14,11 @@ from algo.recipe import load_recipe
 from host.run_folder import RECORD, RunFolderError, read_record
 from joulegrad import errors
 from joulegrad.bench import run_bench
+from joulegrad.earlier import CHECKPOINT
 from joulegrad.experiment import PRICED, Experiment, Run
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, TrainSettings
-from joulegrad.train import CHECKPOINT, WINDOW, run_train
+from joulegrad.train import WINDOW, run_train
 
 RUNS = "runs"
 
@@ -112,10 +113,7 @@ def _steps(task: Task, needed: Mapping[str, dict]) -> int:
 
 
 def _trained(task: Task, steps: int) -> dict:
-    """Return the result of an attempt that is done, or make another, from the last one's checkpoint where there is one.
-
-    Boards keep no checkpoints: a run that was stopped there begins again.
-    """
+    """Return the result of an attempt that is done, or make another, from the last one's checkpoint where there is one."""
     attempts, resume = _attempts(task.place), None
     for attempt in attempts:
         record = read_record(attempt)
@@ -128,7 +126,7 @@ def _trained(task: Task, steps: int) -> dict:
     number = len(attempts) + 1
     place = task.place if number == 1 else task.place.with_name(f"{task.place.name}.{number}")
     if task.board:
-        return run_bench(_on_board(task, steps, place), _Quiet())
+        return run_bench(_on_board(task, steps, place, resume), _Quiet())
     settings = TrainSettings(
         task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
         arithmetic=task.run.arithmetic, price=task.experiment.config if task.run.arithmetic == PRICED else None,
@@ -137,10 +135,10 @@ def _trained(task: Task, steps: int) -> dict:
     return run_train(settings, _Quiet())
 
 
-def _on_board(task: Task, steps: int, place: Path) -> BenchSettings:
+def _on_board(task: Task, steps: int, place: Path, resume: Path | None) -> BenchSettings:
     return BenchSettings(
         task.experiment.recipe, task.board, task.experiment.config, steps, None, task.seed, place, False, MemoryStalls(),
-        task.sensors, method=task.run.method,
+        task.sensors, method=task.run.method, resume=resume,
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from joulegrad.watch import (
 )
 from measurements.joules import joules
 from measurements.repeats import NotPooled
-from measurements.sensed import idle_windows
+from measurements.sensed import WHOLE_RUN, idle_windows
 from measurements.series import NoEnergy
 
 SHORTER = 0.85
@@ -69,13 +69,14 @@ class RealTime(Watch):
     say: Callable[[str], None] = print
     _losses: list[float] = field(default_factory=list)
     _work_s: float = 0.0
+    _behind: int = 0
     _running: bool = False
     _rests: int = 0
 
     def __exit__(self, kind, error, trace):
         if kind is not None and self._running:
             with contextlib.suppress(SamplerError):  # the exception that passes is what the user has to see
-                self._sampler.end(RUN, iterations=len(self._losses), note={"aborted": True})
+                self._end_run({"aborted": True})
         return super().__exit__(kind, error, trace)
 
     def before(self) -> None:
@@ -86,6 +87,10 @@ class RealTime(Watch):
         self._rest(IDLE_BEFORE)
         self._sampler.begin(RUN)
         self._running = True
+
+    def behind(self, losses: Sequence[float], work_s: float) -> None:
+        """Take note of iterations that an earlier run executed: the window of the run has none of them, the repeats have all."""
+        self._losses, self._work_s, self._behind = list(losses), work_s, len(losses)
 
     def iteration(self, done: Iteration) -> None:
         """Mark an iteration, with its segments, where it was. Raises SamplerError when the sampler has died."""
@@ -102,14 +107,14 @@ class RealTime(Watch):
 
         Args:
             again: does the run once more.
-            pilot: the run itself may be the pilot where it fills a window: nothing else was done meanwhile.
+            pilot: the run itself may be the pilot where it fills a window and is all there: nothing else was done meanwhile.
 
         Raises:
             SamplerError: the sampler has died.
             BoardError: a repeat did not do what the run did.
         """
-        self._sampler.end(RUN, iterations=len(self._losses))
-        self._running = False
+        self._end_run({})
+        self._running, pilot = False, pilot and not self._behind
         times, repeats = self.plan.times(SHORTER * self._work_s, self._slowest_s), self.plan.repeats
         self._rest(IDLE_BETWEEN)
         if self.plan.requested is not None:
@@ -137,6 +142,12 @@ class RealTime(Watch):
                     "restored_share went into putting these weights back",
         }  # fmt: skip
         self._sampler.check()
+
+    def _end_run(self, note: dict) -> None:
+        """End the window of the run; where an earlier run did a part of it, the note says how many iterations all of it has."""
+        if self._behind:
+            note = {**note, WHOLE_RUN: len(self._losses)}
+        self._sampler.end(RUN, iterations=len(self._losses) - self._behind, note=note)
 
     def _planned(self, window: str, times: int) -> tuple[int, int]:
         """Return runs in a window and number of windows from the pilot in that window; the least ones where it says nothing."""

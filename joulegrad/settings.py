@@ -66,6 +66,8 @@ class BenchSettings:
         idle_s: shortest rest before, between and behind the windows.
         measuring_s: what the windows and their rests may take together where time is real.
         method: training method; None for plain training, or the one that a PROGRAM.jg was exported with.
+        resume: run folder or checkpoint to go on from; None starts afresh.
+        checkpoint_every: executed iterations between checkpoints.
     """
 
     what: str
@@ -84,10 +86,13 @@ class BenchSettings:
     idle_s: float = 10.0
     measuring_s: float = 600.0
     method: str | None = None
+    resume: Path | None = None
+    checkpoint_every: int = 100
 
     def __post_init__(self):
         _check_run(self.steps, self.batch_size, self.seed)
         _at_least("repeats", self.repeats, 2)
+        _at_least("checkpoint_every", self.checkpoint_every, 1)
         if not 0 < self.relative_u < 1:
             raise SettingError(f"--relative-u {self.relative_u}: it is a share of the energy, above 0 and below 1")
         for name in ("idle_s", "measuring_s"):

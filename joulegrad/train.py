@@ -19,14 +19,14 @@ from algo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from algo.delayed_scaling import FULL_BITS
 from algo.float_training import Diverged, FloatLearner
 from algo.policies.method import Course, Method
-from algo.scaling import State
 from algo.trainer import Trained, Trainer
 from algo.weights_file import weights_of, write_weights
 from host import provenance
 from host.pricing import Pricing
-from host.run_folder import RunFolder, check_vacant, new_run_dir, read_iterations, read_record
+from host.run_folder import RunFolder, check_vacant, new_run_dir, read_record
 from hw.compile import compile_step
 from hw.program import write_program
+from joulegrad.earlier import CHECKPOINT, Earlier, read_earlier
 from joulegrad.measurement import Measurement, measure
 from joulegrad.packing import Asked, asked
 from joulegrad.screen import Screen
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from algo.device_batches import DeviceBatches
     from algo.shared_batch import Share
 
-CHECKPOINT, WEIGHTS, PROGRAM, ENERGY = "checkpoint.npz", "weights.npz", "program.zip", "energy"
+WEIGHTS, PROGRAM, ENERGY = "weights.npz", "program.zip", "energy"
 WINDOW = "training"
 
 
@@ -117,25 +117,20 @@ class _Run:
         self.wanted, self.settings, self.share = wanted, settings, share
         self.method = Method.from_settings(wanted.method, wanted.recipe.methods)
         self.executed = self.images_seen = 0
-        self._checkpoint = read_checkpoint(_checkpoint_file(settings.resume)) if settings.resume else None
-        self._earlier: list[dict] = []
-        if self._checkpoint:
-            self._checkpoint.check(self.about())
-            folder = _checkpoint_file(settings.resume).parent
-            if settings.price:
-                self._check_priced(folder)
-            lines = read_iterations(folder)
-            self._earlier = [line for line in lines if line["iteration"] < self._checkpoint.state["iteration"]]
+        earlier = read_earlier(settings.resume, self.about()) if settings.resume else None
+        if earlier and earlier.lines and settings.price:
+            self._check_priced(earlier)
+        self._earlier = earlier
 
-    def _check_priced(self, folder: Path) -> None:
+    def _check_priced(self, earlier: Earlier) -> None:
         """Raise TrainError where the iterations that an earlier run has behind it were not priced on this configuration."""
-        config, before = self.wanted.config, read_record(folder)
-        if self._checkpoint.state["iteration"] and before.get("config_hash") != f"{config.config_hash:08x}":
+        config, before = self.wanted.config, read_record(earlier.folder)
+        if before.get("config_hash") != f"{config.config_hash:08x}":
             name = before.get("config", {}).get("name")
             priced = f"priced on {name}, another configuration" if name else "not priced"
             raise TrainError(
-                f"--price {self.settings.price} with --resume {folder}: that run was {priced}, and its iterations are part of "
-                f"this one: go on {f'with --price {name}' if name else 'without --price'}, or start afresh"
+                f"--price {self.settings.price} with --resume {earlier.folder}: that run was {priced}, and its iterations are "
+                f"part of this one: go on {f'with --price {name}' if name else 'without --price'}, or start afresh"
             )
 
     def about(self) -> dict:
@@ -174,21 +169,21 @@ class _Run:
         if not any(map(course.executes, range(self.iterations))):
             asked_for = f"method {self.method.name} with {self.iterations} iterations and seed {self.wanted.seed}"
             raise SettingError(f"{asked_for} drops every mini-batch: draw more iterations")
-        if self._checkpoint:
-            course.restore(self._checkpoint.course)
+        if self._earlier:
+            self._earlier.restore(course)
         self.trainer = Trainer(learner, course)
 
     def begin(self, folder: RunFolder) -> None:
         """Put into the folder what it has from the start: what the run is priced with, the first checkpoint, and the lines of the
         iterations that the checkpoint of an earlier run has behind it, so that this folder tells of the whole run.
         """
-        self._path = folder.path / CHECKPOINT
+        self._folder, self._path = folder, folder.path / CHECKPOINT
         if self.settings.price:
             shutil.copyfile(TABLE, folder.path / ENERGY_TABLE)
             write_program(self._program, folder.path / PROGRAM)
-        self._save()
-        for line in self._earlier:
+        for line in self._earlier.lines if self._earlier else ():
             folder.append(line)
+        self._save()
 
     def _emulator(self):
         from algo.emulator import Emulator
@@ -202,8 +197,8 @@ class _Run:
             )
         self.iterations = self.wanted.recipe.iterations(self.images)
         tensors, state = exported.tensors, exported.state
-        if self._checkpoint:
-            tensors, state = self._checkpoint.tensors, State.from_json(self._checkpoint.state)
+        if self._earlier:
+            tensors, state = self._earlier.checkpoint.tensors, self._earlier.state()
         self._step = exported.step
         if self.settings.price:
             self._program = compile_step(exported.step, self.wanted.config, exported.tensors, exported.state)
@@ -221,8 +216,8 @@ class _Run:
         learner = FloatLearner(
             recipe.make_model(seed), self.images.exponent, recipe.sgd_for(self.iterations), recipe.batch, self.settings.device
         )
-        if self._checkpoint:
-            learner.restore(self._checkpoint.tensors, self._checkpoint.state)
+        if self._earlier:
+            learner.restore(self._earlier.checkpoint.tensors, self._earlier.checkpoint.state)
         return learner, ()
 
     def train(self, folder: RunFolder, screen: Screen, measurement: Measurement | None) -> None:
@@ -306,6 +301,7 @@ class _Run:
             before = f"before iteration {trainer.state.iteration}"
             raise self._stopped(f"{before}: {spoilt} holds a number that is not finite; a lower learning rate may help")
         checkpoint = Checkpoint(self.about(), trainer.state.to_json(), tensors, trainer.course.state())
+        self._folder.sync()
         write_checkpoint(self._path, checkpoint)
 
     def write_weights(self, path: Path) -> None:
@@ -344,10 +340,6 @@ def check_device(device: str) -> None:
     if device == "cuda" and place >= torch.cuda.device_count():
         found = f"process {place} of this machine finds {torch.cuda.device_count()} GPUs"
         raise TrainError(f"--device cuda: {found}, numbered from 0, and each process needs its own; start fewer processes")
-
-
-def _checkpoint_file(path: Path) -> Path:
-    return path / CHECKPOINT if path.is_dir() else path
 
 
 def _measuring(settings: TrainSettings, folder: Path) -> contextlib.AbstractContextManager[Measurement | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from host.processor_work import ProcessorWork
 from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolderError, read_iterations, read_record
+from host.runtime import summed
 from host.trace import Trace
 from host.trace_file import read_trace
 from hw.config import Config, ConfigError
@@ -27,9 +28,6 @@ MEASURE = "measure"
 """What run.json calls a run of `joulegrad.measure`."""
 
 ENERGY_TABLE = "energy_table.json"
-CYCLES_PREDICTED = "cycles predicted from the instructions, not counted by a core"
-"""What a simulated energy says of itself where nothing counted cycles: the golden board, or PyTorch."""
-
 KEYS = ("schema", "iterations_drawn", "iterations_executed", "time_s", "run_energy_j", "energy_per_executed_iteration_j",
         "shares", "counters", "activity", "processor_s", "sensors")  # fmt: skip
 """What `recompute` returns and a run's result holds as well."""
@@ -163,25 +161,12 @@ def _replayed(path: Path, record: dict, energy_table: Path) -> tuple[EnergyMeter
         totals = {"images": [], "counters": {}, "activity": {}, "processor_s": 0.0}
         real_time = record.get("clock") == HOST_CLOCK
         for line in read_iterations(path):
-            counters, activity = _summed(line["counters"]), _summed(line["activity"])
-            work = ProcessorWork(**line["processor"])
-            cycles = {}
-            if "predicted_cycles" in line:
-                cycles, meter.said = {"cycles": line["predicted_cycles"]}, CYCLES_PREDICTED
-            meter.add(counters | cycles, activity, work, line.get("rest_s"), line["host_s"] if real_time else None)
+            meter.add_line(line, real_time)
             totals["images"].append(line["images"])
-            totals["processor_s"] += processor_time(work, model).busy_s
-            for name, counts in (("counters", counters), ("activity", activity)):
-                totals[name] = _summed({"before": totals[name], "now": counts})
-    except (KeyError, TypeError, ConfigError) as error:
+            totals["processor_s"] += processor_time(ProcessorWork(**line["processor"]), model).busy_s
+            for name in ("counters", "activity"):
+                totals[name] = summed([totals[name], *line[name].values()])
+    except (KeyError, TypeError, AttributeError, ConfigError) as error:
         said = f"{type(error).__name__} {error}"
         raise RunFolderError(f"run {path} is damaged or was written by another version of this software: {said}") from None
     return meter, totals
-
-
-def _summed(parts: dict[str, dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts.values():
-        for name, value in part.items():
-            total[name] = total.get(name, 0) + value
-    return total

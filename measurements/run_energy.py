@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from host.processor_work import ProcessorWork
+from host.runtime import summed
 from hw.config import Config
 from measurements.energy_model import NOTHING, PROCESSOR_BYTES, EnergyTable, Shares, energy_shares, load_table, time_shares
 from measurements.processor_time import ProcessorModel, iteration_time_s, processor_time
 from measurements.quantities import Quantity, RunEnergies
 from measurements.table_validity import quantities
+
+CYCLES_PREDICTED = "cycles predicted from the instructions, not counted by a core"
+"""What a simulated energy says of itself where nothing counted cycles: the golden board, or PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,21 @@ class EnergyMeter:
         for name, count in (*counters.items(), *beside.items()):
             self._counts[name] = self._counts.get(name, 0) + count
         return iteration
+
+    def add_line(self, line: Mapping, real_time: bool) -> IterationEnergy | None:
+        """Add an iteration as its line in a run folder tells of it.
+
+        Args:
+            real_time: whether the board's time is the host's, and the line's host_s what the iteration took.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is no such line.
+        """
+        counters, activity = summed(line["counters"].values()), summed(line["activity"].values())
+        if "predicted_cycles" in line:
+            counters["cycles"], self.said = line["predicted_cycles"], CYCLES_PREDICTED
+        time_s = line["host_s"] if real_time else None
+        return self.add(counters, activity, ProcessorWork(**line["processor"]), line.get("rest_s"), time_s)
 
     @property
     def time_s(self) -> float:

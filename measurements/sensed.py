@@ -16,6 +16,9 @@ from measurements.series import NoEnergy
 
 RUN, REPEAT, IDLE = "run", "repeat", "idle"
 
+WHOLE_RUN = "iterations_of_the_whole_run"
+"""What the note of the run's window says where an earlier run did a part of it: the repeats do all of it."""
+
 
 @dataclass(frozen=True)
 class Sensed:
@@ -69,9 +72,11 @@ def sensed_run(
     run, idle = _found(trace, RUN)[0], idle_windows(trace)
     source = SensorEnergies(trace, sensor, alignment=alignment, calibrations=calibrations)
     repeats = tuple(source.joules(window, idle=idle) for window in _found(trace, REPEAT))
-    runs, left = divmod(repeats[0].iterations, run.iterations) if run.iterations > 0 else (0, 0)
+    iterations = run.note.get(WHOLE_RUN, run.iterations)
+    known = isinstance(iterations, int) and iterations > 0
+    runs, left = divmod(repeats[0].iterations, iterations) if known else (0, 0)
     if not runs or left:
-        found = f"the repeats have {repeats[0].iterations} iterations, the run {run.iterations}"
+        found = f"the repeats have {repeats[0].iterations} iterations, the run {iterations}"
         raise TraceError(f"{found}: a repeat holds the run once or several times, whole")
     gross, net, pooled = _mean(repeats, runs)
     url, label = trace.sensors[sensor].url, repeats[0].label

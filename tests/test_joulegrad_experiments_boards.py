@@ -13,9 +13,10 @@ import pytest
 
 from algo.recipe import load_recipe
 from host.board import BoardError
-from host.run_folder import read_iterations
+from host.run_folder import read_iterations, read_record
 from host.sensor import SensorError
 from joulegrad import experiment_cluster, experiment_run, experiments
+from joulegrad.board_checkpoints import BoardCheckpoints
 from joulegrad.experiment import ExperimentError
 from joulegrad.experiments import run_experiments
 from joulegrad.screen import Screen
@@ -150,6 +151,26 @@ def test_a_board_that_fails_is_told_and_its_runs_are_done_when_asked_again(asked
         patched.setattr(experiment_run, "run_bench", failing)
         assert run_experiments(settings, Screen(True))["errors"] == ["smd, seed 1: the board does not answer"]
     assert _row(run_experiments(settings, Screen(True)), "smd")["seeds"] == 2
+
+
+def test_a_run_that_was_stopped_on_a_board_goes_on_there(asked, monkeypatch):
+    """With the first half of its iterations as they were, and in a folder of its own beside the first one's."""
+    keep, settings = BoardCheckpoints.executed, dataclasses.replace(asked, boards=("golden",), runs=("whole",), seeds=1)
+
+    def interrupted(checkpoints, runtime, course):
+        if runtime.state.iteration == 4:
+            checkpoints.keep(runtime, course)
+            raise KeyboardInterrupt
+        keep(checkpoints, runtime, course)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(BoardCheckpoints, "executed", interrupted)
+        run_experiments(settings, Screen(True))
+    assert not run_experiments(settings, Screen(True))["errors"]
+    stopped, done = (read_record(asked.out / "runs" / "whole" / name) for name in ("seed-0", "seed-0.2"))
+    assert stopped["status"] == "aborted" and done["resumed_from"].endswith("seed-0")
+    assert done["result"]["iterations_here"] == done["result"]["iterations_executed"] - 4
+    assert done["loss"][:4] == stopped["loss"]
 
 
 def test_boards_and_sensors_that_are_not_there_are_found_out_before_any_run(asked, tmp_path):

@@ -18,14 +18,16 @@ from hwmon_tree import HwmonTree
 from packed_programs import program_file, recipe_file
 
 from algo import loss
+from algo.checkpoint import read_checkpoint
 from host.board_golden import Driver
 from host.readings import HOST_CLOCK
 from host.run_folder import read_iterations, read_record
 from host.trace import windows
 from host.trace_file import read_trace
 from joulegrad import real_time, watch, watched
+from joulegrad.board_checkpoints import BoardCheckpoints
 from measurements import coverage
-from measurements.recompute import KEYS
+from measurements.recompute import KEYS, recompute
 from measurements.repeats import NotPooled
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +130,46 @@ def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, tree, monkeypat
     assert code == 0 and json.loads(text)["reported"] == "equal", err
     for key in KEYS:
         assert json.loads(text)[key] == data[key], key
+
+
+def test_a_run_that_goes_on_is_measured_whole(tmp_path, program, sensor, tree):
+    """Its window has only the iterations that were executed here; the repeats do all of them from the first weights."""
+    whole = tmp_path / "whole"
+    code, _, err = invoke("bench", str(program), "--board", "golden", "--checkpoint-every", "2", "--out", str(whole))
+    assert code == 0, err
+    end = read_checkpoint(whole / "checkpoint.npz")
+    stopped, out = tmp_path / "stopped", tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(BoardCheckpoints, "keep", at_most(BoardCheckpoints.keep, 2))
+        invoke("bench", str(program), "--board", "golden", "--checkpoint-every", "2", "--out", str(stopped))
+    settings = ["--sensor", sensor, *QUICK, "--relative-u", "0.4", "--resume", str(stopped), "--out", str(out)]
+    code, text, err = invoke("bench", str(program), "--board", "golden", *settings)
+    assert code == 0, err
+    data, record, trace = json.loads(text), read_record(out), read_trace(out / "trace.sqlite")
+    assert data["iterations_here"] == 1 and data["iterations_executed"] == 3
+    assert read_checkpoint(out / "checkpoint.npz").state == end.state
+    (run,) = windows(trace, "run")
+    assert run.iterations == 1 and run.note == {"iterations_of_the_whole_run": 3}
+    assert [window.number for window in windows(trace, "iteration")] == [2]
+    times, repeats = record["replayed"]["repeated"]["runs_in_each"], windows(trace, "repeat")
+    assert all(window.iterations == 3 * times for window in repeats) and data["sensors"][0]["runs_in_a_repeat"] == times
+    each_s = sum(window.end_s - window.start_s for window in repeats) / len(repeats) / times
+    measured = data["run_energy_j"]["measured"]
+    assert IDLE_W * each_s < measured["gross"]["value"] < WORK_W * each_s
+    assert windows(trace, "pilot"), "a run of which a part was executed elsewhere is no pilot"
+    assert recompute(out)["run_energy_j"] == data["run_energy_j"]
+
+
+def at_most(keep, times: int):
+    """Return what keeps checkpoints so many times, and no more."""
+    done = []
+
+    def kept(checkpoints, runtime, course):
+        if len(done) < times:
+            keep(checkpoints, runtime, course)
+        done.append(True)
+
+    return kept
 
 
 def test_without_a_usable_pilot_the_least_windows_are_taken_and_the_record_says_why(monkeypatch):
