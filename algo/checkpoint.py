@@ -88,7 +88,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         tensors = {name.removeprefix(_TENSOR): value for name, value in arrays.items() if name.startswith(_TENSOR)}
         return Checkpoint(dict(data["about"]), dict(data["state"]), tensors, unpacked(data["course"], arrays))
     except FileNotFoundError:
-        raise CheckpointError(f"there is no checkpoint {path}: give the run folder of 'joulegrad train', or its file") from None
+        raise CheckpointError(f"there is no checkpoint {path}: give a run folder, or its checkpoint.npz") from None
     except CheckpointError:
         raise
     except _BROKEN as error:

@@ -10,6 +10,7 @@ from algo.averaging import averaged_names, replaced
 from algo.scaling import State
 from host.board import Board
 from host.processor_work import ProcessorWork
+from hw.compile import weight_shapes
 from hw.memory_map import MemoryMap, Region
 from hw.program import Program
 
@@ -34,7 +35,8 @@ class AveragedWeights:
 
     def __init__(self, board: Board, program: Program):
         self._board, self._step = board, program.step
-        memory = program.memory
+        self._memory = memory = program.memory
+        self._shapes = weight_shapes(program.step)
         _, self._entries = averaged_names(program.step)
         self._masters = _Stretch(memory, [f"{name}.master" for name in program.step.weights])
         self._weights = _Stretch(memory, program.step.weights)
@@ -51,6 +53,36 @@ class AveragedWeights:
         """
         masters, tables = (self._board.read(each.start, each.size) for each in (self._masters, self._tables))
         return {"masters": masters.view("<i4"), "tables": tables.view("<i8")[self._at]}, masters.size + tables.size
+
+    def named(self, sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return sums of what `read` returned by the names of algo.averaging, in the module's shapes; `laid_out` undoes it."""
+        found = {}
+        for name, at in self._masters.parts.items() if sums else ():
+            values, order = sums["masters"][at.start // 4 : at.stop // 4], self._order(name)
+            found[name] = np.zeros(self._shapes[name], np.int64)
+            found[name].reshape(-1)[order[order >= 0]] = values[order >= 0]
+        columns = zip(self._entries, self._columns, strict=True) if sums else ()
+        return found | {f"{table}.{entry}": sums["tables"][at].copy() for (table, entry), at in columns}
+
+    def laid_out(self, named: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return what `named` was given. Raises KeyError, ValueError where a name is missing or a shape is another."""
+        if not named:
+            return {}
+        masters = np.zeros(self._masters.size // 4, np.int64)
+        for name, at in self._masters.parts.items():
+            order, values = self._order(name), named[name].reshape(self._shapes[name]).reshape(-1)
+            masters[at.start // 4 : at.stop // 4][order >= 0] = values[order[order >= 0]]
+        columns = [named[f"{table}.{entry}"] for table, entry in self._entries]
+        tables = np.zeros(len(self._at), np.int64)
+        for column, at in zip(columns, self._columns, strict=True):
+            tables[at] = column
+        return {"masters": masters, "tables": tables}
+
+    def _order(self, name: str) -> np.ndarray:
+        """Return, for every word of a region of masters, the place of its weight in the module's array; -1 for padding."""
+        region = self._memory[name]
+        numbers = np.arange(1, np.prod(region.shape) + 1, dtype=np.int32).reshape(region.shape)
+        return self._memory.encode(name, numbers).view("<i4").astype(np.int64) - 1
 
     def replace(self, state: State, mean: dict[str, np.ndarray], work: ProcessorWork) -> State:
         """Put a mean of what `read` returned in the weights' place; return the state, with a learning rate of 0 from here on."""

@@ -115,6 +115,7 @@ class Runtime:
 
     Attributes:
         state: as it is after the last executed iteration.
+        averaged: what may be averaged on this board.
 
     Raises:
         BoardError: the program is of another configuration, or does not fit the board's DDR.
@@ -130,7 +131,7 @@ class Runtime:
         self._table = HostTable.of(program)
         self._scaling = DelayedScaling(program.step)
         self._parts = PartData(board, program)
-        self._averaged = AveragedWeights(board, program)
+        self.averaged = AveragedWeights(board, program)
         self._average: Averaging | None = None
         self._added = 0, 0
         self._route = Route(program.step, program.step.batch)
@@ -274,7 +275,7 @@ class Runtime:
     def _replace_weights(self, average: Averaging, work: ProcessorWork) -> None:
         """Put the average in the weights' place, with those of the iteration before in it, where they belong there."""
         work.add(**dict(zip(("copied_bytes", "array_calls"), self._add_to_average(), strict=True)))
-        self.state = self._averaged.replace(self.state, average.mean(), work)
+        self.state = self.averaged.replace(self.state, average.mean(), work)
 
     def _add_to_average(self) -> tuple[int, int]:
         """Add the weights to the average where the iteration before left them to be added; return bytes and numpy calls."""
@@ -282,7 +283,7 @@ class Runtime:
         if average is None:
             added, self._added = self._added, (0, 0)
             return added
-        values, size = self._averaged.read()
+        values, size = self.averaged.read()
         average.add(values)
         return size, READ_ARRAY_CALLS
 

@@ -95,7 +95,8 @@ def _on_board(
     folder = checkpoints.folder
     with watched(settings, sensors, board, packed.program, folder, screen) as watch:
         run = _runner(board, packed, settings, checkpoints)
-        runtime, course = _runtime(run), checkpoints.course(packed)
+        runtime = _runtime(run)
+        course = checkpoints.course(packed, runtime)
         for note in course.notes:
             screen.say(note)
         folder.update(notes=list(course.notes))

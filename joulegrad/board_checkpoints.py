@@ -10,7 +10,7 @@ from algo.scaling import State
 from host.packed_program import PackedProgram
 from host.run_folder import RunFolder
 from host.runtime import Runtime
-from joulegrad.earlier import CHECKPOINT, Earlier
+from joulegrad.earlier import CHECKPOINT, Earlier, with_sums
 
 
 class BoardCheckpoints:
@@ -37,11 +37,15 @@ class BoardCheckpoints:
         """Return the tensors and the state that the run begins with: those given, or where the earlier run stopped."""
         return (self._earlier.checkpoint.tensors, self._earlier.state()) if self._earlier else (tensors, state)
 
-    def course(self, packed: PackedProgram) -> Course:
-        """Return the method's course, new or where the earlier run left it."""
+    def course(self, packed: PackedProgram, runtime: Runtime | None = None) -> Course:
+        """Return the method's course, new or where the earlier run left it.
+
+        Args:
+            runtime: that follows it, and averages weights as its board lays them out; None of a reference, which has names.
+        """
         course = packed.course()
         if self._earlier:
-            self._earlier.restore(course)
+            self._earlier.restore(course, runtime and runtime.averaged.laid_out)
         return course
 
     def put_back(self, runtime: Runtime) -> None:
@@ -60,9 +64,12 @@ class BoardCheckpoints:
             self.keep(runtime, course)
 
     def keep(self, runtime: Runtime, course: Course) -> None:
-        """Replace the checkpoint. Raises CheckpointError, RunFolderError where it cannot be written."""
+        """Replace the checkpoint; in it weights that are averaged have names, and not the board's layout.
+
+        Raises:
+            CheckpointError, RunFolderError: it cannot be written.
+        """
         tensors = runtime.kept()
+        state = with_sums(course.state(), runtime.averaged.named)
         self.folder.sync()
-        write_checkpoint(
-            self.folder.path / CHECKPOINT, Checkpoint(self._about, runtime.state.to_json(), tensors, course.state())
-        )
+        write_checkpoint(self.folder.path / CHECKPOINT, Checkpoint(self._about, runtime.state.to_json(), tensors, state))

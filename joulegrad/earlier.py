@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from algo.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from algo.policies.method import Course
+from algo.policies.swa import Swa
 from algo.scaling import State
 from host.run_folder import read_iterations
 
 CHECKPOINT = "checkpoint.npz"
+
+Sums = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,17 @@ class Earlier:
         with self._damage():
             return State.from_json(self.checkpoint.state)
 
-    def restore(self, course: Course) -> None:
-        """Bring a method's course to where the run stopped. Raises CheckpointError where the file does not say."""
+    def restore(self, course: Course, laid_out: Sums | None = None) -> None:
+        """Bring a method's course to where the run stopped.
+
+        Args:
+            laid_out: turns averaged weights by name into what the executor adds to; None where that has names, too.
+
+        Raises:
+            CheckpointError: the file does not say.
+        """
         with self._damage():
-            course.restore(self.checkpoint.course)
+            course.restore(with_sums(self.checkpoint.course, laid_out) if laid_out else self.checkpoint.course)
 
     @contextlib.contextmanager
     def _damage(self) -> Iterator[None]:
@@ -46,6 +58,14 @@ class Earlier:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             found = f"the checkpoint in {self.folder} does not fit the run"
             raise CheckpointError(f"{found} ({type(error).__name__}: {error}): begin the run again") from None
+
+
+def with_sums(course: dict, changed: Sums) -> dict:
+    """Return the state of a course with the sums of its averaged weights changed; as it is where it averages nothing."""
+    average = course["policies"].get(Swa.name)
+    if average is None:
+        return course
+    return course | {"policies": course["policies"] | {Swa.name: average | {"sums": changed(average["sums"])}}}
 
 
 def checkpoint_file(path: Path) -> Path:

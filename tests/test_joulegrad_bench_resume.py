@@ -19,6 +19,7 @@ from algo.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from host.run_folder import RunFolder, RunFolderError, read_iterations, read_record
 from host.trace import windows
 from host.trace_file import read_trace
+from joulegrad import board_checkpoints
 from joulegrad.bench import run_bench
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls
@@ -26,7 +27,7 @@ from measurements.recompute import differences, recompute
 
 STEPS, STOP = 12, 7
 REMEMBERED = ("records", "streamed_records", "beside_records")
-METHODS = {"swa": {"every": 1, "settle": 2}, "cpt": {"lowest": 5, "periods": 2}, "smd": {"drop": "1/4"}}
+METHODS = {"swa": {"start": "1/4", "every": 1, "settle": 2}, "cpt": {"lowest": 5, "periods": 2}, "smd": {"drop": "1/4"}}
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +99,34 @@ def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, settings, stopped,
     assert differences(recompute(tmp_path / "resumed", need_trace=False), resumed) == []
 
 
+@pytest.mark.parametrize("method", ["swa", "e2train"])
+def test_a_board_and_pytorch_stand_at_the_same_point(tmp_path, recipe, settings, method):
+    """Averages that the board keeps in its own layout have names in the checkpoint: a checked run's reference goes on from it."""
+    _run(settings, tmp_path / "board", method=method)
+    assert invoke("train", str(recipe), "--method", method, "--out", str(tmp_path / "trained"))[0] == 0
+    board, trained = (read_checkpoint(tmp_path / name / "checkpoint.npz") for name in ("board", "trained"))
+    assert board.state == trained.state and board.tensors.keys() == trained.tensors.keys()
+    weights = [name for name in board.tensors if not name.endswith(".channels")]
+    assert all(np.array_equal(board.tensors[name], trained.tensors[name]) for name in weights)
+    ours, theirs = (found.course["policies"]["swa"]["sums"] for found in (board, trained))
+    assert ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert any(one.any() for one in ours.values())
+
+
 def test_a_checkpoint_costs_the_run_nothing_that_is_counted(tmp_path, settings):
     """Weights that wait for their average are read for the checkpoint; the next iteration counts them as it would have."""
     for every in (1, 1000):
         _run(settings, tmp_path / str(every), method="e2train", checkpoint_every=every)
     lines = [_without(read_iterations(tmp_path / str(every)), "host_s", "energy") for every in (1, 1000)]
     assert lines[0] == lines[1] and _end(tmp_path / "1") == _end(tmp_path / "1000")
+
+
+def test_no_checkpoint_is_ahead_of_the_lines_on_the_disk(tmp_path, settings, monkeypatch):
+    order, sync, write = [], RunFolder.sync, board_checkpoints.write_checkpoint
+    monkeypatch.setattr(RunFolder, "sync", lambda folder: order.append("lines") or sync(folder))
+    monkeypatch.setattr(board_checkpoints, "write_checkpoint", lambda *given: order.append("checkpoint") or write(*given))
+    _run(settings, tmp_path / "run", steps=2)
+    assert order == ["lines", "checkpoint"] * 4, "before the first iteration, after both, and at the end"
 
 
 def test_a_checked_run_on_the_simulated_board_goes_on_under_its_sensor(tmp_path, settings, stopped):
@@ -165,6 +188,12 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, settings, changes, sai
     assert not (tmp_path / "other").exists()
 
 
+def test_a_run_with_other_stalls_takes_other_cycles_and_is_refused(tmp_path, settings):
+    _run(settings, tmp_path / "run", board="sim", steps=1)
+    with pytest.raises(CheckpointError, match="stalls 0.0, this run has 0.1"):
+        _run(settings, tmp_path / "other", board="sim", steps=1, resume=tmp_path / "run", stalls=MemoryStalls(0.1, 1))
+
+
 def test_a_checkpoint_of_pytorch_is_refused(tmp_path, recipe):
     """Its iterations have no energy of a board."""
     assert invoke("train", str(recipe), "--out", str(tmp_path / "trained"))[0] == 0
@@ -199,7 +228,7 @@ def test_what_is_damaged_is_refused_in_a_sentence(tmp_path, settings, stopped):
     _edited(file, tensors=good.tensors, state={"iteration": good.state["iteration"]})
     refused("does not fit the run .KeyError")
     _edited(file, state=good.state, course=good.course | {"policies": None})
-    refused("does not fit the run .TypeError")
+    refused("does not fit the run .AttributeError")
     _edited(file, course=good.course)
     (place / "iterations.jsonl").write_text("".join(lines[1:]))
     refused(f"has lines of {STOP - 1} iterations before its checkpoint, which has executed {STOP}: .* begin the run again")

@@ -154,6 +154,7 @@ def test_a_run_that_goes_on_is_measured_whole(tmp_path, program, sensor, tree):
     times, repeats = record["replayed"]["repeated"]["runs_in_each"], windows(trace, "repeat")
     assert all(window.iterations == 3 * times for window in repeats) and data["sensors"][0]["runs_in_a_repeat"] == times
     each_s = sum(window.end_s - window.start_s for window in repeats) / len(repeats) / times
+    assert record["replayed"]["run"]["host_s"] == pytest.approx(sum(line["host_s"] for line in read_iterations(out)))
     measured = data["run_energy_j"]["measured"]
     assert IDLE_W * each_s < measured["gross"]["value"] < WORK_W * each_s
     assert windows(trace, "pilot"), "a run of which a part was executed elsewhere is no pilot"
