@@ -132,8 +132,10 @@ def test_joules_of_a_run_in_real_time(tmp_path, program, sensor, tree, monkeypat
         assert json.loads(text)[key] == data[key], key
 
 
-def test_a_run_that_goes_on_is_measured_whole(tmp_path, program, sensor, tree):
+def test_a_run_that_goes_on_is_measured_whole(tmp_path, program, sensor, monkeypatch):
     """Its window has only the iterations that were executed here; the repeats do all of them from the first weights."""
+    monkeypatch.setattr(watched, "Plan", functools.partial(watch.Plan, window_s=0.01, lead_s=0.3))
+    monkeypatch.setattr(watch, "WINDOW_REFRESHES", 1)  # the run fills a window, and would be the pilot if it were all there
     whole = tmp_path / "whole"
     code, _, err = invoke("bench", str(program), "--board", "golden", "--checkpoint-every", "2", "--out", str(whole))
     assert code == 0, err
