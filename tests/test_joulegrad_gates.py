@@ -17,7 +17,7 @@ from host.virtual_rails import ACTIVITY
 from hw import isa
 from hw.config import load_config
 from joulegrad import virtual_time
-from joulegrad.bench import _gated
+from joulegrad.learned import _gated
 from joulegrad.packing import asked
 from joulegrad.peak import training_macs
 from measurements.processor_time import ProcessorModel
