@@ -55,13 +55,15 @@ def bench_run(
         "--sensor", help="Power sensor, by its URL, e.g. 'pmbus' or 'sim?refresh_s=0.001&kind=point'; may be given several "
         "times. By default the simulated board's own, 'sim', and none on others.")] = None,
     repeats: Annotated[int, typer.Option(
-        "--repeats", help="Least number of windows of repeated iterations that the sensed energy is taken from, from 2.")] = 5,
+        "--repeats", help="Least number of windows of repeated iterations that the sensed energy is taken from, from 2; see "
+        "--measuring.")] = 5,
     relative_u: Annotated[float, typer.Option(
         "--relative-u", help="Uncertainty over net energy for which a pilot plans length and number of these windows.")] = 0.02,
     idle: Annotated[float, typer.Option(
         "--idle", help="Seconds of rest before, between and after these windows, at least.")] = 10.0,
     measuring: Annotated[float, typer.Option(
-        "--measuring", help="Seconds that the windows may take together on a board whose time is real.")] = 600.0,
+        "--measuring", help="Seconds that the windows may take together on a board whose time is real; a run too long "
+        "for --repeats windows in this time has fewer, one too long for two is measured once, as it is.")] = 600.0,
     energy_table: Annotated[Path | None, typer.Option(
         "--energy-table", help="Energy table for the simulated joules, e.g. one that 'joulegrad compare' fitted.")] = None,
     resume: Annotated[Path | None, typer.Option(

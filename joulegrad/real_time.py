@@ -1,7 +1,8 @@
 """A run on a board whose time is real, under sensors that are real too: idle, signature, the run itself, repeats, in one trace.
 
 The measuring plan is that of joulegrad/emulation.py; here it takes the time that it says. A repeat does the whole run again
-from its first weights, and has to find the same losses.
+from its first weights, and has to find the same losses. A run too long for as many repeats has fewer of them; where not even two
+fit, its own window is all that is measured.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from joulegrad.watch import (
 )
 from measurements.joules import joules
 from measurements.repeats import NotPooled
-from measurements.sensed import WHOLE_RUN, idle_windows
+from measurements.sensed import ALONE, WHOLE_RUN, idle_windows
 from measurements.series import NoEnergy
 
 SHORTER = 0.85
@@ -113,16 +114,57 @@ class RealTime(Watch):
             SamplerError: the sampler has died.
             BoardError: a repeat did not do what the run did.
         """
-        self._end_run({})
-        self._running, pilot = False, pilot and not self._behind
+        pilot = pilot and not self._behind
         times, repeats = self.plan.times(SHORTER * self._work_s, self._slowest_s), self.plan.repeats
-        self._rest(IDLE_BETWEEN)
+        fitting = self._fitting() if times == 1 else repeats
+        alone = fitting == 1 and pilot
+        self._end_run({ALONE: True} if alone else {})
+        self._running = False
+        if alone:
+            self._measured_alone()
+        else:
+            self._rest(IDLE_BETWEEN)
+            if fitting == repeats:
+                times, repeats = self._piloted(again, pilot, times)
+            self._repeat(again, times, min(fitting, repeats))
+        self._sign(AFTER)
+        self._wait(self._lead_s)
+        self._sampler.check()
+
+    def _fitting(self) -> int:
+        """Return how many windows of the run the plan's time has room for, at least 1; say so where it wants more."""
+        each_s = self._work_s + self._idle_s
+        if self.plan.budget_s is None or self.plan.repeats * each_s <= self.plan.budget_s:
+            return self.plan.repeats
+        fitting = max(1, int(self.plan.budget_s / each_s))
+        self.planned = {
+            "reachable": False, "requested": self.plan.requested,
+            "said": f"no plan: {self.plan.repeats} windows of {each_s:.0f} s, rest included, are more than the "
+                    f"{self.plan.budget_s:.0f} s of --measuring, which has room for {fitting}",
+        }  # fmt: skip
+        return fitting
+
+    def _measured_alone(self) -> None:
+        """Rest behind the run, whose window is measured."""
+        self._rest(IDLE_AFTER)
+        self.replayed = {
+            "run": {"iterations": len(self._losses), "host_s": self._work_s},
+            "said": "nothing: the run itself was measured, once",
+        }
+
+    def _piloted(self, again: Again, pilot: bool, times: int) -> tuple[int, int]:
+        """Return runs in a window and number of windows as a pilot asks for them, and `times` where there is none."""
+        repeats = self.plan.repeats
         if self.plan.requested is not None:
             if times > 1 or not pilot:
                 self.say(f"measuring: a pilot of {times * self._work_s:.0f} s")
                 self._window(PILOT, again, times)
                 self._rest(IDLE_BETWEEN)
             times, repeats = self._planned(RUN if times == 1 and pilot else PILOT, times)
+        return times, repeats
+
+    def _repeat(self, again: Again, times: int, repeats: int) -> None:
+        """Do the run again in so many windows, with rests between and behind them."""
         each_s = times * self._work_s + self._idle_s
         self.say(f"measuring: {repeats} windows of {times * self._work_s:.0f} s, about {repeats * each_s / 60:.1f} minutes")
         restored_s = 0.0
@@ -132,8 +174,6 @@ class RealTime(Watch):
             times, spent_s = self._window(REPEAT, again, times, number, least_s)
             restored_s += spent_s
             self._rest(IDLE_AFTER if number == repeats - 1 else IDLE_BETWEEN)
-        self._sign(AFTER)
-        self._wait(self._lead_s)
         self.replayed = {
             "run": {"iterations": len(self._losses), "host_s": self._work_s},
             "repeated": {"repeats": repeats, "runs_in_each": times, "iterations_in_each": len(self._losses) * times},
@@ -141,7 +181,6 @@ class RealTime(Watch):
             "said": "every repeat did the whole run again from its first weights and found the same losses; of its time "
                     "restored_share went into putting these weights back",
         }  # fmt: skip
-        self._sampler.check()
 
     def _end_run(self, note: dict) -> None:
         """End the window of the run; where an earlier run did a part of it, the note says how many iterations all of it has."""

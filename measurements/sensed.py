@@ -20,6 +20,12 @@ WHOLE_RUN = "iterations_of_the_whole_run"
 """What the note of the run's window says where an earlier run did a part of it: the repeats do all of it."""
 
 
+ALONE = "measured_alone"
+"""True in the note of the run's window where it was not repeated: the energy is that of this window."""
+
+_NO_SCATTER = "the energy of one window: by how much repeats of it would differ is not in its U"
+
+
 @dataclass(frozen=True)
 class Sensed:
     """Energy of a run by one sensor.
@@ -57,7 +63,8 @@ def sensed_run(
     trace: Trace, sensor: int, alignment: Alignment | None = None, notes: tuple[str, ...] = (),
     calibrations: Sequence[Calibration] = (), watched: str = "",
 ) -> Sensed:  # fmt: skip
-    """Return the energy of the run of a trace, as the mean of its repeats; of a single one without the scatter's share in U.
+    """Return the energy of the run of a trace, as the mean of its repeats; of one window without the scatter's share in U, and a
+    note that says so.
 
     Args:
         alignment: of the meter's own clock, and notes on it.
@@ -71,7 +78,8 @@ def sensed_run(
     """
     run, idle = _found(trace, RUN)[0], idle_windows(trace)
     source = SensorEnergies(trace, sensor, alignment=alignment, calibrations=calibrations)
-    repeats = tuple(source.joules(window, idle=idle) for window in _found(trace, REPEAT))
+    repeated = [run] if run.note.get(ALONE) else _found(trace, REPEAT)
+    repeats = tuple(source.joules(window, idle=idle) for window in repeated)
     iterations = run.note.get(WHOLE_RUN, run.iterations)
     known = isinstance(iterations, int) and iterations > 0
     runs, left = divmod(repeats[0].iterations, iterations) if known else (0, 0)
@@ -80,6 +88,7 @@ def sensed_run(
         raise TraceError(f"{found}: a repeat holds the run once or several times, whole")
     gross, net, pooled = _mean(repeats, runs)
     url, label = trace.sensors[sensor].url, repeats[0].label
+    notes = (*notes, _NO_SCATTER) if len(repeats) == 1 else notes
     return Sensed(url, label, gross.of(watched), net.of(watched), repeats, pooled, runs, alignment, notes)
 
 

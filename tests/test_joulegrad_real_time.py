@@ -163,6 +163,57 @@ def test_a_run_that_goes_on_is_measured_whole(tmp_path, program, sensor, monkeyp
     assert recompute(out)["run_energy_j"] == data["run_energy_j"]
 
 
+@pytest.fixture
+def filling(sensor, monkeypatch):
+    """The sensor's URL, where a run of three iterations fills a window."""
+    monkeypatch.setattr(watched, "Plan", functools.partial(watch.Plan, window_s=0.01, lead_s=0.3))
+    monkeypatch.setattr(watch, "WINDOW_REFRESHES", 1)
+    return sensor
+
+
+def test_a_run_too_long_to_be_repeated_is_measured_as_it_is(tmp_path, program, filling):
+    out = tmp_path / "run"
+    settings = ["--sensor", filling, *QUICK, "--measuring", "0.6", "--out", str(out)]
+    code, text, err = invoke("bench", str(program), "--board", "golden", *settings)
+    assert code == 0, err
+    data, record, trace = json.loads(text), read_record(out), read_trace(out / "trace.sqlite")
+    (run,) = windows(trace, "run")
+    assert not windows(trace, "repeat") and not windows(trace, "pilot") and run.note == {"measured_alone": True}
+    assert [w.start_s >= run.end_s for w in windows(trace) if w.phase == "idle"] == [False, True]
+    assert record["replayed"]["said"] == "nothing: the run itself was measured, once" and "repeated" not in record["replayed"]
+    assert not record["planned"]["reachable"] and "has room for 1" in record["planned"]["said"]
+    (sensed,) = data["sensors"]
+    assert sensed["runs_in_a_repeat"] == 1 and sensed["repeats"] is None
+    assert any("by how much repeats of it would differ" in warning for warning in sensed["warnings"])
+    lasted_s = run.end_s - run.start_s
+    assert IDLE_W * lasted_s < data["run_energy_j"]["measured"]["gross"]["value"] < WORK_W * lasted_s
+    assert recompute(out)["run_energy_j"] == data["run_energy_j"]
+
+
+def test_a_checked_run_too_long_to_be_repeated_often_is_repeated_once(tmp_path, program, filling):
+    """In its own window the reference computes, too."""
+    out = tmp_path / "run"
+    settings = ["--check", "--sensor", filling, *QUICK, "--measuring", "0.6", "--out", str(out)]
+    code, text, err = invoke("bench", str(program), "--board", "golden", *settings)
+    assert code == 0, err
+    trace = read_trace(out / "trace.sqlite")
+    (run,), (repeat,) = windows(trace, "run"), windows(trace, "repeat")
+    (sensed,) = json.loads(text)["sensors"]
+    assert run.note == {} and repeat.iterations == 3 * sensed["runs_in_a_repeat"] and not windows(trace, "pilot")
+    assert sensed["repeats"] is None and sensed["warnings"]
+
+
+def test_windows_of_a_long_run_are_as_many_as_the_time_has_room_for():
+    plan = watch.Plan(repeats=5, requested=0.02, budget_s=600.0)
+    for work_s, fitting in ((10.0, 5), (110.0, 5), (111.0, 4), (250.0, 2), (300.0, 1), (86400.0, 1)):
+        run = real_time.RealTime(Path("trace.sqlite"), ("hwmon:x",), None, plan=plan)
+        run._work_s, run._idle_s = work_s, 10.0
+        assert run._fitting() == fitting
+        assert bool(run.planned) == (fitting < 5)
+    run.plan = dataclasses.replace(plan, budget_s=None)
+    assert run._fitting() == 5
+
+
 def at_most(keep, times: int):
     """Return what keeps checkpoints so many times, and no more."""
     done = []
