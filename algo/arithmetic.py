@@ -125,6 +125,16 @@ def affine(u, v, a, b, d, shift: int, noise=None):
     return (scaled + (0x8000 if noise is None else noise)) >> 16
 
 
+def above_zero(u, v, a, b, d):
+    """Return whether a * u + b * v + d, before any rounding, is above 0: whether a ReLU of `affine` lets a gradient pass.
+
+    What rounds to zero from above still passes it, as in torch. A mask of the rounded results would stop the gradients of all
+    values below half a step, a few in a hundred in every layer, so that the first layers of a deep network learn too slowly.
+    Sums wrap at 48 bits, as those of `affine` do.
+    """
+    return (a * u + b * v + d) << 16 > 0
+
+
 def exponent_needed(maximum: int, exponent: int, limit: int = INT8_MAX) -> int:
     """Return the smallest e with maximum * 2^exponent <= limit * 2^e; `exponent` itself for maximum 0."""
     if maximum == 0:

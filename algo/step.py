@@ -176,8 +176,8 @@ class Product:
 class Pass:
     """One pass of the vector unit over all elements: out = round(A u + B v + D), see algo.arithmetic.affine.
 
-    Order of the stages: affine, post, mask_in (zero where the mask is 0), mask_out = result > 0, maximum of
-    |result|, saturation, sums.
+    Order of the stages: affine, post, mask_in (zero where the mask is 0), maximum of |result|, saturation, sums. mask_out is
+    where A u + B v + D is above 0 before it is rounded (algo.arithmetic.above_zero) and mask_in is not 0.
 
     Attributes:
         u: "acc", "acc_max_value" (acc >> 8) - 128, "acc_max_index" 255 - (acc & 255), a tensor name, or "".

@@ -53,6 +53,14 @@ static void add_term(double *y, const double *number, const double *x, int64_t k
     }
 }
 
+// Where the sums are above 0 before they are rounded; d has a half in it that rounds to nearest.
+static void mark(const double *y, const Pass *p, int64_t at, int64_t count) {
+    const double half = p->stochastic ? 0 : 0.5;
+    for (int64_t i = 0; i < count; i++) p->positive[at + i] = y[i] > half;
+    if (p->mask)
+        for (int64_t i = 0; i < count; i++) p->positive[at + i] &= p->mask[at + i];
+}
+
 static inline uint32_t mix32(uint32_t x) {
     x = ~x + (x << 15);
     x ^= x >> 12;
@@ -96,8 +104,6 @@ static void finish(double *y, double *largest, const Pass *p, int64_t at, int64_
         limited = limited > 127 ? 127 : limited;
         out[i] = (int8_t)(int32_t)limited;
     }
-    if (p->positive)
-        for (int64_t i = 0; i < count; i++) p->positive[at + i] = out[i] > 0;
 }
 
 static void add_sums(int32_t *first, int32_t *second, const int8_t *out, const double *v, int64_t kind, int64_t count) {
@@ -136,6 +142,7 @@ void vector_pass(const Pass *p, double *scratch) {
             take(x, p->v, p->v_kind, at, count);
             add_term(y, b, x, p->v_kind, p->sv, count);
         }
+        if (p->positive) mark(y, p, at, count);
         if (p->stochastic) add_noise(y, p, row, rows);
         for (int64_t i = 0; i < count; i++) y[i] = floor(y[i]);
         post(y, p->post, p->threshold, count);

@@ -45,7 +45,7 @@ class Result:
 
     Attributes:
         out: int8 (n, c, h, w), the channels of a pixel together.
-        positive: bool of the same shape, whether the result is above 0; None where the pass writes no mask.
+        positive: bool of the same shape, algo.arithmetic.above_zero where the mask is True; None where the pass writes none.
         maximum: largest |result| before saturation, a scalar, float64; None where the pass collects none.
         sums: int64 (2, c): the sums of out and of out * out or out * v; None where the pass has none.
     """
@@ -79,16 +79,16 @@ def vector_pass(
     for at in range(0, rows, part or 1):
         here = slice(at, at + part)
         u_part, v_part, mask_part = (None if x is None else x[here] for x in taken)
-        y, v_taken = affine(u_part, v_part, first * h * w + at)
+        y, v_taken = affine(u_part, v_part, first * h * w + at, None if positive is None else positive[here])
         y = _post(one.post, y, numbers.threshold)
         if mask_part is not None:
             y *= mask_part
+            if positive is not None:
+                positive[here] &= mask_part
         if maximum is not None:
             torch.maximum(maximum, _largest(y, one.post), out=maximum)
         y.clamp_(-INT8_MAX, INT8_MAX)
         out[here] = y
-        if positive is not None:
-            torch.gt(out[here], 0, out=positive[here])
         if sums is not None:
             sums[0] += y.sum(0)
             sums[1] += y.mul_(v_taken if one.sums == "v" else y).sum(0)
@@ -114,18 +114,21 @@ class _Affine:
 
     def __init__(self, one: Pass, numbers: Numbers, part: tuple[int, int], device: torch.device):
         self.one, self.key = one, numbers.key
-        half = 0.5 if numbers.key is None else 0.0
+        self.half = half = 0.5 if numbers.key is None else 0.0
         self.a, self.b, self.d = (
             x.expand(part).contiguous() if x.dim() and device.type == "cpu" else x
             for x in (numbers.a, numbers.b, numbers.d + half)
         )
         self.channels = torch.arange(part[1], device=device).mul_((1 << 16) + 1).int() if self.key is not None else None
 
-    def __call__(self, u: torch.Tensor | None, v: torch.Tensor | None, position: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def __call__(
+        self, u: torch.Tensor | None, v: torch.Tensor | None, position: int, above: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the rounded sums, float64 (rows, c), and v before its shift.
 
         Args:
             position: of the first row, in the mini-batch.
+            above: takes up, where the sums are above 0 before they are rounded; None where nobody asks.
         """
         v_taken = None if v is None else _selected(self.one.v, v)
         terms = []
@@ -137,6 +140,8 @@ class _Affine:
         y = torch.addcmul(_cut(self.d, length), _cut(number, length), x)
         for number, x in others:
             y.addcmul_(_cut(number, length), x)
+        if above is not None:
+            torch.gt(y, self.half, out=above)
         if self.key is not None:
             y.add_(_noise(self.key, position, length, self.channels), alpha=2.0**-16)
         return y.floor_(), v_taken

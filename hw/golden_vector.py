@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from algo.arithmetic import INT8_MAX, WIDE_MAX, affine, noise16, saturate, to_operand
+from algo.arithmetic import INT8_MAX, WIDE_MAX, above_zero, affine, noise16, saturate, to_operand
 from hw import isa
 from hw.state import CoreState, check_instruction
 
@@ -28,14 +28,15 @@ def execute_vector(state: CoreState, instruction: isa.Instruction) -> None:
     a, b, d, record = _coefficients(state, instruction)
     u, v = _operand_u(state, instruction, n * px), _operand_v(state, instruction, n * px)
     noise = _noise(state, instruction, n, int(record[2]) & 0xFFFFFFFF) if instruction["stochastic"] else None
-    y = affine(to_operand(u, instruction["su"]), to_operand(v, instruction["sv"]), a, b, d, int(record[2]) >> 32 & 63, noise)
+    u_taken, v_taken = to_operand(u, instruction["su"]), to_operand(v, instruction["sv"])
+    y = affine(u_taken, v_taken, a, b, d, int(record[2]) >> 32 & 63, noise)
     y = _post(y, instruction["post"], int(record[3]) & 0xFFFFFFFF)
     if instruction["sign_of"]:
         y = np.sign(y)
-    if instruction["mask_in"]:
-        y = np.where(_read_mask(state, instruction, n), y, 0)
+    kept = _read_mask(state, instruction, n) if instruction["mask_in"] else True
+    y = np.where(kept, y, 0)
     if instruction["mask_out"]:
-        _write_mask(state, instruction, n, y > 0)
+        _write_mask(state, instruction, n, above_zero(u_taken, v_taken, a, b, d) & kept)
     y = saturate(y, INT32_MAX)
     out = saturate(y, INT8_MAX)
     _write_result(state, instruction, saturate(y, WIDE_MAX) if instruction["dst_wide"] else out)

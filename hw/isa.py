@@ -17,7 +17,7 @@ from typing import NamedTuple
 from algo import arithmetic, scalar_ops
 
 INSTRUCTION_BYTES = 64
-VERSION = 3
+VERSION = 4
 IDENTITY = int.from_bytes(b"JGC1", "little")
 
 ENGINES = ("load", "array", "vector", "coefficient", "store")
@@ -112,7 +112,7 @@ VECTOR_FIELDS = (
     Field("stochastic", 1, "noise instead of one half before the last shift"),
     Field("post", 2, "0 none, 1 relu, 2 sign, 3 soft threshold"),
     Field("mask_in", 1, "zero where the mask from MI is 0"),
-    Field("mask_out", 1, "write result > 0 to MO"),
+    Field("mask_out", 1, "write to MO where the sum is above 0 before rounding"),
     Field("sums", 1, "accumulate per-channel sums of the int8 result"),
     Field("sums_v", 1, "second sum is of result * v; else of result squared"),
     Field("sums_first", 1, "sums replace the table's; else they are added to it"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from algo import compiled, vector_pass
-from algo.arithmetic import affine, noise16, to_operand
+from algo.arithmetic import above_zero, affine, noise16, to_operand
 from algo.step import Pass
 from algo.vector_pass import Numbers
 from host import provenance
@@ -22,6 +22,7 @@ PASSES = {
     "stochastic": Pass("acc", "v", "o", "r", mask_in="k", sums="v", maximum="m", su=7, sv=1),
     "stochastic per channel": Pass("x", "v", "o", "r", table="t", sums="square", su=1, sv=2),
     "only v": Pass("", "v", "o", "r", maximum="m"),
+    "both masks": Pass("x", "v", "o", "r", table="t", post="relu", mask_in="j", mask_out="k"),
     "sign": Pass("acc", "", "o", "r", post="sign"),
     "sign above": Pass("acc", "v", "o", "r", post="sign_threshold", mask_out="k", maximum="m"),
     "soft": Pass("acc", "v", "o", "r", post="soft_threshold", maximum="m"),
@@ -63,7 +64,9 @@ def expected(one: Pass, u, v, a, b, d, shift: int, key: int | None, threshold: i
     out = y.clip(-127, 127)
     second = out * (v if one.sums == "v" else out)
     sums = np.stack([each.sum((0, 2, 3)) for each in (out, second)])
-    return {"out": out, "positive": y > 0, "maximum": np.abs(y).max(), "sums": sums}
+    above = above_zero(u_taken, v_taken, a, b, d)
+    above = np.broadcast_to(above if mask is None else above & mask, out.shape)
+    return {"out": out, "positive": above, "maximum": np.abs(y).max(), "sums": sums}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -110,6 +113,20 @@ def test_the_largest_sums_saturate_as_integers_do(shift, key):
             np.testing.assert_array_equal(found.out.numpy(), wanted["out"])
             limit = (1 << 31) - 1
             assert min(int(found.maximum), limit) == min(wanted["maximum"], limit)
+
+
+@pytest.mark.parametrize("run", [vector_pass.vector_pass, compiled.vector_pass], ids=["torch", "compiled"])
+@pytest.mark.parametrize("key", [None, KEY], ids=["nearest", "stochastic"])
+def test_a_relu_lets_gradients_pass_where_a_positive_number_rounds_to_zero(run, key):
+    """As torch does: 2^-20 of a step and more is above 0, whatever int8 makes of it; 0 and what rounds to 0 from below is not."""
+    one = Pass("acc", "", "o", "r", post="relu", mask_out="k")
+    u = torch.tensor([-(1 << 20), -1, 0, 1, 1 << 18, 1 << 20]).int().reshape(1, 1, 2, 3)
+    number = torch.tensor(2.0**-20, dtype=torch.float64)
+    zero = torch.zeros((), dtype=torch.float64)
+    found = run(one, u, None, Numbers(number, zero, zero, key_tensor(key), zero))
+    assert found.positive.flatten().tolist() == [False, False, False, True, True, True]
+    if key is None:
+        assert found.out.flatten().tolist() == [0, 0, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("run", [vector_pass.vector_pass, compiled.vector_pass], ids=["torch", "compiled"])

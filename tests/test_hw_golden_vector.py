@@ -32,6 +32,7 @@ class Plain:
             table[at : at + 2] if fields["per_channel"] else self.record[:2]
             for at in (fields["c_coef"] + lane * fields["c_stride"] for lane in range(self.g))
         ]
+        self.above = [False] * self.g
         self.counts = dict.fromkeys(COUNTED, 0)
         self.counts["table_reads"] = 2 * self.g + 2 if fields["per_channel"] else 4
 
@@ -66,6 +67,7 @@ class Plain:
         if f["stochastic"]:
             position = (f["slot"] + image) * f["px_total"] + f["px0"] + p
             half = noise16(self.record[2] & 0xFFFFFFFF, position, (f["ch0"] + lane) & 0xFFFF)
+        self.above[lane] = total > 0
         y = ((total * 65536 >> shift) + half) >> 16
         sign = (y > 0) - (y < 0)
         y = (y, max(y, 0), sign, sign * max(abs(y) - (self.record[3] & 0xFFFFFFFF), 0))[f["post"]]
@@ -82,10 +84,12 @@ class Plain:
                 y = [self.element(u[lane], v[lane], lane, image, p) for lane in range(self.g)]
                 if f["mask_in"]:
                     word = int.from_bytes(mem["MI"][(f["mi_base"] + image * words + p // 8) % len(mem["MI"])].tobytes(), "little")
-                    y = [value if word >> (p % 8 * self.g + lane) & 1 else 0 for lane, value in enumerate(y)]
+                    kept = [bool(word >> (p % 8 * self.g + lane) & 1) for lane in range(self.g)]
+                    y = [value if here else 0 for value, here in zip(y, kept, strict=True)]
+                    self.above = [above and here for above, here in zip(self.above, kept, strict=True)]
                     self.counts["spad_reads"] += p % 8 == 0
                 if f["mask_out"]:
-                    self.write_mask(f["mo_base"] + image * words + p // 8, p, [value > 0 for value in y])
+                    self.write_mask(f["mo_base"] + image * words + p // 8, p, self.above)
                 y = [clamp(value, -(1 << 31) + 1, (1 << 31) - 1) for value in y]
                 largest = max(largest, *(abs(value) for value in y))
                 limit = (1 << 23) - 1 if f["dst_wide"] else 127

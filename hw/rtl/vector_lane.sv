@@ -2,13 +2,14 @@
 //
 //   y   = round((A * to_operand(u) + B * v + D) / 2^shift)
 //   out = post(y), zero where the mask is 0, saturated to +-127 or +-(2^23 - 1)
+//   positive = A * to_operand(u) + B * v + D > 0, before it is rounded, unless the mask is 0
 //
 // stage k is the cycle k after the issue of a vector's (last) reads: 1 capture, 2 shift and saturate u,
 // 3 to 5 the sum in two cascaded DSP slices, 6 shift, 7 round, 8 threshold, 9 post, mask and saturation;
 // results stand from cycle 10 on. `stage_i[k]` moves the registers of stage k, nothing stalls.
 // After stage 6 a value has 34 integer bits, or is marked as larger: thresholds have 32 bits and the clamp
 // is at 2^31 - 1, so nothing above can differ. Throughput one vector per cycle.
-// Golden: algo/arithmetic.py to_operand(), affine(); hw/golden_vector.py execute_vector().
+// Golden: algo/arithmetic.py to_operand(), affine(), above_zero(); hw/golden_vector.py execute_vector().
 
 module vector_lane (
   input  logic               clk_i,
@@ -42,7 +43,7 @@ module vector_lane (
   input  logic [15:0]        noise_i,            // in stage 7; one half where nothing is drawn
   input  logic               mask_i,             // in stage 9
 
-  output logic               positive_o,         // y > 0; from here on in cycle 10
+  output logic               positive_o,         // from here on in cycle 10
   output logic [23:0]        out_o,
   output logic [31:0]        key_o               // {|y| as ones' complement, sign}, at most 2^31 - 1
 );
@@ -108,7 +109,7 @@ module vector_lane (
 
   // Stage 6: shift by 16s, 4s and 2s with 16 fraction bits; `over` where an integer bit above the 34th
   // differs from the sign. The last place is shifted on the way into the next stage's adder, whose LUTs have room for it.
-  logic               sum_neg, neg6_q, over6_q;
+  logic               sum_neg, neg6_q, over6_q, above6_q;
   logic signed [63:0] by16;
   logic signed [52:0] by4;
   logic signed [50:0] scaled_q;
@@ -130,35 +131,38 @@ module vector_lane (
     if (stage_i[6]) begin
       scaled_q <= 51'(by4 >>> {shift_i[1], 1'b0});
       neg6_q   <= sum_neg;
+      above6_q <= !sum_neg && sum_q != '0;
       over6_q  <= ((sum_q[46:33] ^ {14{sum_neg}}) & sum_keep_i) != '0;
     end
   end
 
   // Stages 7 and 8: round, and move by the threshold towards zero.
   logic signed [34:0] y_q, z_q;
-  logic               neg7_q, over7_q, neg8_q, over8_q;
+  logic               neg7_q, over7_q, above7_q, neg8_q, over8_q, above8_q;
 
   assign scaled = shift_i[0] ? scaled_q[50:1] : scaled_q[49:0];
 
   always_ff @(posedge clk_i) begin
     if (stage_i[7]) begin
-      y_q     <= 35'((signed'({35'd0, noise_i}) + 51'(scaled)) >>> 16);
-      neg7_q  <= neg6_q;
-      over7_q <= over6_q;
+      y_q      <= 35'((signed'({35'd0, noise_i}) + 51'(scaled)) >>> 16);
+      neg7_q   <= neg6_q;
+      over7_q  <= over6_q;
+      above7_q <= above6_q;
     end
     if (stage_i[8]) begin
-      z_q     <= y_q + (y_q[34] ? threshold_i : minus_threshold_i);
-      neg8_q  <= over7_q ? neg7_q : y_q[34];
-      over8_q <= over7_q;
+      z_q      <= y_q + (y_q[34] ? threshold_i : minus_threshold_i);
+      neg8_q   <= over7_q ? neg7_q : y_q[34];
+      over8_q  <= over7_q;
+      above8_q <= above7_q;
     end
   end
 
   // Stage 9: a value of which the threshold or relu leaves nothing, or whose mask is 0, is zero.
-  logic        nonzero, big_wide, big_narrow, big_word;
+  logic        kept, nonzero, big_wide, big_narrow, big_word;
   logic [23:0] limited;
 
-  assign nonzero    = (over8_q || (z_q[34] == neg8_q && z_q != '0)) && !(relu_i && neg8_q)
-                      && !(mask_in_i && !mask_i);
+  assign kept       = mask_i || !mask_in_i;
+  assign nonzero    = (over8_q || (z_q[34] == neg8_q && z_q != '0)) && !(relu_i && neg8_q) && kept;
   assign big_word   = over8_q || z_q[34:31] != {4{neg8_q}};
   assign big_wide   = big_word || z_q[30:23] != {8{neg8_q}} || (neg8_q && z_q[22:0] == '0);
   assign big_narrow = big_word || z_q[30:7] != {24{neg8_q}} || (neg8_q && z_q[6:0] == '0);
@@ -175,7 +179,7 @@ module vector_lane (
       if (!nonzero) out_o <= '0;
       else if (sign_i) out_o <= {{23{neg8_q}}, 1'b1};
       else out_o <= limited;
-      positive_o <= nonzero && !neg8_q;
+      positive_o <= above8_q && kept;
     end
     if (stage_i[9] && max_i) begin
       if (!nonzero) key_o <= '0;
