@@ -203,6 +203,16 @@ def test_a_checked_run_too_long_to_be_repeated_often_is_repeated_once(tmp_path, 
     assert sensed["repeats"] is None and sensed["warnings"]
 
 
+def test_a_short_run_has_all_its_repeats_however_little_time_is_asked_for(tmp_path, program, sensor):
+    """They last no longer than the shortest windows that can be measured."""
+    out = tmp_path / "run"
+    settings = ["--sensor", sensor, *QUICK, "--measuring", "0.6", "--out", str(out)]
+    code, _, err = invoke("bench", str(program), "--board", "golden", *settings)
+    assert code == 0, err
+    assert len(windows(read_trace(out / "trace.sqlite"), "repeat")) == 2
+    assert read_record(out)["replayed"]["repeated"]["runs_in_each"] > 1
+
+
 def test_windows_of_a_long_run_are_as_many_as_the_time_has_room_for():
     plan = watch.Plan(repeats=5, requested=0.02, budget_s=600.0)
     for work_s, fitting in ((10.0, 5), (110.0, 5), (111.0, 4), (250.0, 2), (300.0, 1), (86400.0, 1)):
