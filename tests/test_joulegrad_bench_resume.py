@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from command_line import invoke
 from packed_programs import RECIPE
+from stopped_runs import stopped_after
 from waiting import PATIENCE_S, until
 
 from algo.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
@@ -47,23 +48,11 @@ def _run(settings, out, **changes):
     return run_bench(dataclasses.replace(settings, out=out, **changes), Screen(True))
 
 
-@pytest.fixture
-def stopped(monkeypatch):
+def _stopped(settings, out, iteration=STOP, **changes):
     """Run what is asked for until an iteration has been executed and written down, but no checkpoint behind it."""
-    append = RunFolder.append
-
-    def run(settings, out, iteration=STOP, **changes):
-        def interrupted(folder, line):
-            append(folder, line)
-            if line["iteration"] >= iteration:
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(RunFolder, "append", interrupted)
-            _run(settings, out, **changes)
-        return out
-
-    return run
+    with stopped_after(iteration):
+        _run(settings, out, **changes)
+    return out
 
 
 def _end(path):
@@ -78,10 +67,10 @@ def _without(lines, *names):
 
 
 @pytest.mark.parametrize("method", ["plain", "smd+swa", "slu", "sd+cpt", "psg_abstain", "e2train"])
-def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, settings, stopped, method):
+def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, settings, method):
     settings = dataclasses.replace(settings, method=method)
     whole = _run(settings, tmp_path / "whole")
-    stopped(settings, tmp_path / "stopped")
+    _stopped(settings, tmp_path / "stopped")
     assert read_record(tmp_path / "stopped")["status"] == "aborted"
     resumed = _run(settings, tmp_path / "resumed", resume=tmp_path / "stopped")
     assert _end(tmp_path / "resumed") == _end(tmp_path / "whole")
@@ -129,10 +118,10 @@ def test_no_checkpoint_is_ahead_of_the_lines_on_the_disk(tmp_path, settings, mon
     assert order == ["lines", "checkpoint"] * 4, "before the first iteration, after both, and at the end"
 
 
-def test_a_checked_run_on_the_simulated_board_goes_on_under_its_sensor(tmp_path, settings, stopped):
+def test_a_checked_run_on_the_simulated_board_goes_on_under_its_sensor(tmp_path, settings):
     settings = dataclasses.replace(settings, board="sim", check=True, method="smd+swa", relative_u=0.5)
     whole = _run(settings, tmp_path / "whole")
-    stopped(settings, tmp_path / "stopped")
+    _stopped(settings, tmp_path / "stopped")
     resumed = _run(settings, tmp_path / "resumed", resume=tmp_path / "stopped")
     assert resumed["bit_exact"] and resumed["counters_exact"] and _end(tmp_path / "resumed") == _end(tmp_path / "whole")
     assert resumed["counters"] == whole["counters"] and resumed["activity"] == whole["activity"]
@@ -207,9 +196,9 @@ def _edited(path, **changes):
     write_checkpoint(path, dataclasses.replace(found, **changes))
 
 
-def test_what_is_damaged_is_refused_in_a_sentence(tmp_path, settings, stopped):
+def test_what_is_damaged_is_refused_in_a_sentence(tmp_path, settings):
     settings = dataclasses.replace(settings, method="swa")
-    place = stopped(settings, tmp_path / "stopped")
+    place = _stopped(settings, tmp_path / "stopped")
     file = place / "checkpoint.npz"
     good, lines = read_checkpoint(file), (place / "iterations.jsonl").read_text().splitlines(keepends=True)
     weight = next(name for name in good.tensors if name.endswith(".master"))

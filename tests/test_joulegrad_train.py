@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stopped_runs import stopped_after
 
 from algo.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from algo.data import DataError, load_digits
@@ -19,7 +20,7 @@ from algo.policies.method import Method
 from algo.recipe import Recipe, load_recipe
 from algo.sgd import Sgd
 from algo.weights_file import read_weights
-from host.run_folder import RunFolder, read_iterations, read_record
+from host.run_folder import read_iterations, read_record
 from joulegrad.bench import run_bench
 from joulegrad.cli_train import _show
 from joulegrad.measurement import MeasureError
@@ -34,23 +35,9 @@ from tests.hwmon_tree import HwmonTree
 DIGITS = TrainSettings("digits", steps=12, batch_size=8, checkpoint_every=4)
 
 
-@pytest.fixture
-def stopped(monkeypatch):
-    """Return a function that trains, and is interrupted when the line of an iteration is written."""
-
-    def train(settings, iteration):
-        append = RunFolder.append
-
-        def interrupted(folder, line):
-            append(folder, line)
-            if line["iteration"] >= iteration:
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            patched.setattr(RunFolder, "append", interrupted)
-            run_train(settings, Screen(True))
-
-    return train
+def _stopped(settings, iteration):
+    with stopped_after(iteration):
+        run_train(settings, Screen(True))
 
 
 def _trained(settings, out, **changes):
@@ -64,10 +51,10 @@ def _same(one, other):
 
 @pytest.mark.parametrize("arithmetic", ["int8", "float32"])
 @pytest.mark.parametrize("method", ["plain", "smd+swa"])
-def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(tmp_path, stopped, method, arithmetic):
+def test_a_run_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(tmp_path, method, arithmetic):
     settings = dataclasses.replace(DIGITS, method=method, arithmetic=arithmetic, steps=16)
     whole = _trained(settings, tmp_path / "whole")
-    stopped(dataclasses.replace(settings, out=tmp_path / "stopped"), 9)
+    _stopped(dataclasses.replace(settings, out=tmp_path / "stopped"), 9)
     assert read_record(tmp_path / "stopped")["status"] == "aborted"
     resumed = _trained(settings, tmp_path / "resumed", resume=tmp_path / "stopped")
     ends = [read_checkpoint(tmp_path / name / "checkpoint.npz") for name in ("whole", "resumed")]
@@ -271,19 +258,19 @@ def test_a_priced_run_takes_what_the_same_run_takes_on_a_board(tmp_path, method,
     assert list(trained["run_energy_j"]) == ["simulated"]
 
 
-def test_a_priced_run_that_goes_on_tells_of_the_whole_run(tmp_path, stopped):
+def test_a_priced_run_that_goes_on_tells_of_the_whole_run(tmp_path):
     settings = dataclasses.replace(DIGITS, price="tiny")
     whole = _trained(settings, tmp_path / "whole")
-    stopped(dataclasses.replace(settings, out=tmp_path / "stopped"), 9)
+    _stopped(dataclasses.replace(settings, out=tmp_path / "stopped"), 9)
     resumed = _trained(settings, tmp_path / "resumed", resume=tmp_path / "stopped")
     assert resumed["iterations_executed"] == 12 and resumed["iterations_here"] == 4
     assert resumed["counters"] == whole["counters"]
 
 
 @pytest.mark.parametrize(("priced", "said"), [(None, "not priced, .* without --price"), ("z7020", "z7020, .* --price z7020")])
-def test_a_run_goes_on_at_the_price_it_began_with(tmp_path, stopped, priced, said):
+def test_a_run_goes_on_at_the_price_it_began_with(tmp_path, priced, said):
     """Else joules of two cores would be added up, or training end without any."""
-    stopped(dataclasses.replace(DIGITS, price=priced, out=tmp_path / "stopped"), 9)
+    _stopped(dataclasses.replace(DIGITS, price=priced, out=tmp_path / "stopped"), 9)
     with pytest.raises(TrainError, match=f"--price tiny with --resume .*stopped: that run was .*{said}"):
         _trained(DIGITS, tmp_path / "resumed", price="tiny", resume=tmp_path / "stopped")
     assert not (tmp_path / "resumed").exists()
