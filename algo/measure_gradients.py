@@ -18,13 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from algo.data import DataError
 from algo.emulator import Emulator
 from algo.export import export
-from algo.recipe import load_recipe
+from algo.graph import ExportError
+from algo.recipe import RecipeError, load_recipe
 from algo.scaling import State
 from algo.sgd import Sgd
 from algo.start_settings import Start
 from algo.step import Step
+from algo.weights_file import WeightsError
 
 Batch = tuple[np.ndarray, np.ndarray]
 
@@ -136,12 +139,17 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=12)
     parser.add_argument("--batches", type=int, default=8)
     arguments = parser.parse_args()
+    if arguments.draws < 2 or arguments.batches < 1:
+        parser.error(f"--draws {arguments.draws} --batches {arguments.batches}: two draws and one mini-batch are the least")
     torch.set_num_threads(1)
-    recipe = replace(load_recipe(arguments.recipe), start=Start(weights=str(arguments.weights)))
-    data = recipe.load_data(arguments.seed)
+    try:
+        recipe = replace(load_recipe(arguments.recipe), start=Start(weights=str(arguments.weights)))
+        data, module = recipe.load_data(arguments.seed), recipe.make_model(arguments.seed)
+    except (DataError, ExportError, RecipeError, WeightsError) as error:
+        parser.error(str(error))
     draw = recipe.batches(data, arguments.seed).draw
     batches = [draw(number) for number in range(arguments.batches)]
-    print(table(measure(recipe.make_model(arguments.seed), batches, data.exponent, arguments.seed, arguments.draws)))
+    print(table(measure(module, batches, data.exponent, arguments.seed, arguments.draws)))
 
 
 if __name__ == "__main__":

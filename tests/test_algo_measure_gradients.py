@@ -9,7 +9,7 @@ import pytest
 
 from algo.emulator import Emulator
 from algo.export import export
-from algo.measure_gradients import Distance, distance, measure, table
+from algo.measure_gradients import Distance, distance, main, measure, table
 from algo.recipe import load_recipe
 from algo.start import begin
 from algo.start_settings import Start
@@ -65,3 +65,16 @@ def test_gradients_keep_their_length_from_the_loss_to_the_first_layer(trained):
     assert 0.91 < np.mean([one.along for one in convolutions[:3]]) < 1.1, table(found)
     assert all(one.bias < 1 and one.noise < 1 and one.scatter > 0.1 for one in convolutions)
     assert table(found).count("\n") == 17
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (["moon", "--weights", "w.npz"], "recipe 'moon' is not known"),
+    (["digits", "--weights", "w.npz"], "weights w.npz are not there"),
+    (["digits", "--weights", "w.npz", "--draws", "1"], "--draws 1 --batches 8: two draws and one mini-batch are the least"),
+])  # fmt: skip
+def test_a_mistake_is_one_sentence(given, said, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["measure_gradients", *given])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2 and said in capsys.readouterr().err
