@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from joulegrad.experiment import PRICED, Experiment
@@ -137,8 +137,17 @@ def page(found: Mapping) -> str:
         lines.append(f"| {one['ours']} | {one['other']} | {gain} | {joules} | {one['verdict']} |")
     lines += _boards([row for row in found["rows"] if "sensed" in row])
     lines += _emulator([row for row in found["rows"] if "energy_of_the_emulator" in row])
-    lines += [f"\nFailed: {sentence}" for sentence in found["errors"]]
+    lines += _failed(found["errors"])
     return "\n".join([*lines, ""])
+
+
+def _failed(errors: Sequence[str]) -> list[str]:
+    """Return a line for each reason, with the runs that it ended: a data set that is missing ends all of them."""
+    runs: dict[str, list[str]] = {}
+    for sentence in errors:
+        run, _, reason = sentence.partition(": ")
+        runs.setdefault(reason, []).append(run)
+    return [f"\nFailed: {'; '.join(names)}: {reason}" for reason, names in runs.items()]
 
 
 def _where(found: Mapping) -> str:

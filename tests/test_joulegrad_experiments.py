@@ -11,6 +11,7 @@ import distributed
 import pytest
 import torch
 
+from algo.data import DataError
 from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
 from host.run_folder import RunFolder
@@ -106,6 +107,19 @@ def test_a_failed_run_is_told_and_the_others_are_done(asked, monkeypatch):
     assert found["errors"] == ["smd, seed 1: it cannot be", "cut, seed 1: it needs run 'smd', which failed"]
     assert [row["seeds"] for row in found["rows"]] == [2, 2, 1, 1, 2]
     assert "Failed: smd, seed 1: it cannot be" in (asked.out / "report.md").read_text()
+
+
+def test_a_reason_that_ends_several_runs_is_told_once(asked, monkeypatch):
+    def failing(settings, screen):
+        raise DataError("the data set is not found: JOULEGRAD_DATA names no folder")
+
+    monkeypatch.setattr(experiment_run, "run_train", failing)
+    found = run_experiments(asked, Screen(True))
+    assert len(found["errors"]) == 10
+    told = [line for line in (asked.out / "report.md").read_text().splitlines() if line.startswith("Failed: ")]
+    (alone,) = [line for line in told if "not found" in line]
+    assert alone.startswith("Failed: half, seed 0; half, seed 1; whole, seed 0; ") and alone.endswith(": JOULEGRAD_DATA names no folder")
+    assert alone.count("seed 0") == alone.count("seed 1") == 4
 
 
 def test_worker_processes_find_the_same(asked):
