@@ -118,7 +118,8 @@ def test_a_reason_that_ends_several_runs_is_told_once(asked, monkeypatch):
     assert len(found["errors"]) == 10
     told = [line for line in (asked.out / "report.md").read_text().splitlines() if line.startswith("Failed: ")]
     (alone,) = [line for line in told if "not found" in line]
-    assert alone.startswith("Failed: half, seed 0; half, seed 1; whole, seed 0; ") and alone.endswith(": JOULEGRAD_DATA names no folder")
+    assert alone.startswith("Failed: half, seed 0; half, seed 1; whole, seed 0; ")
+    assert alone.endswith(": JOULEGRAD_DATA names no folder")
     assert alone.count("seed 0") == alone.count("seed 1") == 4
 
 
