@@ -12,6 +12,8 @@ from functools import cache
 
 INT8_MAX = 127
 WIDE_MAX = (1 << 23) - 1
+SPLIT_MIN, SPLIT_MAX = -32640, 32639
+"""What two signed bytes hold, the high one in -127 to 127: 256 * -127 - 128 and 256 * 127 + 127."""
 MASK32 = 0xFFFFFFFF
 COEFFICIENT_MAX = (1 << 17) - 1
 SHIFT_MAX = 47
@@ -29,6 +31,16 @@ class OutOfRange(ValueError):
 def saturate(x, limit: int):
     """Return x clipped to [-limit, limit]: 127 for int8 tensors, 2^23 - 1 for master weights and momentum."""
     return x.clip(-limit, limit)
+
+
+def split16(y):
+    """Return (high, low), the bytes of y saturated to 16 bits, which is 256 * high + low.
+
+    Both are signed, high in +-127 and low in -128 to 127, so that the array multiplies each as it does any int8 tensor.
+    """
+    y = y.clip(SPLIT_MIN, SPLIT_MAX)
+    high = y + 128 >> 8
+    return high, y - (high << 8)
 
 
 def to_operand(x, shift: int):

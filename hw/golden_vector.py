@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from algo.arithmetic import INT8_MAX, WIDE_MAX, above_zero, affine, noise16, saturate, to_operand
+from algo.arithmetic import INT8_MAX, WIDE_MAX, above_zero, affine, noise16, saturate, split16, to_operand
 from hw import isa
 from hw.state import CoreState, check_instruction
 
@@ -38,7 +38,7 @@ def execute_vector(state: CoreState, instruction: isa.Instruction) -> None:
     if instruction["mask_out"]:
         _write_mask(state, instruction, n, above_zero(u_taken, v_taken, a, b, d) & kept)
     y = saturate(y, INT32_MAX)
-    out = saturate(y, INT8_MAX)
+    out = split16(y)[instruction["byte"] - 1] if instruction["byte"] else saturate(y, INT8_MAX)
     _write_result(state, instruction, saturate(y, WIDE_MAX) if instruction["dst_wide"] else out)
     if instruction["sums"]:
         _add_sums(state, instruction, out, _low8(v) if instruction["sums_v"] else out)

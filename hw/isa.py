@@ -17,7 +17,7 @@ from typing import NamedTuple
 from algo import arithmetic, scalar_ops
 
 INSTRUCTION_BYTES = 64
-VERSION = 4
+VERSION = 5
 IDENTITY = int.from_bytes(b"JGC1", "little")
 
 ENGINES = ("load", "array", "vector", "coefficient", "store")
@@ -26,13 +26,14 @@ ENGINES = ("load", "array", "vector", "coefficient", "store")
 
 @dataclass(frozen=True)
 class Field:
-    """One field of an instruction; `positive` fields are malformed when zero."""
+    """One field of an instruction; `positive` fields are malformed when zero, those with `most` when larger."""
 
     name: str
     bits: int
     doc: str
     signed: bool = False
     positive: bool = False
+    most: int | None = None
 
 
 HEADER = (
@@ -137,6 +138,7 @@ VECTOR_FIELDS = (
     Field("px_total", 24, "noise: pixels per image of the whole tensor"),
     Field("ch0", 16, "noise: channel of lane 0"),
     Field("sign_of", 1, "the sign of what post leaves; with soft threshold the sign where |y| is above the threshold, else 0"),
+    Field("byte", 2, "0 none, 1 the high, 2 the low byte of the result, saturated to 16 bits", most=2),
 )
 
 COEFFICIENT_FIELDS = (
@@ -172,7 +174,7 @@ RULES = (
     *(Rule("array", name, needs=("pair",)) for name in ("down", "c_step_pair")),
     Rule("array", "os", without=("scatter", "select", "acc_max", "transpose", "hold_weights", "use_blocks")),
     Rule("array", "select", needs=("scatter", "hold_weights")),  # indices are stored for the plain side
-    Rule("vector", "sums", without=("dst_wide",)),  # the sums are of an int8 result
+    *(Rule("vector", name, without=("dst_wide",)) for name in ("sums", "byte")),  # both are of an int8 result
 )
 INDEXED = ("select", "acc_max")
 MAX_INDEXED_TAPS = 256
@@ -313,6 +315,7 @@ def _places(fields: tuple[Field, ...]) -> dict[str, _Place]:
 _PLACES = {op: _places(fields) for op, fields in FIELDS.items()}
 _WIDTH = {op: sum(f.bits for f in fields) for op, fields in FIELDS.items()}
 _POSITIVE = {op: tuple(f.name for f in fields if f.positive) for op, fields in FIELDS.items()}
+_MOST = {op: tuple((f.name, f.most) for f in fields if f.most is not None) for op, fields in FIELDS.items()}
 _REACHED = {op: {number for number, m in enumerate(MEMORIES) if getattr(m, op)} for op in ("load", "store")}
 _RULES = {op: tuple(rule for rule in RULES if rule.op == op) for op in ENGINES}
 
@@ -377,6 +380,9 @@ def check(instruction: Instruction) -> None:
     for name in _POSITIVE[op]:
         if value(name, 0) <= 0:
             raise MalformedInstruction(f"{op} has {name} = {value(name, 0)}, but it must be positive")
+    for name, most in _MOST[op]:
+        if value(name, 0) > most:
+            raise MalformedInstruction(f"{op} has {name} = {value(name, 0)}, but it is {most} at most")
     if value("spare", 0):
         raise MalformedInstruction("spare bits are set")
     if op in _REACHED and value("mem", 0) not in _REACHED[op]:
@@ -404,12 +410,16 @@ def _check_rule(rule: Rule, instruction: Instruction) -> None:
         raise MalformedInstruction(f"{rule.op} has {rule.mode} without {', '.join(missing)}, which it needs")
 
 
+_UNDERSCORED = ("wait", "signal", "byte")
+"""Fields that SystemVerilog could not name so, or a reader would take for such; their members end in an underscore."""
+
+
 def _struct(name: str, fields: tuple[Field, ...]) -> str:
     lines = []
     for f in reversed(fields):
         sign = "signed " if f.signed else ""
         width = f"[{f.bits - 1}:0] " if f.bits > 1 else ""
-        sv_name = f.name + "_" if f.name in ("wait", "signal") else f.name
+        sv_name = f.name + "_" if f.name in _UNDERSCORED else f.name
         lines.append(f"    logic {sign}{width}{sv_name};")
     body = "\n".join(lines)
     return f"  typedef struct packed {{\n{body}\n  }} {name};\n"
@@ -436,6 +446,7 @@ def _malformed() -> str:
         terms = [f"|word[InstructionBits-1:{width}]", f"|{start['spare']}",
                  f"word[{at['wait'][0] + number}]", f"word[{at['signal'][0] + number}]"]
         terms += [f"{start[f.name]} == '0" for f in FIELDS[op] if f.positive]
+        terms += [f"{start[f.name]} > {f.bits}'d{f.most}" for f in FIELDS[op] if f.most is not None]
         if op in ("load", "store"):
             reached = sum(getattr(memory, op) << i for i, memory in enumerate(MEMORIES))
             terms.append(f"((16'h{reached:04x} >> {start['mem']}) & 16'd1) == 16'd0")
@@ -467,7 +478,7 @@ _IMAGES_OF = """\
 
 
 def package() -> str:
-    """Return the SystemVerilog package `joulegrad_pkg`; `wait` and `signal` become `wait_` and `signal_`."""
+    """Return the SystemVerilog package `joulegrad_pkg`; fields of _UNDERSCORED end in an underscore there."""
     out = ["// Written by hw/isa.py. Do not edit.", "", "package joulegrad_pkg;", ""]
     out.append(f"  localparam int unsigned InstructionBits = {INSTRUCTION_BYTES * 8};")
     out.append(f"  localparam int unsigned NumEngines = {len(ENGINES)};")

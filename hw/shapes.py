@@ -29,8 +29,8 @@ _LEFT_OUT = {
     "load": ("slot", "base"), "store": ("slot", "base"), "coefficient": ("pc", "ch_base", "ch_stride", "sc_base"),
     "array": ("slot", "a_base", "a_step_red", "a_step_img", "b_base", "b_step_kb", "b_step_red", "b_step_tap", "b_step_img",
               "c_base", "c_step_tap", "c_step_pair", "idx_base", "a_drop", "b_drop", "dither"),
-    "vector": ("slot", "su", "sv", "post", "sign_of", "u_base", "v_base", "o_base", "mi_base", "mo_base", "c_coef", "c_stride",
-               "c_rec", "c_sum", "c_max", "px0", "px_total", "ch0"),
+    "vector": ("slot", "su", "sv", "post", "sign_of", "byte", "u_base", "v_base", "o_base", "mi_base", "mo_base", "c_coef",
+               "c_stride", "c_rec", "c_sum", "c_max", "px0", "px_total", "ch0"),
 }  # fmt: skip
 
 

@@ -15,13 +15,18 @@ def random_instruction(source: random.Random, op: str | None = None, wait: int =
     op = op or source.choice(isa.ENGINES)
     fields = {}
     for f in isa.FIELDS[op]:
-        low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.signed else (int(f.positive), (1 << f.bits) - 1)
+        low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.signed else (int(f.positive), largest(f))
         fields[f.name] = source.choice((low, high, source.randint(low, high)))
     fields.update(wait=wait, signal=signal, spare=0, opcode=isa.ENGINES.index(op) + 1)
     if "mem" in fields:
         fields["mem"] = source.choice([i for i, m in enumerate(isa.MEMORIES) if getattr(m, op)])
     _agree(op, fields)
     return isa.Instruction(op, fields)
+
+
+def largest(f: isa.Field) -> int:
+    """Return the largest value that an unsigned field may have."""
+    return (1 << f.bits) - 1 if f.most is None else f.most
 
 
 def _agree(op: str, fields: dict[str, int]) -> None:
@@ -47,6 +52,9 @@ def malformed_words(source: random.Random) -> list[bytes]:
         broken += [{f.name: 0} for f in isa.FIELDS[op] if f.positive]
         if "mem" in good.fields:
             broken += [{"mem": i} for i in range(16) if i >= len(isa.MEMORIES) or not getattr(isa.MEMORIES[i], op)]
+        excluded = {rule.mode: dict.fromkeys(rule.without, 0) for rule in isa.RULES if rule.op == op}
+        broken += [{**excluded.get(f.name, {}), f.name: more}
+                   for f in isa.FIELDS[op] if not f.signed for more in range(largest(f) + 1, 1 << f.bits)]
         plain = {rule.mode: 0 for rule in isa.RULES if rule.op == op}
         for rule in isa.RULES:
             if rule.op == op:

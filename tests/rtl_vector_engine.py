@@ -233,12 +233,35 @@ async def saturation_corners(dut):
 
 
 @cocotb.test()
+async def bytes_of_16_bits(dut):
+    """Both bytes, with their sums, where the low one turns over, at the limits of 16 bits and beyond, behind every post."""
+    bench, golden, rng = await prepare(dut, 5)
+    turns = [0, 1, 127, 128, 129, 255, 256, 383, 384, 32511, 32512, 32513, 32638, 32639, 32640, 32641, 32767, 32768, 65535]
+    ends = [(1 << 23) - 1, 1 << 24, (1 << 31) - 1, 1 << 31, 1 << 34, 1 << 46]
+    values = [sign * magnitude for magnitude in turns + ends for sign in (1, -1)]
+    for byte in (1, 2):
+        for post, sign_of in ((0, 0), (1, 0), (2, 0), (3, 0), (0, 1)):
+            for first in range(0, len(values), bench.g):
+                chosen = {"byte": byte, "post": post, "sign_of": sign_of, "dst_wide": 0, "dst": 1, "sums": 1, "per_channel": 1}
+                fields = {**random_fields(rng, 8), **chosen, "mask_in": 0, "clip": 0}
+                write_tables(rng, bench.state, fields)
+                table = bench.state.mem["C"].view(np.int64)
+                table[fields["c_rec"] + 2 : fields["c_rec"] + 4] = 0x1234, int(rng.integers(0, 3))
+                for lane, value in enumerate(np.resize(values[first : first + bench.g], bench.g)):
+                    at = fields["c_coef"] + lane * fields["c_stride"]
+                    table[at : at + 2] = 0, value
+                copy_memories(bench.state, golden)
+                await run_one(bench, golden, fields, f"byte {byte} post {post}")
+
+
+@cocotb.test()
 async def reset_while_running(dut):
     """A reset in the middle of an instruction leaves an engine that runs the next one right."""
     bench, golden, rng = await prepare(dut, 4)
     for cycles in (3, 9, 17, 26, 33, 41):
         fields = {**random_fields(rng), "dst": 1, "dst_wide": cycles & 1, "clip": 0}
-        fields.update(dict.fromkeys(("mask_in", "mask_out", "max"), 1), sums=1 - fields["dst_wide"])
+        narrow = 1 - fields["dst_wide"]
+        fields.update(dict.fromkeys(("mask_in", "mask_out", "max"), 1), sums=narrow, byte=fields["byte"] * narrow)
         vary(bench, golden, rng, fields)
         start(dut, fields, bench.state)
         for _ in range(cycles):

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from algo.arithmetic import (
     COEFFICIENT_MAX,
     SHIFT_MAX,
+    SPLIT_MAX,
+    SPLIT_MIN,
     affine,
     coefficients,
     exponent_needed,
@@ -21,6 +23,7 @@ from algo.arithmetic import (
     noise16,
     noise_key,
     pow2,
+    split16,
     to_operand,
 )
 
@@ -57,6 +60,24 @@ def test_stochastic_rounding_is_unbiased_over_all_noise(value, shift):
 @given(st.integers(-(1 << 31), (1 << 31) - 1), st.integers(0, 12))
 def test_operand_is_shifted_then_saturated_to_25_bits(x, shift):
     assert int(to_operand(np.int64(x), shift)) == min(max(x // (1 << shift), -(1 << 24)), (1 << 24) - 1)
+
+
+def test_two_signed_bytes_are_every_value_of_16_bits_and_the_nearest_of_others():
+    y = np.arange(-40000, 40001)
+    high, low = split16(y)
+    np.testing.assert_array_equal(256 * high + low, np.minimum(np.maximum(y, -32640), 32639))
+    assert (SPLIT_MIN, SPLIT_MAX) == (-32640, 32639)
+    assert (high.min(), high.max(), low.min(), low.max()) == (-127, 127, -128, 127)
+    for part, other in zip((high, low), split16(torch.from_numpy(y)), strict=True):
+        np.testing.assert_array_equal(part, other)
+
+
+@pytest.mark.parametrize(("y", "high", "low"), [
+    (0, 0, 0), (127, 0, 127), (128, 1, -128), (-128, 0, -128), (-129, -1, 127), (32639, 127, 127), (-32640, -127, -128),
+    ((1 << 31) - 1, 127, 127), (-(1 << 31) + 1, -127, -128),
+])  # fmt: skip
+def test_bytes_of_a_value(y, high, low):
+    assert tuple(map(int, split16(np.int64(y)))) == (high, low)
 
 
 @given(st.integers(0, (1 << 32) - 1), st.integers(0, 1 << 20), st.integers(0, 65535))

@@ -21,6 +21,13 @@ def clamp(value: int, low: int, high: int) -> int:
     return max(low, min(value, high))
 
 
+def byte_of(value: int, byte: int) -> int:
+    """Return the high (1) or low (2) byte of a value that is saturated to 16 bits."""
+    value = clamp(value, -32640, 32639)
+    low = (value + 128) % 256 - 128
+    return (value - low) // 256 if byte == 1 else low
+
+
 class Plain:
     """hw/architecture.md "vector", element by element, on Python integers."""
 
@@ -93,7 +100,7 @@ class Plain:
                 y = [clamp(value, -(1 << 31) + 1, (1 << 31) - 1) for value in y]
                 largest = max(largest, *(abs(value) for value in y))
                 limit = (1 << 23) - 1 if f["dst_wide"] else 127
-                out = [clamp(value, -limit, limit) for value in y]
+                out = [byte_of(value, f["byte"]) if f["byte"] else clamp(value, -limit, limit) for value in y]
                 self.write(j, out)
                 for lane in range(self.g):
                     s1[lane] += out[lane]
@@ -175,6 +182,30 @@ def test_nearest_is_ties_up_and_saturates_symmetrically():
     state.acc[: len(values), 0] = values
     out = requantise(None, state)
     assert out[: len(values), 0].tolist() == [0, 1, 2, 0, -1, -1, 127, 127, -127, -127, 127]
+
+
+def test_bytes_are_signed_digits_of_the_result_saturated_to_16_bits():
+    state = random_state(np.random.default_rng(0))
+    values = np.array([0, 127, 128, -128, -129, 383, 32511, 32512, 32639, 32640, -32513, -32640, -32641, 1 << 19, -(1 << 19)])
+    state.acc[:40] = 0
+    state.acc[: len(values), 0] = 16 * values
+    high = [0, 0, 1, 0, -1, 1, 127, 127, 127, 127, -127, -127, -127, 127, -127]
+    low = [0, 127, -128, -128, 127, 127, -1, 0, 127, 127, -1, -128, -128, 127, -128]
+    for byte, expected in ((1, high), (2, low)):
+        state.mem["C"][200] = 0
+        out = requantise(None, state, byte=byte, max=1, c_max=200, sums=1, sums_first=1, c_sum=100, c_stride=2)
+        assert out[: len(values), 0].tolist() == expected
+        assert state.mem["C"][100:102].view(np.int64).tolist() == [sum(expected), sum(value**2 for value in expected)]
+        assert state.mem["C"][200] == 1 << 19  # of the result, not of its bytes
+
+
+def test_both_bytes_draw_the_same_noise():
+    rng = np.random.default_rng(8)
+    state = random_state(rng)
+    state.acc[:40] = rng.integers(-2000, 2000, (40, 4))
+    whole = requantise(rng, state, stochastic=1)
+    high, low = (requantise(rng, state, stochastic=1, byte=byte) for byte in (1, 2))
+    np.testing.assert_array_equal(256 * high + low, whole)
 
 
 def test_noise_does_not_depend_on_tiles():

@@ -77,6 +77,7 @@ def random_fields(rng: np.random.Generator, most_vectors: int = 40) -> dict[str,
     fields = {
         "u_src": int(rng.integers(0, 6)), "acc_clear": flag(), "v_src": int(rng.integers(0, 3)), "dst": int(rng.integers(0, 4)),
         "dst_wide": dst_wide, "per_channel": flag(), "stochastic": flag(), "post": int(rng.integers(0, 4)), "sign_of": flag(0.2),
+        "byte": int(rng.integers(0, 3)) * (1 - dst_wide),
         "mask_in": flag(0.3), "mask_out": flag(0.4), "sums": flag() * (1 - dst_wide), "sums_v": flag(),
         "sums_first": flag(), "max": flag(), "clip": flag(0.4),
         "su": int(rng.integers(0, 32)) if flag(0.3) else int(rng.integers(0, 9)),

@@ -1,6 +1,7 @@
 // The sums of one lane: S1 += out; S2 += out * factor, in one DSP slice.
 //
-// S1 cannot pass 36 bits and S2 not 43: an instruction has fewer than 2^28 vectors. Latency 1 cycle to S1, 2 to S2.
+// S1 cannot pass 36 bits and S2 not 43: an instruction has fewer than 2^28 vectors, and 2^14, which is -128 squared, is the
+// largest product. Latency 1 cycle to S1, 2 to S2.
 // Golden: hw/golden_vector.py _add_sums().
 
 module channel_sum (

@@ -1,6 +1,6 @@
 // The vector unit: one pipelined pass per G-lane vector.
 //
-//   out = saturate(post(round((A u + B v + D) / 2^shift))), with masks, sums, maximum and noise
+//   out = saturate(post(round((A u + B v + D) / 2^shift))), or a byte of it, with masks, sums, maximum and noise
 //
 // Throughput one vector per cycle, four cycles per vector with a 32-bit operand or result; latency 10
 // cycles from read to write. U, V, O, MI, MO and accumulator ports never wait; C ports do.
@@ -211,6 +211,7 @@ module vector_engine
     .threshold_i  (threshold),
     .mask_in_i    (instr.mask_in),
     .dst_wide_i   (instr.dst_wide),
+    .byte_i       (instr.byte_),
     .sums_v_i     (instr.sums_v),
     .max_i        (instr.max),
     .ab_we_i      (ab_we),

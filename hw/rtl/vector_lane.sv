@@ -1,7 +1,8 @@
 // One lane of the vector unit's arithmetic.
 //
 //   y   = round((A * to_operand(u) + B * v + D) / 2^shift)
-//   out = post(y), zero where the mask is 0, saturated to +-127 or +-(2^23 - 1)
+//   out = post(y), zero where the mask is 0, saturated to +-127 or +-(2^23 - 1), or one byte of it:
+//   saturated to [-32640, 32639] it is 256 high + low, both signed, high in +-127 and low from -128 on
 //   positive = A * to_operand(u) + B * v + D > 0, before it is rounded, unless the mask is 0
 //
 // stage k is the cycle k after the issue of a vector's (last) reads: 1 capture, 2 shift and saturate u,
@@ -9,7 +10,7 @@
 // results stand from cycle 10 on. `stage_i[k]` moves the registers of stage k, nothing stalls.
 // After stage 6 a value has 34 integer bits, or is marked as larger: thresholds have 32 bits and the clamp
 // is at 2^31 - 1, so nothing above can differ. Throughput one vector per cycle.
-// Golden: algo/arithmetic.py to_operand(), affine(), above_zero(); hw/golden_vector.py execute_vector().
+// Golden: algo/arithmetic.py to_operand(), affine(), above_zero(), split16(); hw/golden_vector.py execute_vector().
 
 module vector_lane (
   input  logic               clk_i,
@@ -26,6 +27,7 @@ module vector_lane (
   input  logic signed [34:0] minus_threshold_i,
   input  logic               mask_in_i,
   input  logic               dst_wide_i,
+  input  logic [1:0]         byte_i,             // 1 high, 2 low; 0 with dst_wide
   input  logic               max_i,
 
   input  logic               ab_we_i,
@@ -44,7 +46,7 @@ module vector_lane (
   input  logic               mask_i,             // in stage 9
 
   output logic               positive_o,         // from here on in cycle 10
-  output logic [23:0]        out_o,
+  output logic [23:0]        out_o,              // above a byte the sign of y
   output logic [31:0]        key_o               // {|y| as ones' complement, sign}, at most 2^31 - 1
 );
 
@@ -157,26 +159,38 @@ module vector_lane (
     end
   end
 
-  // Stage 9: a value of which the threshold or relu leaves nothing, or whose mask is 0, is zero.
-  logic        kept, nonzero, big_wide, big_narrow, big_word;
+  // Stage 9: a value of which the threshold or relu leaves nothing, or whose mask is 0, is zero. beyond_k: a bit from the k-th up is
+  // not the sign. The limits of 16 bits are each other's ones' complement; the low byte is that of y itself, and where it is
+  // negative, the high one is one more than y's.
+  logic        kept, nonzero, high, low, beyond_31, beyond_23, beyond_15, beyond_7, big_wide, big_narrow, big_split, big;
+  logic [7:0]  high_byte;
   logic [23:0] limited;
 
+  assign high       = byte_i[0];
+  assign low        = byte_i[1];
   assign kept       = mask_i || !mask_in_i;
   assign nonzero    = (over8_q || (z_q[34] == neg8_q && z_q != '0)) && !(relu_i && neg8_q) && kept;
-  assign big_word   = over8_q || z_q[34:31] != {4{neg8_q}};
-  assign big_wide   = big_word || z_q[30:23] != {8{neg8_q}} || (neg8_q && z_q[22:0] == '0);
-  assign big_narrow = big_word || z_q[30:7] != {24{neg8_q}} || (neg8_q && z_q[6:0] == '0);
+  assign beyond_31  = over8_q || z_q[34:31] != {4{neg8_q}};
+  assign beyond_23  = beyond_31 || z_q[30:23] != {8{neg8_q}};
+  assign beyond_15  = beyond_23 || z_q[22:15] != {8{neg8_q}};
+  assign beyond_7   = beyond_15 || z_q[14:7] != {8{neg8_q}};
+  assign big_wide   = beyond_23 || (neg8_q && z_q[22:0] == '0);
+  assign big_narrow = beyond_7 || (neg8_q && z_q[6:0] == '0);
+  assign big_split  = beyond_15 || z_q[14:7] == {8{~neg8_q}};
+  assign high_byte  = z_q[15:8] + 8'(z_q[7]);
 
   always_comb begin
+    big = high || low ? big_split : dst_wide_i ? big_wide : big_narrow;
     limited = z_q[23:0];
-    if (dst_wide_i ? big_wide : big_narrow) begin
-      limited = dst_wide_i ? {neg8_q, {22{~neg8_q}}, 1'b1} : {{17{neg8_q}}, {6{~neg8_q}}, 1'b1};
-    end
+    if (high) limited[7:0] = high_byte;
+    if (high || low || (big && !dst_wide_i)) limited[23:8] = {16{neg8_q}};
+    if (big) limited[7:0] = {neg8_q, {6{~neg8_q}}, !(low && neg8_q)};
+    if (big && dst_wide_i) limited[23:7] = {neg8_q, {16{~neg8_q}}};
   end
 
   always_ff @(posedge clk_i) begin
     if (stage_i[9]) begin
-      if (!nonzero) out_o <= '0;
+      if (!nonzero || (sign_i && high)) out_o <= '0;
       else if (sign_i) out_o <= {{23{neg8_q}}, 1'b1};
       else out_o <= limited;
       positive_o <= above8_q && kept;
@@ -184,7 +198,7 @@ module vector_lane (
     if (stage_i[9] && max_i) begin
       if (!nonzero) key_o <= '0;
       else if (sign_i) key_o <= neg8_q ? 32'd1 : 32'd2;
-      else if (big_word) key_o <= {{31{1'b1}}, 1'b0};
+      else if (beyond_31) key_o <= {{31{1'b1}}, 1'b0};
       else key_o <= {z_q[30:0] ^ {31{neg8_q}}, neg8_q && z_q[30:0] != '0};
     end
   end

@@ -21,6 +21,7 @@ module vector_lanes #(
   input  logic [31:0]       threshold_i,
   input  logic              mask_in_i,
   input  logic              dst_wide_i,
+  input  logic [1:0]        byte_i,
   input  logic              sums_v_i,
   input  logic              max_i,
 
@@ -118,6 +119,7 @@ module vector_lanes #(
       .minus_threshold_i(minus_threshold_q),
       .mask_in_i,
       .dst_wide_i,
+      .byte_i,
       .max_i,
       .ab_we_i          (ab_we_i && ours),
       .d_we_i           (d_we_i && ours),
