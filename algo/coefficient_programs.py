@@ -10,6 +10,10 @@ Numbers of a batch-norm channel, q being the integer of the int8 input x = q * 2
 AB and D carry `BN_SHIFT` fraction bits. A saturates at 17 bits, a gain of 32; D is made from the saturated A, so the
 mean is removed whatever A is. INV saturates where the standard deviation is below half a step of x.
 
+Gradients of 16 bits come in two bytes, whose sums are apart: those of the low ones (LS1, LS2) are added to those of the high ones,
+rounded to the unit of these, which all of the above is in: a mean over hundreds of pixels still resolves more than 16 bits. LAB and
+LD are what a pass over low bytes takes: A alone, since B and D are in the pass over the high ones.
+
 What depends on exponents, image count and hyper-parameters comes in as scalars; `algo.scaling` computes them.
 """
 
@@ -23,8 +27,11 @@ from algo import scalar_ops
 
 BN_ENTRIES = ("S1", "S2", "AB", "D", "MEAN", "VAR", "INV", "DG", "GAMMA", "BETA", "M_GAMMA", "M_BETA", "RMEAN", "RVAR")
 BN_PERSISTENT = BN_ENTRIES[4:]
+BN_LOW_ENTRIES = ("LS1", "LS2", "LAB", "LD")
+"""Of a batch norm, behind the others, where gradients have 16 bits."""
 BIAS_ENTRIES = ("S1", "S2", "AB", "D", "BIAS", "M_BIAS")
 BIAS_PERSISTENT = BIAS_ENTRIES[4:]
+BIAS_LOW_ENTRIES = ("LS1", "LS2")
 PARAMETER_FRACTION = 20
 RUNNING_MEAN_FRACTION = 15
 RUNNING_VARIANCE_FRACTION = 16
@@ -108,12 +115,19 @@ _BN_RUNNING = """
     stc v RVAR
 """
 
+_JOINED_SUM = """
+    ldc {register} {sum}
+    ldc low L{sum}
+    shi low low -8
+    add {register} {register} low
+"""
+
 # dx = A g - (A m / std) x + (A m / std) mean - A mean(g), m = mean(g * xhat)
 _BN_BACKWARD = """
-    ldc s S1
+    {first}
     ldc mean MEAN
     ldc i INV
-    ldc c S2
+    {second}
     shi c c 15
     mul t mean s
     sub c c t
@@ -147,7 +161,14 @@ _BN_BACKWARD = """
     sub b zero b
     pack t a b
     stc t AB
+    {low}
 """
+_ONE_BYTE = {"first": "ldc s S1", "second": "ldc c S2", "low": ""}
+_TWO_BYTES = {
+    "first": _JOINED_SUM.format(register="s", sum="S1") + "stc s S1",
+    "second": _JOINED_SUM.format(register="c", sum="S2"),
+    "low": "pack t a zero\nstc t LAB\nstc zero LD",
+}
 
 # m = momentum m + gradient + weight_decay p;  p = p - lr m
 _SGD = """
@@ -192,7 +213,7 @@ _BIAS_FORWARD = """
     stc t AB
 """
 _BIAS_UPDATE = _HYPER + """
-    ldc g S1
+    {sum}
     lds k gradient_shift
     shr g g k
 """ + _SGD.format(name="BIAS")
@@ -251,10 +272,14 @@ PROGRAMS = {
     "bn_forward": _program(_BN_FORWARD, BN_ENTRIES),
     "bn_running": _program(_BN_RUNNING, BN_ENTRIES),
     "bn_eval": _program(_BN_EVAL, BN_ENTRIES),
-    "bn_backward": _program(_BN_BACKWARD, BN_ENTRIES),
+    "bn_backward": _program(_BN_BACKWARD.format(**_ONE_BYTE), BN_ENTRIES),
+    "bn_backward_16": _program(_BN_BACKWARD.format(**_TWO_BYTES), BN_ENTRIES + BN_LOW_ENTRIES),
     "bn_update": _program(_BN_UPDATE, BN_ENTRIES),
     "bias_forward": _program(_BIAS_FORWARD, BIAS_ENTRIES),
-    "bias_update": _program(_BIAS_UPDATE, BIAS_ENTRIES),
+    "bias_update": _program(_BIAS_UPDATE.format(sum="ldc g S1"), BIAS_ENTRIES),
+    "bias_update_16": _program(
+        _BIAS_UPDATE.format(sum=_JOINED_SUM.format(register="g", sum="S1")), BIAS_ENTRIES + BIAS_LOW_ENTRIES
+    ),
 }
 
 

@@ -30,6 +30,7 @@ _KINDS = {torch.int8: 1, torch.int32: 2}
 _SELECTED = {"acc_max_value": 3, "acc_max_index": 4}
 _POSTS = ("none", "relu", "sign", "sign_threshold", "soft_threshold")
 _SUMS = ("", "square", "v")
+_FORMS = ("", "wide", "high", "low")
 _thread = threading.local()
 
 
@@ -38,7 +39,7 @@ class _Pass(ctypes.Structure):
 
     _fields_ = [(name, kind) for names, kind in (
         ("rows channels position", ctypes.c_int64), ("u v", ctypes.c_void_p), ("u_kind v_kind su sv", ctypes.c_int64),
-        ("a b d", ctypes.c_void_p), ("post stochastic sum_kind", ctypes.c_int64), ("key", ctypes.c_uint32),
+        ("a b d", ctypes.c_void_p), ("post stochastic sum_kind form", ctypes.c_int64), ("key", ctypes.c_uint32),
         ("threshold", ctypes.c_double), ("mask out positive maximum sums", ctypes.c_void_p),
     ) for name in names.split()]  # fmt: skip
 
@@ -99,7 +100,7 @@ def vector_pass(
     n, c, h, w = (u if u is not None else v).shape
     rows = n * h * w
     u, v, mask = (None if x is None else rows_of(x).contiguous() for x in (u, v, mask))
-    out = torch.empty((rows, c), dtype=torch.int8)
+    out = torch.empty((rows, c), dtype=torch.int32 if one.wide else torch.int8)
     positive = torch.empty((rows, c), dtype=torch.bool) if one.mask_out else None
     maximum = torch.zeros((), dtype=torch.float64) if one.maximum else None
     sums = torch.zeros((2, c), dtype=torch.int64) if one.sums else None
@@ -110,7 +111,8 @@ def vector_pass(
     kinds = (_SELECTED.get(one.u) or _KINDS[u.dtype] if u is not None else 0, _KINDS[v.dtype] if v is not None else 0)
     one_pass = _Pass(
         rows, c, first * h * w, _pointer(u), _pointer(v), *kinds, one.su, one.sv, _pointer(a), _pointer(b), _pointer(d),
-        _POSTS.index(one.post), numbers.key is not None, _SUMS.index(one.sums), key, float(numbers.threshold),
+        _POSTS.index(one.post), numbers.key is not None, _SUMS.index(one.sums),
+        _FORMS.index("wide" if one.wide else one.byte), key, float(numbers.threshold),
         _pointer(mask), _pointer(out), _pointer(positive), _pointer(maximum), _pointer(sums),
     )  # fmt: skip
     library().vector_pass(ctypes.byref(one_pass), ctypes.c_void_p(scratch.data_ptr()))

@@ -21,7 +21,7 @@ from algo.loss import Loss, cross_entropy
 from algo.record_numbers import RecordNumbers
 from algo.scaling import State
 from algo.shared_batch import ALONE, Share
-from algo.step import Coefficient, Compute, GateSum, Part, Pass, Step, Update
+from algo.step import Coefficient, Compute, GateSum, Part, Pass, Product, Step, Update, low_name
 from algo.vector_pass import Numbers, operand, rounded
 
 _WORD_MAX = (1 << 31) - 1
@@ -162,9 +162,11 @@ class Emulator:
         """Compute loss and logits' gradient from the logits of `forward`; keep the gradient for `backward`."""
         step, exponents = self.step, self.state.exponents
         key = scaling.noise_key(self.state.seed, self.state.iteration, step.logits_grad) if self.stochastic else None
-        result = cross_entropy(self._logits(), labels, exponents[step.logits], exponents[step.logits_grad], key)
-        gradient = torch.tensor(result.gradient[self._part].astype(np.int8), device=self.device)
-        self._segments.put(step.logits_grad, gradient.view(self.values[step.logits].shape))
+        units = exponents[step.logits], exponents[step.logits_grad]
+        result = cross_entropy(self._logits(), labels, *units, key, step.gradient_bits)
+        for name, gradient in zip((step.logits_grad, low_name(step.logits_grad)), result.bytes, strict=False):
+            taken = torch.tensor(gradient[self._part], device=self.device)
+            self._segments.put(name, taken.view(self.values[step.logits].shape))
         self.maxima[step.logits_grad] = result.maximum
         return result
 
@@ -321,11 +323,11 @@ class Emulator:
         self.values[node.name] = (gradient * (after - before)).sum((1, 2, 3))
 
     def _compute(self, node: Compute) -> None:
-        acc = None
-        if node.product:
-            acc = products.compute(node.product, self._read(node.product.a), self._second(node.product.b))
+        local: dict[str, torch.Tensor] = {}
+        for name, one in zip(("acc", "acc_low"), node.product.all if node.product else (), strict=False):
+            local[name] = products.compute(one, self._read(one.a), self._second(one.b))
         for one in node.passes:
-            self._pass(one, acc)
+            self._pass(one, local)
 
     def _second(self, name: str) -> torch.Tensor | None:
         """The second operand of a product: weights as the core holds them, or a tensor."""
@@ -333,8 +335,10 @@ class Emulator:
             return self.values[name].view(self.step.weights[name].stored_shape)
         return self._read(name) if name else None
 
-    def _pass(self, one: Pass, acc: torch.Tensor | None) -> None:
-        u, v = (acc if name.startswith("acc") else self._read(name) if name else None for name in (one.u, one.v))
+    def _pass(self, one: Pass, local: dict[str, torch.Tensor]) -> None:
+        """Compute a pass; `local` holds what is accumulated, and wide results of the node's passes, which are added to it."""
+        u = local["acc"] if one.u.startswith("acc_max") else self._operand(one.u, local)
+        v = self._operand(one.v, local)
         mask = self.values[one.mask_in] if one.mask_in else None
         result = self._vector_pass(one, u, v, self._coefficients(one), mask, self._noise_from)
         if one.mask_out:
@@ -342,17 +346,22 @@ class Emulator:
         if one.maximum:
             self._raise(one.maximum, result.maximum)
         if one.sums:
-            entries, table = self.step.tables[one.sums_table].entries, self._tables[one.sums_table]
-            table[:, entries.index("S1")], table[:, entries.index("S2")] = self.share.total(result.sums)
-        if one.out:
+            at = self.step.tables[one.sums_table].entries.index(one.sums_entry)
+            self._tables[one.sums_table][:, at : at + 2] = self.share.total(result.sums).t()
+        if one.wide:
+            local[one.out] = result.out
+        elif one.out:
             self._write(one.out, result.out)
+
+    def _operand(self, name: str, local: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        return local[name] if name in local else self._read(name) if name else None
 
     def _coefficients(self, one: Pass) -> Numbers:
         """The numbers of the record, or of a table's channels."""
         if not one.table:
             return self._numbers[one.record]
-        entries, table = self.step.tables[one.table].entries, self._tables[one.table]
-        return self._numbers.of_channels(one.record, table[:, entries.index("AB")], table[:, entries.index("D")])
+        at, table = self.step.tables[one.table].entries.index(one.entry), self._tables[one.table]
+        return self._numbers.of_channels(one.record, table[:, at], table[:, at + 1])
 
     def _raise(self, name: str, largest: torch.Tensor) -> None:
         slot = self._largest[self._raised[name]]
@@ -360,15 +369,19 @@ class Emulator:
 
     def _update(self, node: Update) -> None:
         """The weight update in float64, which holds its sums exactly; tensors that outlive the iteration keep their place."""
-        product, weight, values, numbers = node.product, node.weight, self.values, self._numbers
-        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b), self._noise_from))
+        weight, values, numbers = node.weight, self.values, self._numbers
         stored = [values[f"{weight}{suffix}"] for suffix in (".master", ".momentum", "")]
         w, m = (one.double() for one in stored[:2])
         t = rounded(numbers[node.record_t], m, w).clamp_(-WIDE_MAX, WIDE_MAX)
-        u = operand(acc.reshape(w.shape).double(), node.su)
+        u, *low = (self._summed(one, node.su, w.shape) for one in node.product.all)
         if node.record_s:
-            u = self._signs(node, rounded(numbers[node.record_s], u))
+            s = rounded(numbers[node.record_s], u)
+            if low:
+                s = rounded(numbers[node.record_low], *low, s.clamp_(-WIDE_MAX, WIDE_MAX))
+            u, low = self._signs(node, s), []
         m = rounded(numbers[node.record_m], u, t)
+        if low:
+            m = rounded(numbers[node.record_low], *low, m.clamp_(-WIDE_MAX, WIDE_MAX))
         self._raise(node.maximum, m.abs().amax())
         m.clamp_(-WIDE_MAX, WIDE_MAX)
         w = rounded(numbers[node.record_w], w, m).clamp_(-WIDE_MAX, WIDE_MAX)
@@ -378,11 +391,16 @@ class Emulator:
         for one, value in zip(stored, (w, m, w8.clamp_(-INT8_MAX, INT8_MAX)), strict=True):
             one.copy_(value)
 
+    def _summed(self, product: Product, shift: int, shape: torch.Size) -> torch.Tensor:
+        """A grad_weight of the whole mini-batch as an operand of passes."""
+        acc = self.share.total(products.compute(product, self._read(product.a), self._read(product.b), self._noise_from))
+        return operand(acc.reshape(shape).double(), shift)
+
     def _signs(self, node: Update, y: torch.Tensor) -> torch.Tensor:
         if not node.level:
             return y.sign()
         self._raise(node.level, y.abs().amax())
-        return y.sign() * (y.abs() > self._numbers[node.record_s].threshold)
+        return y.sign() * (y.abs() > self._numbers[node.record_low or node.record_s].threshold)
 
 
 def _taken(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

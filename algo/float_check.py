@@ -14,7 +14,9 @@ from algo.coefficient_programs import PARAMETER_FRACTION, RUNNING_MEAN_FRACTION
 from algo.emulator import Emulator
 from algo.export import Exported
 from algo.fuse import Op
+from algo.gradient_bytes import LOW
 from algo.lower import Lowering, has_bias, table_name, weight_name
+from algo.step import low_name
 
 _MOMENTUM_FRACTION = 24
 
@@ -88,7 +90,10 @@ class _Check:
         self.found[name] = cosine(ours.double(), reference.double())
 
     def _real(self, name: str) -> torch.Tensor:
-        return torch.as_tensor(np.ldexp(self.emulator.value(name).astype(np.float64), self.exponents[name]))
+        value = self.emulator.value(name).astype(np.float64)
+        if low_name(name) in self.emulator.step.tensors:
+            value += self.emulator.value(low_name(name)) * float(LOW)
+        return torch.as_tensor(np.ldexp(value, self.exponents[name]))
 
     def _entry(self, tables: dict[str, np.ndarray], op: Op, entry: str, fraction: int) -> torch.Tensor:
         column = self.lowering.tables[table_name(op)].entries.index(entry)

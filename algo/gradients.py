@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from algo.arithmetic import BN_SHIFT, INT8_MAX
-from algo.delayed_scaling import SPREAD_DECAY
+from algo.arithmetic import BN_SHIFT
 from algo.fuse import Op
 from algo.gated_blocks import COPY
+from algo.gradient_bytes import low_sums, two_byte_passes
+from algo.gradient_updates import lower_update
 from algo.graph import average_factor
 from algo.lower import (
     Lowering,
@@ -28,8 +29,7 @@ from algo.lower import (
     trained,
     weight_name,
 )
-from algo.scaling import MOMENTUM_LIMIT
-from algo.step import Coefficient, Compute, GateSum, Node, Part, Pass, Product, Term, Update
+from algo.step import Coefficient, Compute, GateSum, Node, Part, Pass, Product, Term, Update, low_name
 
 
 @dataclass(frozen=True)
@@ -164,23 +164,25 @@ class _Backward:
             if part.kind == "bn" and partial:
                 inner = replace(step, name=f"{name}.bn", out=f"{name}.bn", noise=f"{step.noise}.bn")
                 part = _Contribution("identity", self._pass(inner, part, ""))
-            fits = last and (not target.summed_with or (part.kind != "bn" and not partial))
+            taken = part.kind == "bn" or partial or self.lowering.two_bytes  # the second operand of the pass
+            fits = last and not (target.summed_with and taken)
             one = target if fits else replace(target, sums={}, summed_with="") if last else step
             partial = self._pass(one, part, partial)
             if fits:
                 return partial
         if target.sums:
             record = self.lowering.record(f"{target.name}.sums", partial, a=Term("one", (partial,)))
-            self._only_sums(target.shape, Pass(partial, target.summed_with, "", record, **target.sums))
+            only = Pass(partial, target.summed_with, "", record, **target.sums)
+            self._only_sums(target.shape, (only, low_sums(only)) if self.lowering.two_bytes else (only,))
         return partial
 
-    def _only_sums(self, shape: tuple[int, int, int], one: Pass) -> None:
-        """Append a pass that only gathers sums: to the node that makes its operand, where this part has one."""
+    def _only_sums(self, shape: tuple[int, int, int], passes: tuple[Pass, ...]) -> None:
+        """Append passes that only gather sums: to the node that makes the operand of the first, where this part has one."""
         for at, node in reversed(list(enumerate(self.nodes))):
-            if isinstance(node, Compute) and one.u in [made.out for made in node.passes]:
-                self.nodes[at] = replace(node, passes=(*node.passes, one))
+            if isinstance(node, Compute) and passes[0].u in [made.out for made in node.passes]:
+                self.nodes[at] = replace(node, passes=(*node.passes, *passes))
                 return
-        self.nodes.append(Compute(one.record, shape, (one,)))
+        self.nodes.append(Compute(passes[0].record, shape, passes))
 
     def _pass(self, target: _Target, part: _Contribution, addend: str) -> str:
         """Append one pass that makes a target from a contribution and, where given, an addend; return the tensor's name.
@@ -201,11 +203,13 @@ class _Backward:
                 self._flush()
         if addend:
             terms["b"] = Term("one", (addend,))
-        record = lowering.record(target.name, out, noise="" if kept else target.noise, **terms)
         one = Pass(
-            u, addend or v, out, record, table, mask_in=target.mask, maximum="" if kept else out, su=shift, **target.sums
+            u, addend or v, out, target.name, table, mask_in=target.mask, maximum="" if kept else out, su=shift, **target.sums
         )
-        self.nodes.append(Compute(target.name, target.shape, (one,), of))
+        passes = two_byte_passes(lowering, one, target.noise, terms) if lowering.two_bytes else (one,)
+        if not lowering.two_bytes:
+            lowering.record(target.name, out, noise="" if kept else target.noise, **terms)
+        self.nodes.append(Compute(target.name, target.shape, passes, of))
         if part.kind == "product" and part.op.out in self.held:
             self.pending.append(self.held.pop(part.op.out))
         return out
@@ -213,15 +217,14 @@ class _Backward:
     def _product(self, part: _Contribution) -> tuple[str, Product, dict, int]:
         """Operand u, product, coefficients and operand shift of a gradient that the array makes."""
         op, layer = part.op, part.op.layer
+        kind, b, shift, term = "max_backward", index_name(op), 0, Term("one", (part.g,))
         if layer.kind == "conv":
-            shift = operand_shift(layer.summed[1])
-            terms = {"a": Term(scaled_by(shift), (part.g, weight_name(op)))}
-            return "acc", product(layer, "grad_input", part.g, weight_name(op)), terms, shift
-        if layer.kind == "avgpool":
-            terms = {"a": Term(average_factor(layer), (part.g,))}
-            return "acc", product(layer, "sum_backward", part.g, ""), terms, 0
-        terms = {"a": Term("one", (part.g,))}
-        return "acc", product(layer, "max_backward", part.g, index_name(op)), terms, 0
+            kind, b, shift = "grad_input", weight_name(op), operand_shift(layer.summed[1])
+            term = Term(scaled_by(shift), (part.g, b))
+        elif layer.kind == "avgpool":
+            kind, b, term = "sum_backward", "", Term(average_factor(layer), (part.g,))
+        of = product(layer, kind, part.g, b)
+        return "acc", replace(of, low=low_name(part.g)) if self.lowering.two_bytes else of, {"a": term}, shift
 
     def _through(self, op: Op, g: str) -> None:
         """Pass the gradient on to what the op read, and note the updates of its parameters."""
@@ -243,68 +246,16 @@ class _Backward:
 
     def _conv(self, op: Op, g: str) -> None:
         if trained(op):
-            update = self._update(op, g)
+            update = lower_update(self.lowering, op, g)
             if op.x in self.needed:
                 self.held[op.out] = update
             else:
                 self.pending.append(update)
         if has_bias(op) and trained(op):
             shift = {"gradient_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}"}
-            node = self.lowering.coefficient(f"{op.out}.update", "bias_update", table_name(op), {**_SGD, **shift})
+            program = self._by_bytes("bias_update")
+            node = self.lowering.coefficient(f"{op.out}.update", program, table_name(op), {**_SGD, **shift})
             self.pending.append(node)
-
-    def _update(self, op: Op, g: str) -> Update:
-        """The weight update.
-
-        Weight decay shares a pass, and so a shift, with momentum: beside the gradient's sums, whose coefficient may be 2^16
-        times larger, it would round to nothing.
-
-        A sign is 1 = 2^-e exactly at the momentum's exponent e, which a coefficient of at most 2^16 keeps from falling below
-        -16; weight decay, far smaller than a sign, is then a coefficient of the order of 1 and has to be spread.
-        """
-        lowering, weight, layer = self.lowering, weight_name(op), op.layer
-        master, momentum, next_ = f"{weight}.master", f"{weight}.momentum", f"{weight}.next"
-        signs = lowering.signs(op)
-        summed, shift, level = product(layer, "grad_weight", op.x, g), 0, {}
-        if signs and lowering.rule.predicts:
-            dropped, shift = self._predictor(op)
-            summed = replace(summed, **dropped)
-            if lowering.rule.beta:
-                lowering.levels[f"{weight}.predicted"] = (lowering.exponent(op.x), lowering.exponent(g))
-                level = {"level": f"{weight}.predicted"}
-        elif not signs:
-            shift = operand_shift(lowering.batch * layer.shape[1] * layer.shape[2])
-        taken = Term("one", ()) if signs else Term(scaled_by(shift), (op.x, g))
-        # The first record of a result is the one that calibration starts its exponent from.
-        lowering.record(f"{weight}.m", momentum, a=taken, b=Term("one", (momentum,)))
-        decay = Term(SPREAD_DECAY if signs else "weight_decay", (master,))
-        lowering.record(f"{weight}.t", momentum, a=Term("momentum", (f"{momentum}.previous",)), b=decay)
-        lowering.record(f"{weight}.w", master, a=Term("one", (master,)), b=Term("neg_lr", (momentum,)))
-        lowering.record(f"{weight}.w8", next_, a=Term("one", (master,)))
-        lowering.maxima += [momentum, next_]
-        lowering.limits[momentum] = MOMENTUM_LIMIT
-        lowering.followers |= {weight: next_, f"{momentum}.previous": momentum}
-        if signs:
-            share = {"share": str(lowering.rule.beta)} if level else {}
-            lowering.record(f"{weight}.s", momentum, a=Term("one", (momentum,)), **level, **share)
-        return Update(
-            f"{weight}.update", weight, summed, f"{weight}.t", f"{weight}.m", f"{weight}.w", f"{weight}.w8", maximum=momentum,
-            su=shift, maximum_w8=next_, record_s=f"{weight}.s" if signs else "", **level,
-        )
-
-    def _predictor(self, op: Op) -> tuple[dict[str, int], int]:
-        """Bits that a predictor's product drops of its operands, and the right shift by which it fits 25 bits."""
-        rule, signed = self.lowering.rule, not self._never_negative(op.x)
-        dropped = {"a_drop": max(0, 7 + signed - rule.x_bits), "b_drop": 8 - rule.g_bits}
-        a_max, b_max = (min(INT8_MAX, 128 - (1 << shift)) for shift in dropped.values())
-        return dropped, operand_shift(self.lowering.batch * op.layer.shape[1] * op.layer.shape[2], a_max * b_max)
-
-    def _never_negative(self, name: str) -> bool:
-        """Whether a tensor comes out of a ReLU, with nothing but pools behind it."""
-        made = next((op for op in self.lowering.ops if op.out == name), None)
-        if made is None:
-            return False
-        return made.relu or (made.layer.kind in ("maxpool", "avgpool") and self._never_negative(made.x))
 
     def _bn_backward(self, part: _Contribution, out: str) -> Coefficient:
         op, g = part.op, part.g
@@ -315,7 +266,11 @@ class _Backward:
             "mean_shift": f"reciprocal_shift {pixels} 15",
             "a_shift": f"shift {BN_SHIFT - 50} +{g} -{op.x} -{out}" if out else "constant 0",
         }
-        return self.lowering.coefficient(f"{op.out}.backward", "bn_backward", table_name(op), specifications)
+        return self.lowering.coefficient(f"{op.out}.backward", self._by_bytes("bn_backward"), table_name(op), specifications)
+
+    def _by_bytes(self, program: str) -> str:
+        """Return the name of a program that takes sums of gradients."""
+        return f"{program}_16" if self.lowering.two_bytes else program
 
     def _made_since_last_product(self, g: str) -> bool:
         """Return whether a product of this tensor has the array wait for passes behind the last product."""

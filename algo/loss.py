@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from algo import exact
-from algo.arithmetic import INT8_MAX, name_hash, noise16, noise_keys, pow2
+from algo.arithmetic import INT8_MAX, SPLIT_MAX, SPLIT_MIN, name_hash, noise16, noise_keys, pow2, split16
 from algo.functions import log_of_sums
 
 EXP_BITS = 24
@@ -20,6 +20,9 @@ EXP_BITS = 24
 
 NOISE_AHEAD = 8
 """Drawn iterations whose noise is made at once: a numpy call costs more than what it computes of so few."""
+
+_FORMATS = {8: (-INT8_MAX, INT8_MAX, np.int8), 16: (SPLIT_MIN, SPLIT_MAX, np.int16)}
+"""Smallest and largest number of a gradient, and its type, by its bits."""
 
 _LEVELS = 255
 _WIDEST_SHIFT = 36
@@ -37,14 +40,19 @@ class Loss:
     Attributes:
         loss: mean cross-entropy over the images, in nats: a multiple of 2^-EXP_BITS, equal in all executors.
         correct: images whose largest logit (the first of equals) is the label's.
-        gradient: int8 (n, classes), of the mean loss, at the gradient's exponent.
-        maximum: max |gradient| before saturation.
+        gradient: int8 (n, classes), of the mean loss, at the gradient's exponent; int16 in 2^-8 of that unit.
+        maximum: max |gradient| before saturation, in the same unit.
     """
 
     loss: float
     correct: int
     gradient: np.ndarray
     maximum: int
+
+    @property
+    def bytes(self) -> tuple[np.ndarray, ...]:
+        """The gradient as int8 arrays: itself, or high and low bytes, see algo.arithmetic.split16."""
+        return gradient_bytes(self.gradient)
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ def exp_table(exponent: int) -> np.ndarray:
 
 
 def cross_entropy(
-    logits: np.ndarray, labels: np.ndarray, exponent: int, gradient_exponent: int, key: int | None
+    logits: np.ndarray, labels: np.ndarray, exponent: int, gradient_exponent: int, key: int | None, gradient_bits: int = 8
 ) -> Loss:
     """Return the loss of a mini-batch and its gradient.
 
@@ -131,6 +139,7 @@ def cross_entropy(
         exponent: of the logits.
         gradient_exponent: of the gradient.
         key: 32-bit noise key for stochastic rounding; None rounds to nearest.
+        gradient_bits: 8 or 16.
 
     Raises:
         LossError: shapes disagree, no images, too many classes, or a label is out of range.
@@ -139,11 +148,19 @@ def cross_entropy(
     if key is not None:
         images, classes = np.shape(logits)
         noise = noise16(key, np.arange(images)[:, None], np.arange(classes))
-    return gradient_of(logits, labels, exponent, gradient_exponent, noise).finished()
+    return gradient_of(logits, labels, exponent, gradient_exponent, noise, gradient_bits).finished()
+
+
+def gradient_bytes(gradient: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a gradient of the logits as the int8 arrays that the core reads, the high bytes first where it has 16 bits."""
+    if gradient.dtype == np.int8:
+        return (gradient,)
+    return tuple(byte.astype(np.int8) for byte in split16(gradient.astype(np.int32)))
 
 
 def gradient_of(
-    logits: np.ndarray, labels: np.ndarray, exponent: int, gradient_exponent: int, noise: np.ndarray | None
+    logits: np.ndarray, labels: np.ndarray, exponent: int, gradient_exponent: int, noise: np.ndarray | None,
+    gradient_bits: int = 8,
 ) -> Gradient:
     """Return the gradient of a mini-batch's loss; as `cross_entropy`, with the noise (n, classes) in place of its key."""
     logits, labels = np.asarray(logits, np.int64), np.asarray(labels, np.int64)
@@ -156,13 +173,14 @@ def gradient_of(
     powers[rows, labels] -= total[:, 0]
     powers <<= EXP_BITS
     powers //= total
-    rounded = _scaled(powers, images, gradient_exponent)
+    rounded = _scaled(powers, images, gradient_exponent + 8 - gradient_bits)
     rounded += 0x8000 if noise is None else noise
     rounded >>= 16
     maximum = max(int(rounded.max()), -int(rounded.min()))
-    if maximum > INT8_MAX:
-        rounded.clip(-INT8_MAX, INT8_MAX, out=rounded)
-    return Gradient(rounded.astype(np.int8), maximum, logits, below, labels, exponent, total[:, 0])
+    low, high, kind = _FORMATS[gradient_bits]
+    if maximum > high:
+        rounded.clip(low, high, out=rounded)
+    return Gradient(rounded.astype(kind), maximum, logits, below, labels, exponent, total[:, 0])
 
 
 def _scaled(ratio: np.ndarray, images: int, gradient_exponent: int) -> np.ndarray:

@@ -6,8 +6,17 @@ from dataclasses import replace
 
 from torch import nn
 
-from algo.arithmetic import BN_SHIFT, INT8_MAX
-from algo.coefficient_programs import BIAS_ENTRIES, BIAS_PERSISTENT, BN_ENTRIES, BN_PERSISTENT, PARAMETER_FRACTION, PROGRAMS
+from algo.arithmetic import BN_SHIFT, INT8_MAX, SPLIT_MAX
+from algo.coefficient_programs import (
+    BIAS_ENTRIES,
+    BIAS_LOW_ENTRIES,
+    BIAS_PERSISTENT,
+    BN_ENTRIES,
+    BN_LOW_ENTRIES,
+    BN_PERSISTENT,
+    PARAMETER_FRACTION,
+    PROGRAMS,
+)
 from algo.fuse import Op
 from algo.gated_blocks import Cut
 from algo.gates import pooled_name
@@ -26,6 +35,7 @@ from algo.step import (
     Tensor,
     Term,
     Weight,
+    low_name,
 )
 from algo.update_rule import UpdateRule
 
@@ -41,6 +51,7 @@ class Lowering:
         ops: forward ops in order.
         fold: how images become the input tensor, or None.
         rule: of the weight updates.
+        two_bytes: whether output gradients have 16 bits, in two tensors.
         cut: the parts that the ops are in, where blocks are gated, or None.
         gradients: op's result to the tensor that holds its gradient before the ReLU.
     """
@@ -51,7 +62,10 @@ class Lowering:
     ):
         self.batch, self.input, self.ops, self.logits, self.fold = batch, input_name, ops, logits, fold
         self.rule = rule or UpdateRule()
+        self.two_bytes = self.rule.gradient_bits == 16
         self.cut = cut
+        if cut and self.two_bytes:
+            raise ExportError("gradients of 16 bits were asked for with blocks that samples skip; either one goes alone")
         self.parts = cut.parts if cut else (Part("forward", "backward", "eval", input_name),)
         self._part_of = {op.out: part for op, part in zip(ops, cut.part_of if cut else [0] * len(ops), strict=True)}
         self.tensors: dict[str, Tensor] = {}
@@ -76,6 +90,9 @@ class Lowering:
 
     def tensor(self, name: str, role: str, shape: tuple[int, int, int], delayed: bool = False) -> str:
         """Add a tensor, and its maximum where its exponent follows from the pass that makes it; return its name."""
+        if role == "gradient" and self.two_bytes:
+            self.tensors[low_name(name)] = Tensor(low_name(name), role, shape)
+            self.limits[name] = SPLIT_MAX
         stream, version = self._view(name)
         self.tensors[name] = Tensor(name, role, shape, stream=stream, version=version)
         if stream and stream not in self.tensors:
@@ -235,10 +252,12 @@ def _declare(lowering: Lowering, op: Op) -> None:
     if layer.kind == "conv":
         lowering.weights[weight_name(op)] = _weight(lowering, op)
     if layer.kind == "bn":
-        lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], BN_ENTRIES, BN_PERSISTENT)
+        entries = BN_ENTRIES + (BN_LOW_ENTRIES if lowering.two_bytes else ())
+        lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], entries, BN_PERSISTENT)
         lowering.followers[f"{table_name(op)}.running"] = op.x
     if has_bias(op):
-        lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], BIAS_ENTRIES, BIAS_PERSISTENT)
+        entries = BIAS_ENTRIES + (BIAS_LOW_ENTRIES if lowering.two_bytes else ())
+        lowering.tables[table_name(op)] = ChannelTable(table_name(op), layer.shape[0], entries, BIAS_PERSISTENT)
     lowering.record(name, name, **_terms(op))
 
 

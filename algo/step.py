@@ -9,14 +9,15 @@ Values: int8 tensors are q * 2^e with one exponent e per tensor name. Master wei
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 
 @dataclass(frozen=True)
 class Tensor:
     """An activation-like tensor of the mini-batch: (n, *shape) with shape (c, h, w).
 
-    role: "activation" or "gradient" (int8), "mask" (bits), "index" (max-pool taps, int8 storage).
+    role: "activation" or "gradient" (int8), "mask" (bits), "index" (max-pool taps, int8 storage). A gradient of 16 bits is
+        two tensors: `name`, and `low_name(name)`, which counts in 2^-8 of the unit that the exponent of `name` gives.
     versions: mini-batches that it has room for; more than 1 for a stream (see Part).
     stream, version: where `stream` is not "", the tensor is mini-batch `version` of that stream, and has its exponent.
     """
@@ -27,6 +28,11 @@ class Tensor:
     versions: int = 1
     stream: str = ""
     version: int = 0
+
+
+def low_name(gradient: str) -> str:
+    """Return the name of the tensor that holds the low bytes of a gradient of 16 bits."""
+    return f"{gradient}.low"
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ class InputFold:
 class ChannelTable:
     """64-bit words per channel in the table memory; `entries` name them in order.
 
-    Where a pass takes A, B, D from it, entries hold "AB" followed by "D"; where sums go, "S1" followed by "S2".
+    Where a pass takes A, B, D from it, entries hold "AB" followed by "D"; where sums go, "S1" followed by "S2". Those that begin
+    with L are of low bytes of gradients.
     `persistent` entries keep their value between iterations; the others are scratch.
     """
 
@@ -147,6 +154,9 @@ class Product:
             channels, and weights and their gradients are (k, 1, kh, kw).
         a_drop, b_drop: of grad_weight, the bits that the array drops of its operands: of a by algo.arithmetic.nearest, of b by
             `coarse` with `dither`.
+        low: tensor of the low bytes where the gradient has 16 bits and they count, "" elsewhere: the same product of them is
+            accumulated beside the first, and a pass takes it as "acc_low".
+        low_drop: b_drop of that product.
     """
 
     kind: str
@@ -160,6 +170,17 @@ class Product:
     depthwise: bool = False
     a_drop: int = 0
     b_drop: int = 0
+    low: str = ""
+    low_drop: int = 0
+
+    @property
+    def all(self) -> tuple[Product, ...]:
+        """The products that the array computes: itself without the low bytes, and the one of the low bytes where it has some."""
+        if not self.low:
+            return (self,)
+        high = replace(self, low="", low_drop=0)
+        operand = {"b": self.low, "b_drop": self.low_drop} if self.kind == "grad_weight" else {"a": self.low}
+        return high, replace(high, **operand)
 
     @property
     def channels_each(self) -> int:
@@ -180,17 +201,21 @@ class Pass:
     where A u + B v + D is above 0 before it is rounded (algo.arithmetic.above_zero) and mask_in is not 0.
 
     Attributes:
-        u: "acc", "acc_max_value" (acc >> 8) - 128, "acc_max_index" 255 - (acc & 255), a tensor name, or "".
+        u: "acc", "acc_low", "acc_max_value" (acc >> 8) - 128, "acc_max_index" 255 - (acc & 255), a tensor name, or "".
         v: a tensor name or "".
         out: a tensor name, or "" where only sums or maximum are wanted.
         record: shift, noise key, and A, B, D unless `table` is set.
-        table: channel table whose AB and D entries give the coefficients per channel; "" for the record's.
+        table: channel table whose entries give the coefficients per channel; "" for the record's.
+        entry: of the table, that which holds A and B; the one behind it is D.
         post: "none", "relu", "sign", "soft_threshold", "sign_threshold": the sign where |result| is above the threshold, else 0.
         mask_in, mask_out: mask tensors or "".
         sums: "" or "square" (sum of out, of out * out) or "v" (sum of out, of out * v); int8 result only.
-        sums_table: channel table whose S1 and S2 entries receive the sums over the whole mini-batch.
+        sums_table: channel table that receives the sums over the whole mini-batch.
+        sums_entry: of that table, that of the first sum; the second is the one behind it.
         maximum: name of the maximum that |result| before saturation raises, or "".
         su, sv: right shifts of u and v to 25 bits, from the worst case.
+        wide: the result has 24 bits and is an operand of further passes of the same node alone, under the name `out`.
+        byte: "high" or "low": the result is that byte of 16 bits, see algo.arithmetic.split16; "" for int8.
     """
 
     u: str
@@ -206,6 +231,10 @@ class Pass:
     maximum: str = ""
     su: int = 0
     sv: int = 0
+    entry: str = "AB"
+    sums_entry: str = "S1"
+    wide: bool = False
+    byte: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,6 +256,9 @@ class Update:
 
     With `record_s` the sign stands for acc in m: s = sign(A acc) as int8, m = A s + B t. With `level`, an entry of Step.levels,
     s is 0 up to the threshold of `record_s`, and the maximum of |A acc| is collected under that name.
+
+    Where the product has low bytes, A acc is rounded to 24 bits and A acc_low (`record_low`) is added to it: m = A acc + B t and
+    then m = A acc_low + B m, or s = sign(A acc_low + B s).
     """
 
     name: str
@@ -241,6 +273,7 @@ class Update:
     maximum_w8: str = ""
     record_s: str = ""
     level: str = ""
+    record_low: str = ""
 
 
 @dataclass(frozen=True)
@@ -377,6 +410,11 @@ class Step:
                 name = next(name for name, t in self.tensors.items() if (t.stream, t.version) == (part.stream, part.version))
                 found.append((name, self.tensors[part.looked_at].shape[0]))
         return tuple(found)
+
+    @property
+    def gradient_bits(self) -> int:
+        """Bits of output gradients, 8 or 16."""
+        return 16 if low_name(self.logits_grad) in self.tensors else 8
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

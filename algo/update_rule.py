@@ -8,6 +8,7 @@ from fractions import Fraction
 from algo.fraction_text import read_fraction
 
 KINDS = ("gradient", "sign", "psg_abstain")
+GRADIENT_BITS = (8, 16)
 _FEWEST_BITS, _MOST_BITS = 2, 8
 
 
@@ -26,6 +27,7 @@ class UpdateRule:
         linear: whether fully connected layers take the sign too; batch norms and biases never do.
         x_bits, g_bits: bits of activations and of output gradients that the predictor takes.
         beta: 0 for no threshold: every predicted sign is taken.
+        gradient_bits: of output gradients, all through the backward pass; 16 are two int8 tensors.
     """
 
     kind: str = "gradient"
@@ -33,14 +35,17 @@ class UpdateRule:
     x_bits: int = 4
     g_bits: int = 4
     beta: Fraction = Fraction(1, 20)
+    gradient_bits: int = 8
 
     def __post_init__(self):
         if self.kind not in KINDS:
             raise UpdateRuleError(f"update rule {self.kind!r}: it is one of {', '.join(KINDS)}")
-        for name in ("x_bits", "g_bits"):
+        if self.gradient_bits not in GRADIENT_BITS:
+            raise UpdateRuleError(f"gradient_bits {self.gradient_bits!r} of an update rule: output gradients have 8 or 16 bits")
+        for name, most in (("x_bits", _MOST_BITS), ("g_bits", self.gradient_bits)):
             bits = getattr(self, name)
-            if isinstance(bits, bool) or not isinstance(bits, int) or not _FEWEST_BITS <= bits <= _MOST_BITS:
-                possible = f"from {_FEWEST_BITS} to {_MOST_BITS}"
+            if isinstance(bits, bool) or not isinstance(bits, int) or not _FEWEST_BITS <= bits <= most:
+                possible = f"from {_FEWEST_BITS} to {most}"
                 raise UpdateRuleError(f"{name} {bits!r} of an update rule: it is a whole number {possible}")
         try:
             object.__setattr__(self, "beta", read_fraction(self.beta))

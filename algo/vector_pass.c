@@ -10,17 +10,18 @@
 enum { BLOCK = 1024 };
 enum { NONE, INT8, INT32, MAX_VALUE, MAX_INDEX };
 enum { PLAIN, RELU, SIGN, SIGN_THRESHOLD, SOFT_THRESHOLD };
+enum { BYTE, WIDE, HIGH, LOW };
 
 typedef struct {
     int64_t rows, channels, position;
     const void *u, *v;
     int64_t u_kind, v_kind, su, sv;
     const double *a, *b, *d; // per channel
-    int64_t post, stochastic, sum_kind; // sum_kind: 0 none, 1 of squares, 2 with v
+    int64_t post, stochastic, sum_kind, form; // sum_kind: 0 none, 1 of squares, 2 with v; form of the result
     uint32_t key;
     double threshold;
     const uint8_t *mask;
-    int8_t *out;
+    void *out; // int32 where the form is WIDE, else int8
     uint8_t *positive;
     double *maximum;
     int64_t *sums; // (2, channels)
@@ -90,8 +91,14 @@ static void post(double *y, int64_t kind, double threshold, int64_t count) {
             y[i] = y[i] > threshold ? y[i] - threshold : y[i] < -threshold ? y[i] + threshold : 0;
 }
 
+static inline double limited(double y, double low, double high) {
+    y = y < low ? low : y;
+    return y > high ? high : y;
+}
+
 static void finish(double *y, double *largest, const Pass *p, int64_t at, int64_t count) {
-    int8_t *out = p->out + at;
+    int8_t *out = (int8_t *)p->out + at;
+    int32_t *wide = (int32_t *)p->out + at;
     if (p->mask)
         for (int64_t i = 0; i < count; i++) y[i] = p->mask[at + i] ? y[i] : 0;
     if (p->maximum)
@@ -99,11 +106,15 @@ static void finish(double *y, double *largest, const Pass *p, int64_t at, int64_
             const double magnitude = fabs(y[i]);
             largest[i] = magnitude > largest[i] ? magnitude : largest[i];
         }
-    for (int64_t i = 0; i < count; i++) {
-        double limited = y[i] < -127 ? -127 : y[i];
-        limited = limited > 127 ? 127 : limited;
-        out[i] = (int8_t)(int32_t)limited;
-    }
+    if (p->form == BYTE)
+        for (int64_t i = 0; i < count; i++) out[i] = (int8_t)(int32_t)limited(y[i], -127, 127);
+    else if (p->form == WIDE)
+        for (int64_t i = 0; i < count; i++) wide[i] = (int32_t)limited(y[i], -8388607, 8388607);
+    else
+        for (int64_t i = 0; i < count; i++) {
+            const int32_t whole = (int32_t)limited(y[i], -32640, 32639), high = (whole + 128) >> 8;
+            out[i] = (int8_t)(p->form == HIGH ? high : whole - 256 * high);
+        }
 }
 
 static void add_sums(int32_t *first, int32_t *second, const int8_t *out, const double *v, int64_t kind, int64_t count) {
@@ -148,7 +159,7 @@ void vector_pass(const Pass *p, double *scratch) {
         post(y, p->post, p->threshold, count);
         finish(y, largest, p, at, count);
         if (p->sum_kind) {
-            add_sums(first, second, p->out + at, x, p->sum_kind, count);
+            add_sums(first, second, (const int8_t *)p->out + at, x, p->sum_kind, count);
             if (++unflushed == 1 << 16) flush(p, first, second, block), unflushed = 0;
         }
     }

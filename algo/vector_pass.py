@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from algo.arithmetic import INT8_MAX
+from algo.arithmetic import INT8_MAX, SPLIT_MAX, SPLIT_MIN, WIDE_MAX
 from algo.step import Pass
 from algo.windows import images_of, rows_of
 
@@ -44,7 +44,7 @@ class Result:
     """What a pass leaves.
 
     Attributes:
-        out: int8 (n, c, h, w), the channels of a pixel together.
+        out: int8, int32 of a wide pass, (n, c, h, w), the channels of a pixel together.
         positive: bool of the same shape, algo.arithmetic.above_zero where the mask is True; None where the pass writes none.
         maximum: largest |result| before saturation, a scalar, float64; None where the pass collects none.
         sums: int64 (2, c): the sums of out and of out * out or out * v; None where the pass has none.
@@ -70,7 +70,7 @@ def vector_pass(
     n, c, h, w = whole.shape
     rows, device = n * h * w, whole.device
     part = rows if whole.is_cuda else min(rows, max(1, _PART // c))
-    out = torch.empty((rows, c), dtype=torch.int8, device=device)
+    out = torch.empty((rows, c), dtype=torch.int32 if one.wide else torch.int8, device=device)
     positive = torch.empty((rows, c), dtype=torch.bool, device=device) if one.mask_out else None
     maximum = torch.zeros((), dtype=torch.float64, device=device) if one.maximum else None
     sums = torch.zeros((2, c), dtype=torch.float64, device=device) if one.sums else None
@@ -87,7 +87,7 @@ def vector_pass(
                 positive[here] &= mask_part
         if maximum is not None:
             torch.maximum(maximum, _largest(y, one.post), out=maximum)
-        y.clamp_(-INT8_MAX, INT8_MAX)
+        y = _limited(one, y)
         out[here] = y
         if sums is not None:
             sums[0] += y.sum(0)
@@ -179,6 +179,16 @@ def _mixed(x: torch.Tensor) -> torch.Tensor:
 
 def _logical_shift(x: torch.Tensor, places: int) -> torch.Tensor:
     return (x >> places).bitwise_and_((1 << 32 - places) - 1)
+
+
+def _limited(one: Pass, y: torch.Tensor) -> torch.Tensor:
+    """A result as it is stored; of bytes algo.arithmetic.split16."""
+    if not one.byte:
+        most = WIDE_MAX if one.wide else INT8_MAX
+        return y.clamp_(-most, most)
+    y.clamp_(SPLIT_MIN, SPLIT_MAX)
+    high = ((y + 128) * 2.0**-8).floor_()
+    return high if one.byte == "high" else y.sub_(high, alpha=256)
 
 
 def _largest(y: torch.Tensor, post: str) -> torch.Tensor:

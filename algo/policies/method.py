@@ -92,7 +92,8 @@ class Method:
             )
         rule = self["psg_abstain"]
         if rule:
-            return UpdateRule("psg_abstain", x_bits=rule.x_bits, g_bits=rule.g_bits, beta=rule.beta)
+            bits = {"x_bits": rule.x_bits, "g_bits": rule.g_bits, "gradient_bits": rule.gradient_bits}
+            return UpdateRule("psg_abstain", beta=rule.beta, **bits)
         return UpdateRule("sign" if self["signsgd"] else "gradient")
 
     @property

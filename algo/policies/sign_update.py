@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from algo.policies.decision import FULL_BITS, Decision, MethodError, Policy, Running, Setting, fraction, narrowed, whole
+from algo.update_rule import GRADIENT_BITS
 
 SIGN_RATE = Fraction(3, 100)
 
@@ -54,8 +55,7 @@ class Psg(Policy):
     def __post_init__(self):
         self.take(beta=fraction("psg beta", self.beta, 0, 1))
         whole("psg x_bits", self.x_bits, 2, FULL_BITS)
-        if self.gradient_bits not in (8, 16):
-            raise MethodError(f"psg gradient_bits is {self.gradient_bits!r}; gradients have 8 or 16 bits")
+        _check_gradient_bits(self)
         whole("psg g_bits", self.g_bits, 2, self.gradient_bits)
 
     def begin(self, setting: Setting) -> Running:
@@ -69,14 +69,17 @@ class PsgAbstain(Policy):
 
     Attributes:
         beta: below 1; 0 takes every predicted sign.
-        x_bits, g_bits: most significant bits that the predictor takes of int8 activations and output gradients.
+        x_bits, g_bits: most significant bits that the predictor takes of int8 activations and of output gradients.
         lr: learning rate in place of the recipe's.
+        gradient_bits: of the output gradients, 8 or 16. The paper's predictor is x_bits 4 and g_bits 10 of 16, for which the
+            array, whose operands are int8, takes more passes than for int8 gradients whole.
     """
 
     beta: Fraction = Fraction(1, 20)
     x_bits: int = 4
     g_bits: int = 4
     lr: Fraction = SIGN_RATE
+    gradient_bits: int = 8
     name = "psg_abstain"
     excludes = ("signsgd", "psg")
 
@@ -84,8 +87,9 @@ class PsgAbstain(Policy):
         self.take(beta=fraction("psg_abstain beta", self.beta, 0, 1), lr=_rate(self))
         if self.beta == 1:
             raise MethodError("psg_abstain beta is 1: only the largest gradients would move a weight; it is 0 to below 1")
-        for name in ("x_bits", "g_bits"):
-            whole(f"psg_abstain {name}", getattr(self, name), 2, FULL_BITS)
+        _check_gradient_bits(self)
+        whole("psg_abstain x_bits", self.x_bits, 2, FULL_BITS)
+        whole("psg_abstain g_bits", self.g_bits, 2, self.gradient_bits)
 
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""
@@ -97,6 +101,11 @@ def _rate(policy: SignSgd | PsgAbstain) -> Fraction:
     if not rate:
         raise MethodError(f"{policy.name} lr is 0: no weight would ever move; it is above 0, up to 16")
     return rate
+
+
+def _check_gradient_bits(policy: Psg | PsgAbstain) -> None:
+    if isinstance(policy.gradient_bits, bool) or policy.gradient_bits not in GRADIENT_BITS:
+        raise MethodError(f"{policy.name} gradient_bits is {policy.gradient_bits!r}; gradients have 8 or 16 bits")
 
 
 class _Marked(Running):
