@@ -10,9 +10,9 @@ Numbers of a batch-norm channel, q being the integer of the int8 input x = q * 2
 AB and D carry `BN_SHIFT` fraction bits. A saturates at 17 bits, a gain of 32; D is made from the saturated A, so the
 mean is removed whatever A is. INV saturates where the standard deviation is below half a step of x.
 
-Gradients of 16 bits come in two bytes, whose sums are apart: those of the low ones (LS1, LS2) are added to those of the high ones,
-rounded to the unit of these, which all of the above is in: a mean over hundreds of pixels still resolves more than 16 bits. LAB and
-LD are what a pass over low bytes takes: A alone, since B and D are in the pass over the high ones.
+Gradients of 16 bits come in two bytes, whose sums are apart: those of the low ones (LS1, LS2) are added to those of the high
+ones, rounded to their unit, which all of the above is in: a mean over hundreds of pixels still resolves more than 16 bits.
+LAB and LD are what a pass over low bytes takes: A alone, since B and D are in the pass over the high ones.
 
 What depends on exponents, image count and hyper-parameters comes in as scalars; `algo.scaling` computes them.
 """

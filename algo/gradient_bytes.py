@@ -1,14 +1,14 @@
 """Passes that make gradients of 16 bits, 256 high + low, of operands that have the same form. No torch.
 
-Everything that a backward pass does to a gradient is linear in it. So what the pass for int8 does is done to the high bytes and to
-the low ones, into 24 bits that stay in the scratchpads; their sum is rounded to 16 bits, and each byte of these is a pass:
+Everything that a backward pass does to a gradient is linear in it. So what the pass for int8 does is done to the high bytes and
+to the low ones, into 24 bits that stay in the scratchpads; their sum is rounded to 16 bits, and each byte of these is a pass:
 
     wide     = round(2^12 (A high + B addend_high + D))
     wide_low = round(2^4  (A low + B addend_low))           both in 2^-12 of the result's unit
     out      = bytes of round((wide + wide_low) / 2^4)
 
-The array sees int8 alone, and multiplies twice. Four bits are left below for what rounding to 24 bits loses, and as many above for
-results of more than 16 bits, whose maximum is needed.
+The array sees int8 alone, and multiplies twice. Four bits are left below for what rounding to 24 bits loses, and as many above
+for results of more than 16 bits, whose maximum is needed.
 """
 
 from __future__ import annotations

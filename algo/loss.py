@@ -71,6 +71,11 @@ class Gradient:
     _exponent: int
     _total: np.ndarray
 
+    @property
+    def bytes(self) -> tuple[np.ndarray, ...]:
+        """As of `Loss`."""
+        return gradient_bytes(self.gradient)
+
     def finished(self) -> Loss:
         """Return the loss."""
         images = len(self._labels)

@@ -14,6 +14,7 @@ from algo.loss import NOISE_AHEAD, Gradient, LogitsNoise, Loss, gradient_of
 from algo.policies.method import Course
 from algo.policies.swa import Averaging
 from algo.scaling import State
+from algo.step import low_name
 from host.averaged_weights import READ_ARRAY_CALLS, AveragedWeights
 from host.board import Board, BoardError
 from host.host_table import FIRST_ARRAY_CALLS, REST_ARRAY_CALLS, HostTable
@@ -36,6 +37,9 @@ SEGMENT_ARRAY_CALLS = 4
 
 TRANSFER_ARRAY_CALLS = 12
 """numpy calls that bring four regions (tables both ways, logits, their gradient) into or out of their layout."""
+
+LOW_BYTE_ARRAY_CALLS = 12
+"""numpy calls that part a gradient of 16 bits into bytes and bring the low ones into their layout."""
 
 
 @dataclass
@@ -319,7 +323,7 @@ class Runtime:
         for name, counts, toggles in self._through("forward", gates, beside, work):
             counters[name], activity[name] = counts, toggles
         gradient = self._gradient(len(images), labels, self._noise.of(state.seed, state.iteration))
-        work.copied_bytes += self._write_gradient(gradient.gradient)
+        work.copied_bytes += self._write_gradient(gradient, work)
         loss = None
         for number, part in reversed(list(enumerate(step.sequence))):
             if len(self._route.samples[number]):
@@ -441,7 +445,8 @@ class Runtime:
         step, exponents = self.program.step, self.state.exponents
         logits = self.read(step.logits)[:images, :, 0, 0]
         noise = None if noise is None else noise[:images]
-        return gradient_of(logits, labels, exponents[step.logits], exponents[step.logits_grad], noise)
+        units = exponents[step.logits], exponents[step.logits_grad]
+        return gradient_of(logits, labels, *units, noise, step.gradient_bits)
 
     def _maxima(self, work: ProcessorWork) -> dict[str, int]:
         """Read the maxima that the core has collected."""
@@ -450,12 +455,16 @@ class Runtime:
         work.copied_bytes += data.size
         return self._table.maxima(words_from_ddr(data, (last - first,)))
 
-    def _write_gradient(self, gradient: np.ndarray) -> int:
-        """Write the gradient of the logits, zero for images past the mini-batch's last."""
-        region = self.program.memory[self.program.step.logits_grad]
-        padded = np.zeros(region.shape, np.int8)
-        padded[: len(gradient), :, 0, 0] = gradient
-        return self._write(region.name, padded)
+    def _write_gradient(self, gradient: Gradient, work: ProcessorWork) -> int:
+        """Write the gradient of the logits, zero for images past the mini-batch's last; return how many bytes that were."""
+        name, parts = self.program.step.logits_grad, gradient.bytes
+        work.array_calls += (len(parts) - 1) * LOW_BYTE_ARRAY_CALLS
+        written = 0
+        for name, part in zip((name, low_name(name)), parts, strict=False):
+            padded = np.zeros(self.program.memory[name].shape, np.int8)
+            padded[: len(part), :, 0, 0] = part
+            written += self._write(name, padded)
+        return written
 
     def _write(self, name: str, array: np.ndarray) -> int:
         data = self.program.memory.encode(name, array)

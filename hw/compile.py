@@ -163,7 +163,7 @@ def node_reads(node: Node) -> set[str]:
         for p in node.passes:
             names |= {p.u, p.v, p.mask_in}
     if isinstance(node, (Compute, Update)) and node.product:
-        names |= {node.product.a, node.product.b}
+        names |= {operand for one in node.product.all for operand in (one.a, one.b)}
     return names - {""}
 
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 
 from algo.step import Compute, Pass, Record
 from hw import layout
+from hw.compile_product import low_rows
 from hw.compile_table import Tables
 from hw.emit import Part, Segment
 from hw.scratchpad import Buffer, CompileError
 
-ACC_SOURCES = {"acc": 3, "acc_max_value": 4, "acc_max_index": 5}
+ACC_SOURCES = {"acc": 3, "acc_low": 3, "acc_max_value": 4, "acc_max_index": 5}
+BYTES = {"": 0, "high": 1, "low": 2}
+WIDE = 4
+"""Scratchpad words per vector of 32-bit words."""
+
 POSTS = {
     "none": {"post": 0}, "relu": {"post": 1}, "sign": {"post": 2}, "soft_threshold": {"post": 3},
     "sign_threshold": {"post": 3, "sign_of": 1},
@@ -38,6 +43,7 @@ class Chain:
 
     Attributes:
         stochastic: per pass, whether it rounds with noise.
+        wide: names of results of 24 bits, which stay in U or V.
         vectors, mask_words: what a pass may take of a vector and of a mask scratchpad.
         summed: (pass number, group) whose sums have begun.
     """
@@ -45,6 +51,7 @@ class Chain:
     node: Compute
     placements: list[Placement]
     stochastic: list[bool]
+    wide: frozenset[str]
     vectors: int
     mask_words: int
     summed: set[tuple[int, int]] = field(default_factory=set)
@@ -81,14 +88,15 @@ def plan_chain(segment: Segment, node: Compute, records: dict[str, Record], used
         needed = [("U", p.u if p.u not in ACC_SOURCES else ""), ("V", p.v), ("MI", p.mask_in), ("MO", p.mask_out),
                   (placement.memory, p.out if placement.memory else "")]
         made.update((memory, tensor) for memory, tensor in needed if tensor)
-    for memory, _ in made:
-        counts[memory] += 1
+    wide = frozenset(p.out for p in node.passes if p.wide)
+    for memory, tensor in made:
+        counts[memory] += WIDE if tensor in wide else 1
     vectors = min(segment.config.vector_words // (2 * max(counts["U"], counts["V"], counts["O"], 1)) // 8 * 8, PIECE_VECTORS)
     masks = segment.config.mask_words // (2 * max(counts["MI"], counts["MO"], 1))
     if vectors < 8 or masks < 1:
         raise CompileError(f"node {node.name}: {len(node.passes)} passes need more operands at once than U, V and O hold")
     stochastic = [bool(records[p.record].noise) for p in node.passes]
-    return Chain(node, placements, stochastic, vectors, masks if counts["MI"] + counts["MO"] else vectors)
+    return Chain(node, placements, stochastic, wide, vectors, masks if counts["MI"] + counts["MO"] else vectors)
 
 
 def chunks(chain: Chain, images: int, pixels: int) -> Iterator[tuple[int, int, int, int]]:
@@ -123,7 +131,7 @@ class _Piece:
         self.segment, self.tables, self.chain, self.part, self.row = segment, tables, chain, part, row
         self.local: dict[tuple[str, str], int] = {}
         self.used: list[Buffer] = []
-        self.last_acc = max((i for i, p in enumerate(chain.node.passes) if p.u in ACC_SOURCES), default=-1)
+        self.last_acc = {p.u == "acc_low": i for i, p in enumerate(chain.node.passes) if p.u in ACC_SOURCES}
 
     def emit(self) -> None:
         for i, (p, placement) in enumerate(zip(self.chain.node.passes, self.chain.placements, strict=True)):
@@ -139,7 +147,9 @@ class _Piece:
         return self.local[memory, tensor]
 
     def _result(self, memory: str, tensor: str) -> int:
-        buffer = self.segment.rings[memory].allocate(self.segment.words(tensor, self.part))
+        wide = tensor in self.chain.wide
+        words = WIDE * self.part.images * self.part.px if wide else self.segment.words(tensor, self.part)
+        buffer = self.segment.rings[memory].allocate(words)
         self.used.append(buffer)
         for other in ("U", "V", "MI"):
             self.local.pop((other, tensor), None)
@@ -150,18 +160,20 @@ class _Piece:
         part, tables = self.part, self.tables
         fields: dict[str, int] = {"c_rec": tables.record(p.record), **POSTS[p.post], "su": p.su, "sv": p.sv}
         if p.u in ACC_SOURCES:
-            fields |= {"u_src": ACC_SOURCES[p.u], "u_base": self.row, "acc_clear": int(number == self.last_acc)}
+            low = p.u == "acc_low"
+            row = self.row + low * low_rows(self.segment.config)
+            fields |= {"u_src": ACC_SOURCES[p.u], "u_base": row, "acc_clear": int(number == self.last_acc[low])}
         elif p.u:
-            fields |= {"u_src": 1, "u_base": self._operand("U", p.u)}
+            fields |= {"u_src": 1 + (p.u in self.chain.wide), "u_base": self._operand("U", p.u)}
         if p.v:
-            fields |= {"v_src": 1, "v_base": self._operand("V", p.v)}
+            fields |= {"v_src": 1 + (p.v in self.chain.wide), "v_base": self._operand("V", p.v)}
         if p.mask_in:
             fields |= {"mask_in": 1, "mi_base": self._operand("MI", p.mask_in)}
         if p.mask_out:
             fields |= {"mask_out": 1, "mo_base": self._result("MO", p.mask_out)}
         if p.table:
             fields["per_channel"] = 1
-            fields["c_coef"], fields["c_stride"] = tables.entry(p.table, "AB", part.group0)
+            fields["c_coef"], fields["c_stride"] = tables.entry(p.table, p.entry, part.group0)
         if p.sums:
             self._sums(number, p, fields)
         if p.maximum:
@@ -169,7 +181,10 @@ class _Piece:
         if self.chain.stochastic[number]:
             fields |= {"stochastic": 1, "px0": part.px0, "px_total": self.chain.noise_pixels}
             fields["ch0"] = part.group0 * self.segment.config.g
+        if p.byte:
+            fields["byte"] = BYTES[p.byte]
         if placement.memory:
+            fields["dst_wide"] = int(p.wide)
             fields |= {"dst": DST[placement.memory], "o_base": self._result(placement.memory, p.out)}
         self.segment.emit("vector", clip=1, slot=part.image0, n_img=part.images, img_px=part.px, **fields)
         if placement.stored:
@@ -179,7 +194,7 @@ class _Piece:
 
     def _sums(self, number: int, p: Pass, fields: dict[str, int]) -> None:
         begun = (number, self.part.group0)
-        address, stride = self.tables.entry(p.sums_table, "S1", self.part.group0)
+        address, stride = self.tables.entry(p.sums_table, p.sums_entry, self.part.group0)
         fields |= {"sums": 1, "sums_v": int(p.sums == "v"), "sums_first": int(begun not in self.chain.summed),
                    "c_sum": address, "c_stride": stride}
         self.chain.summed.add(begun)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from algo.arithmetic import DITHER_BITS, dither
 from algo.step import Product
 from hw import layout
+from hw.config import Config
 from hw.emit import Part, Segment
 from hw.scratchpad import Buffer
 from hw.tiling import SCATTER, SPLIT_SLOTS, PixelTile, ProductPlan, Window, channelwise, cut, window
@@ -25,6 +27,16 @@ PIECE_PIXELS = 512
 """Pixels of an operand's whole images that an array instruction waits for: it can start while the passes make the next images."""
 
 
+def low_rows(config: Config) -> int:
+    """Return how many rows behind those of a tile, in the same bank, its product of low bytes is accumulated."""
+    return config.acc_rows // 2
+
+
+def room(product: Product, config: Config) -> Config:
+    """Return the configuration as tiles of a product see it: of a bank half, where low bytes take the other."""
+    return replace(config, acc_rows=low_rows(config)) if product.low else config
+
+
 def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Drain) -> None:
     """Emit a product that yields pixels.
 
@@ -36,11 +48,13 @@ def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Dr
         rows = tile.images * tile.rows * width
         for kb0, n_kb in plan.kb_chunks:
             base = segment.next_bank()
-            for red0, n_red in plan.red_chunks:
-                if channelwise(product):
-                    _channelwise(segment, product, tile, kb0, base)
-                else:
-                    _reduce(segment, product, tile, (kb0, n_kb), (red0, n_red), base)
+            for number, one in enumerate(product.all):
+                row = base + number * low_rows(segment.config)
+                for red0, n_red in plan.red_chunks:
+                    if channelwise(one):
+                        _channelwise(segment, one, tile, kb0, row)
+                    else:
+                        _reduce(segment, one, tile, (kb0, n_kb), (red0, n_red), row)
             drain(tile, kb0, n_kb, base, rows)
 
 
@@ -145,7 +159,8 @@ def emit_grad_weight(segment: Segment, product: Product, plan: WeightPlan, drain
     for tile in plan.tiles:
         base = segment.next_bank()
         for pixels in plan.pixels:
-            _outer_products(segment, product, tile, pixels, base)
+            for number, one in enumerate(product.all):
+                _outer_products(segment, one, tile, pixels, base + number * low_rows(segment.config))
         drain(tile, base)
 
 

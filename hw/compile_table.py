@@ -55,7 +55,8 @@ def node_records(node: Node) -> list[str]:
     if isinstance(node, Compute):
         return [p.record for p in node.passes]
     if isinstance(node, Update):
-        return [name for name in (node.record_t, node.record_s, node.record_m, node.record_w, node.record_w8) if name]
+        records = (node.record_t, node.record_s, node.record_low, node.record_m, node.record_w, node.record_w8)
+        return [name for name in records if name]
     return []
 
 

@@ -6,17 +6,13 @@ import numpy as np
 
 from algo.step import Product, Update
 from hw import layout
-from hw.compile_pass import DST, POSTS
-from hw.compile_product import emit_grad_weight
+from hw.compile_pass import DST, POSTS, WIDE
+from hw.compile_product import emit_grad_weight, low_rows, room
 from hw.compile_table import Tables
 from hw.config import Config
 from hw.emit import Segment
 from hw.scratchpad import Buffer
 from hw.tiling_weights import WeightTile, plan_grad_weight
-
-WIDE = 4
-"""Scratchpad words per vector of 32-bit words."""
-
 
 DIAGONAL_MASK = "diagonal_mask"
 """DDR region of the mask that keeps off-diagonal weights of depthwise convolutions zero."""
@@ -47,7 +43,7 @@ def weight_rows(product: Product, tile: WeightTile, g: int) -> int:
 def emit_update(segment: Segment, tables: Tables, node: Update) -> None:
     """Emit grad_weight of a weight tensor and its update."""
     config = segment.config
-    plan = plan_grad_weight(node.product, segment.batch, config, f"node {node.name}")
+    plan = plan_grad_weight(node.product, segment.batch, room(node.product, config), f"node {node.name}")
     most = update_rows(config) if node.product.depthwise else config.vector_words // (4 * WIDE)
 
     def drain(tile: WeightTile, base: int) -> None:
@@ -64,7 +60,8 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     """Emit the passes for `rows` vectors of weights.
 
     Momentum, or signs after it, and the master weights as last operand lie in U; the master weights as second operand, t
-    and the new momentum in V. Results go on top of what they are made from, where that is not needed any more.
+    and the new momentum in V. Results go on top of what they are made from, where that is not needed any more: a predictor's
+    sums of high bytes on top of the master weights in V.
     """
     rings, g = segment.rings, segment.config.g
     master, momentum = segment.memory[f"{node.weight}.master"], segment.memory[f"{node.weight}.momentum"]
@@ -82,14 +79,21 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     mask = _diagonal_mask(segment, rows) if node.product.depthwise else None
     if mask is not None:
         gradient |= {"mask_in": 1, "mi_base": mask.base}
+    low = gradient | {"u_base": row + low_rows(segment.config)} if node.product.low else {}
+    momentum_of = [(node.record_m, gradient), *([(node.record_low, low)] if low else [])]
     if node.record_s:
+        record, signed = node.record_s, gradient
+        if low:
+            _emit(segment, tables, record, rows, **gradient, dst=DST["V"], dst_wide=1, o_base=v_w.base)
+            record, signed = node.record_low, low | {"v_src": 2, "v_base": v_w.base}
         if node.level:
-            _emit(segment, tables, node.record_s, rows, **(gradient | {"acc_clear": 0}), **_maximum(tables, node.level))
+            _emit(segment, tables, record, rows, **(signed | {"acc_clear": 0}), **_maximum(tables, node.level))
         post = POSTS["sign_threshold" if node.level else "sign"]
-        _emit(segment, tables, node.record_s, rows, **gradient, **post, dst=DST["U"], o_base=u_m.base)
-        gradient = {"u_src": 1, "u_base": u_m.base}
-    _emit(segment, tables, node.record_m, rows, **wide_v, **_maximum(tables, node.maximum), **gradient,
-          v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
+        _emit(segment, tables, record, rows, **signed, **post, dst=DST["U"], o_base=u_m.base)
+        momentum_of = [(node.record_m, {"u_src": 1, "u_base": u_m.base})]
+    for record, operand in momentum_of:
+        maximum = _maximum(tables, node.maximum) if record == momentum_of[-1][0] else {}
+        _emit(segment, tables, record, rows, **wide_v, **maximum, **operand, v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
     _emit(segment, tables, node.record_w, rows, **wide_v, u_src=2, u_base=u_w.base, v_base=v_t.base,
           dst=DST["U"], o_base=u_w.base)
     _emit(segment, tables, node.record_w8, rows, **_maximum(tables, node.maximum_w8), u_src=2, u_base=u_w.base,
