@@ -10,9 +10,9 @@ Numbers of a batch-norm channel, q being the integer of the int8 input x = q * 2
 AB and D carry `BN_SHIFT` fraction bits. A saturates at 17 bits, a gain of 32; D is made from the saturated A, so the
 mean is removed whatever A is. INV saturates where the standard deviation is below half a step of x.
 
-Gradients of 16 bits come in two bytes, whose sums are apart: those of the low ones (LS1, LS2) are added to those of the high
-ones, rounded to their unit, which all of the above is in: a mean over hundreds of pixels still resolves more than 16 bits.
-LAB and LD are what a pass over low bytes takes: A alone, since B and D are in the pass over the high ones.
+Gradients of 16 bits come in two bytes, g in the unit of the high ones as above. The sums of the low ones are LS1 and LS2; what
+both make together is in the unit of the low ones. LAB and LD are what a pass over low bytes takes: A alone, since B and D are in
+the pass over the high ones.
 
 What depends on exponents, image count and hyper-parameters comes in as scalars; `algo.scaling` computes them.
 """
@@ -115,10 +115,10 @@ _BN_RUNNING = """
     stc v RVAR
 """
 
-_JOINED_SUM = """
+_BOTH_SUMS = """
     ldc {register} {sum}
+    shi {register} {register} 8
     ldc low L{sum}
-    shi low low -8
     add {register} {register} low
 """
 
@@ -131,7 +131,7 @@ _BN_BACKWARD = """
     shi c c 15
     mul t mean s
     sub c c t
-    shi c c -15
+    shi c c {unit}
     sat c c 31
     mul c c i
     shi c c -24
@@ -163,12 +163,15 @@ _BN_BACKWARD = """
     stc t AB
     {low}
 """
-_ONE_BYTE = {"first": "ldc s S1", "second": "ldc c S2", "low": ""}
+_ONE_BYTE = {"first": "ldc s S1", "second": "ldc c S2", "unit": "-15", "low": ""}
 _TWO_BYTES = {
-    "first": _JOINED_SUM.format(register="s", sum="S1") + "stc s S1",
-    "second": _JOINED_SUM.format(register="c", sum="S2"),
+    "first": _BOTH_SUMS.format(register="s", sum="S1") + "sat s s 31",
+    "second": _BOTH_SUMS.format(register="c", sum="S2"),
+    "unit": "-23",
     "low": "pack t a zero\nstc t LAB\nstc zero LD",
 }
+
+_BOTH_S1 = _BOTH_SUMS.format(register="g", sum="S1")
 
 # m = momentum m + gradient + weight_decay p;  p = p - lr m
 _SGD = """
@@ -198,7 +201,7 @@ _BN_UPDATE = _HYPER + """
     lds k gamma_shift
     shr g g k
 """ + _SGD.format(name="GAMMA") + """
-    ldc g S1
+    {sum}
     lds k beta_shift
     shr g g k
 """ + _SGD.format(name="BETA")
@@ -274,12 +277,11 @@ PROGRAMS = {
     "bn_eval": _program(_BN_EVAL, BN_ENTRIES),
     "bn_backward": _program(_BN_BACKWARD.format(**_ONE_BYTE), BN_ENTRIES),
     "bn_backward_16": _program(_BN_BACKWARD.format(**_TWO_BYTES), BN_ENTRIES + BN_LOW_ENTRIES),
-    "bn_update": _program(_BN_UPDATE, BN_ENTRIES),
+    "bn_update": _program(_BN_UPDATE.format(sum="ldc g S1"), BN_ENTRIES),
+    "bn_update_16": _program(_BN_UPDATE.format(sum=_BOTH_S1), BN_ENTRIES + BN_LOW_ENTRIES),
     "bias_forward": _program(_BIAS_FORWARD, BIAS_ENTRIES),
     "bias_update": _program(_BIAS_UPDATE.format(sum="ldc g S1"), BIAS_ENTRIES),
-    "bias_update_16": _program(
-        _BIAS_UPDATE.format(sum=_JOINED_SUM.format(register="g", sum="S1")), BIAS_ENTRIES + BIAS_LOW_ENTRIES
-    ),
+    "bias_update_16": _program(_BIAS_UPDATE.format(sum=_BOTH_S1), BIAS_ENTRIES + BIAS_LOW_ENTRIES),
 }
 
 

@@ -228,8 +228,10 @@ def _scheduled(step: Step) -> dict[str, _Scheduled]:
     for name in _operands(step):
         if name in step.weights:
             found |= {each: _Scheduled(0) for each in (f"{name}.next",) if each in driven}
-        elif name in driven:
-            found[name] = _Scheduled(1) if step.tensors[name].role == "gradient" else _Scheduled(0, name not in positive)
+        elif name in driven and step.tensors[name].role != "gradient":
+            found[name] = _Scheduled(0, name not in positive)
+        elif name in driven and step.gradient_bits == FULL_BITS[1]:
+            found[name] = _Scheduled(1)
     return found
 
 

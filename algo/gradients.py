@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from algo.arithmetic import BN_SHIFT
 from algo.fuse import Op
 from algo.gated_blocks import COPY
-from algo.gradient_bytes import low_sums, two_byte_passes
+from algo.gradient_bytes import LOW_BITS, low_sums, two_byte_passes
 from algo.gradient_updates import lower_update
 from algo.graph import average_factor
 from algo.lower import (
@@ -235,10 +235,9 @@ class _Backward:
         if kind == "bn" and trained(op):
             if op.x not in self.needed:
                 self.nodes.append(self._bn_backward(_Contribution("bn", g, op), ""))
-            shifts = {
-                "gamma_shift": f"gradient_shift {_DG_ROOM} 18 +{g}", "beta_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}",
-            }
-            self.pending.append(self.lowering.coefficient(f"{op.out}.update", "bn_update", table_name(op), {**_SGD, **shifts}))
+            shifts = {"gamma_shift": f"gradient_shift {_DG_ROOM} 18 +{g}", "beta_shift": self._sum_shift(g)}
+            program = self._by_bytes("bn_update")
+            self.pending.append(self.lowering.coefficient(f"{op.out}.update", program, table_name(op), {**_SGD, **shifts}))
         if op.x in self.needed:
             self.contributions[op.x].append(_Contribution(through, g, op))
         if op.addend in self.needed:
@@ -252,8 +251,7 @@ class _Backward:
             else:
                 self.pending.append(update)
         if has_bias(op) and trained(op):
-            shift = {"gradient_shift": f"gradient_shift {_SUM_ROOM} 24 +{g}"}
-            program = self._by_bytes("bias_update")
+            shift, program = {"gradient_shift": self._sum_shift(g)}, self._by_bytes("bias_update")
             node = self.lowering.coefficient(f"{op.out}.update", program, table_name(op), {**_SGD, **shift})
             self.pending.append(node)
 
@@ -263,10 +261,19 @@ class _Backward:
         specifications = {
             "reciprocal": f"reciprocal {pixels}",
             "projection_shift": f"reciprocal_shift {pixels} 9",
-            "mean_shift": f"reciprocal_shift {pixels} 15",
+            "mean_shift": f"reciprocal_shift {pixels} {15 - self._low_bits}",
             "a_shift": f"shift {BN_SHIFT - 50} +{g} -{op.x} -{out}" if out else "constant 0",
         }
         return self.lowering.coefficient(f"{op.out}.backward", self._by_bytes("bn_backward"), table_name(op), specifications)
+
+    def _sum_shift(self, g: str) -> str:
+        """Return the scalar that brings a gradient's sum to the fraction bits of a parameter's momentum."""
+        return f"gradient_shift {_SUM_ROOM - self._low_bits} {24 - self._low_bits} +{g}"
+
+    @property
+    def _low_bits(self) -> int:
+        """Bits by which the unit of a gradient's sum is below that of its exponent."""
+        return LOW_BITS if self.lowering.two_bytes else 0
 
     def _by_bytes(self, program: str) -> str:
         """Return the name of a program that takes sums of gradients."""

@@ -457,10 +457,9 @@ class Runtime:
 
     def _write_gradient(self, gradient: Gradient, work: ProcessorWork) -> int:
         """Write the gradient of the logits, zero for images past the mini-batch's last; return how many bytes that were."""
-        name, parts = self.program.step.logits_grad, gradient.bytes
+        high, parts, written = self.program.step.logits_grad, gradient.bytes, 0
         work.array_calls += (len(parts) - 1) * LOW_BYTE_ARRAY_CALLS
-        written = 0
-        for name, part in zip((name, low_name(name)), parts, strict=False):
+        for name, part in zip((high, low_name(high)), parts, strict=False):
             padded = np.zeros(self.program.memory[name].shape, np.int8)
             padded[: len(part), :, 0, 0] = part
             written += self._write(name, padded)

@@ -55,10 +55,10 @@ def bit_scaled_ledger(
     """Return the bit-scaled multiply-accumulates of one training iteration.
 
     Args:
-        bits: of activations and weights, and of gradients, in this iteration. Images have 8.
+        bits: of activations and weights, and of gradients that have a byte, in this iteration. Images have 8.
         method: of training; predicted weight gradients are counted at the predictor's bits, gates at 32 and 32.
     """
-    forward, backward = bits
+    forward, backward = bits if step.gradient_bits == INT8 else (bits[0], step.gradient_bits)
     predictor = method["psg_abstain"] if method else None
     amounts: dict[Key, Fraction] = {}
     for layer, product, node, count in _products(step, images):

@@ -22,6 +22,7 @@ from algo.emulator import Emulator
 from algo.export import export
 from algo.graph_capture import Segments
 from algo.sgd import Sgd
+from algo.update_rule import UpdateRule
 from joulegrad.screen import Screen
 from joulegrad.settings import TrainSettings
 from joulegrad.train import TrainError, run_train
@@ -71,6 +72,7 @@ def torch_alone(monkeypatch):
 
 @pytest.mark.parametrize("kind, shape, rule", [
     (Pooled, (3, 11, 11), "gradient"), (PreActivation, (3, 6, 6), "sign"), (Pooled, (3, 11, 11), "psg_abstain"),
+    (PreActivation, (3, 6, 6), UpdateRule("psg_abstain", g_bits=10, gradient_bits=16)),
 ])  # fmt: skip
 def test_replayed_segments_train_bit_for_bit(torch_alone, kind, shape, rule):
     """With a partial mini-batch and evaluations between them, which are not recorded, or not with the others."""

@@ -238,6 +238,11 @@ def test_methods_compose_and_come_back_from_json():
         ("signsgd", {"signsgd": {"lr": 0}}, "no weight would ever move"),
         ("psg+cpt", {}, "psg predicts from the most significant of 8 bits, and there are 3 at times"),
         ("psg_abstain+static", {"static": {"backward": 6}}, "there are 6 at times"),
+        ("static", {"static": {"backward": 12}}, "static backward is 12; a whole number 2 to 8 is needed"),
+        ("psg_abstain", {"psg_abstain": {"g_bits": 10}}, "g_bits is 10; a whole number 2 to 8 is needed"),
+        ("psg_abstain", {"psg_abstain": {"gradient_bits": 9}}, "gradients have 8 or 16 bits"),
+        ("psg_abstain+slu", {"psg_abstain": {"gradient_bits": 16}}, "gradients of 16 bits, and blocks that samples skip"),
+        ("sd+static", {"static": {"backward": 16}}, "gradients of 16 bits, and blocks that samples skip"),
         ("psg", {"psg": {"gradient_bits": 12}}, "8 or 16"),
         ("psg", {"psg": {"gradient_bits": 8}}, "2 to 8"),
         ("fractrain", {"fractrain": {"forward": [3]}}, "as many of both"),
@@ -261,6 +266,11 @@ def test_update_rules_and_their_learning_rate():
     assert signs.update_rule == UpdateRule("sign") and signs.rate == Fraction(1, 50)
     abstains = Method.from_settings("e2train", {"psg_abstain": {"beta": "1/10", "x_bits": 3}})
     assert abstains.update_rule == UpdateRule("psg_abstain", x_bits=3, beta=Fraction(1, 10)) and abstains.rate == Fraction(3, 100)
+    paper = Method.from_settings("psg_abstain", {"psg_abstain": {"g_bits": 10, "gradient_bits": 16}})
+    assert paper.update_rule == UpdateRule("psg_abstain", g_bits=10, gradient_bits=16)
+    two_bytes = Method.from_settings("signsgd+static", {"static": {"forward": 6, "backward": 16}})
+    assert two_bytes.update_rule == UpdateRule("sign", gradient_bits=16)
+    assert two_bytes.begin(0, 10).decide(0).bits == (6, 8)
     decisions = [abstains.begin(0, 100, 50, BLOCKS).decide(iteration) for iteration in range(20)]
     assert {one.update for one in decisions if one.execute} == {"psg_abstain"}
 

@@ -86,6 +86,7 @@ def in_threads(count: int, run) -> list:
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("kind, shape, rule", [
     (Pooled, (3, 11, 11), "gradient"), (PreActivation, (3, 6, 6), "sign"), (Pooled, (3, 11, 11), "psg_abstain"),
+    (Pooled, (3, 11, 11), UpdateRule("psg_abstain", g_bits=10, gradient_bits=16)),
 ])  # fmt: skip
 def test_shares_of_any_size_give_the_bits_of_one_process(kind, shape, rule, count):
     """Mini-batches of 8, 5, 2 and 1: uneven shares, and processes without an image."""

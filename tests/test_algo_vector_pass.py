@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from algo import compiled, vector_pass
-from algo.arithmetic import above_zero, affine, noise16, to_operand
+from algo.arithmetic import INT8_MAX, WIDE_MAX, above_zero, affine, noise16, saturate, split16, to_operand
 from algo.step import Pass
 from algo.vector_pass import Numbers
 from host import provenance
@@ -28,6 +28,9 @@ PASSES = {
     "soft": Pass("acc", "v", "o", "r", post="soft_threshold", maximum="m"),
     "value": Pass("acc_max_value", "", "o", "r", maximum="m"),
     "index": Pass("acc_max_index", "", "o", "r"),
+    "wide": Pass("acc", "v", "o", "r", maximum="m", su=2, wide=True),
+    "high": Pass("wide", "wide", "o", "r", mask_in="k", sums="square", maximum="m", byte="high"),
+    "low, stochastic": Pass("wide", "wide", "o", "r", mask_in="k", sums="v", byte="low"),
 }
 SHAPES = [(3, 5, 4, 7), (2, 1500, 2, 1), (70, 16, 6, 6), (1, 1, 1, 1)]
 
@@ -61,7 +64,9 @@ def expected(one: Pass, u, v, a, b, d, shift: int, key: int | None, threshold: i
         y = np.sign(y) * np.maximum(np.abs(y) - threshold, 0)
     if mask is not None:
         y = y * mask
-    out = y.clip(-127, 127)
+    out = saturate(y, WIDE_MAX if one.wide else INT8_MAX)
+    if one.byte:
+        out = split16(y)[one.byte == "low"]
     second = out * (v if one.sums == "v" else out)
     sums = np.stack([each.sum((0, 2, 3)) for each in (out, second)])
     above = above_zero(u_taken, v_taken, a, b, d)
@@ -74,23 +79,27 @@ def expected(one: Pass, u, v, a, b, d, shift: int, key: int | None, threshold: i
 @pytest.mark.parametrize("run", [vector_pass.vector_pass, compiled.vector_pass], ids=["torch", "compiled"])
 def test_a_pass_is_that_of_the_arithmetic(run, name, shape):
     one, rng = PASSES[name], np.random.default_rng(len(name))
-    acc, first = one.u.startswith("acc"), 5
+    acc, wide, first = one.u.startswith("acc"), one.u == "wide", 5
     low, high = (0, 1 << 16) if "max" in one.u else (-(1 << 30), 1 << 30) if acc else (-127, 128)
+    if wide:
+        low, high = -(1 << 17), 1 << 17
     u = rng.integers(low, high, shape) if one.u else None
-    v = rng.integers(-127, 128, shape) if one.v else None
+    v = rng.integers(low, high, shape) if wide else rng.integers(-127, 128, shape) if one.v else None
     a, b = rng.integers(-(1 << 17) + 1, 1 << 17, (2, shape[1]) if one.table else 2)
     d = rng.integers(-(1 << 22), 1 << 22, shape[1]) if one.table else np.int64(0)
-    shift = 35 if acc and "max" not in one.u else 17
+    shift = 20 if one.wide else 35 if acc and "max" not in one.u else 17
     key, threshold = KEY if "stochastic" in name else None, 9 if "threshold" in one.post else 0
     mask = rng.integers(0, 2, shape).astype(bool) if one.mask_in else None
     wanted = expected(one, u, v, a, b, d, shift, key, threshold, mask, first)
     tensors = [None if x is None else torch.tensor(x).to(kind).contiguous(memory_format=torch.channels_last) for x, kind in (
-        (u, torch.int32 if acc else torch.int8), (v, torch.int8), (mask, torch.bool))]  # fmt: skip
+        (u, torch.int32 if acc or wide else torch.int8), (v, torch.int32 if wide else torch.int8), (mask, torch.bool)
+    )]  # fmt: skip
     limit = torch.tensor(float(threshold), dtype=torch.float64)
     numbers = Numbers(*(scaled(x, shift) for x in (a, b, d)), key_tensor(key), limit)
     found = run(one, tensors[0], tensors[1], numbers, tensors[2], first)
     np.testing.assert_array_equal(found.out.numpy(), wanted["out"])
-    assert found.out.dtype == torch.int8 and len(np.unique(wanted["out"])) >= min(2, math.prod(shape))
+    assert found.out.dtype == (torch.int32 if one.wide else torch.int8)
+    assert len(np.unique(wanted["out"])) >= min(2, math.prod(shape))
     for field, there in (("positive", one.mask_out), ("maximum", one.maximum), ("sums", one.sums)):
         value = getattr(found, field)
         assert (value is None) == (not there)

@@ -33,7 +33,12 @@ RULES = {
     "sign": UpdateRule("sign"), "sign, linear": UpdateRule("sign", linear=True), "psg_abstain": UpdateRule("psg_abstain"),
     "4/8 bits": UpdateRule("psg_abstain", x_bits=4, g_bits=8, beta="1/10"),
     "predicted": UpdateRule("psg_abstain", linear=True, x_bits=5, g_bits=3, beta=0),
+    "16 bits": UpdateRule(gradient_bits=16), "sign of 16 bits": UpdateRule("sign", gradient_bits=16),
+    "4/10 of 16 bits": UpdateRule("psg_abstain", g_bits=10, gradient_bits=16),
+    "4/16 of 16 bits": UpdateRule("psg_abstain", linear=True, g_bits=16, beta=0, gradient_bits=16),
+    "4/4 of 16 bits": UpdateRule("psg_abstain", gradient_bits=16),
 }
+PAPERS = RULES["4/10 of 16 bits"]
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -41,7 +46,7 @@ def test_residual_network_with_partial_batches(rule):
     train_both(ResNet(2, (5, 7), 10), (2, 6, 6), 5, (5, 3, 5), update=rule)
 
 
-@pytest.mark.parametrize("rule", ["sign", "psg_abstain"])
+@pytest.mark.parametrize("rule", ["sign", "psg_abstain", RULES["16 bits"], PAPERS], ids=str)
 def test_weights_of_several_tiles_and_pieces(rule):
     """More weights than an accumulator bank and than U and V hold at once."""
     train_both(nn.Sequential(
@@ -58,7 +63,7 @@ def test_the_dither_of_images_in_several_tiles():
     ), (1, 18, 18), 2, (2, 1), update=UpdateRule("psg_abstain", beta=0))  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", ["sign", "psg_abstain"])
+@pytest.mark.parametrize("rule", ["sign", "psg_abstain", PAPERS], ids=str)
 def test_digits_on_the_rtl_with_counters_and_cycles_as_predicted(rule):
     exported, data = export_digits(seed=2, steps=8, batch=BATCH, update=rule)
     program = compile_step(exported.step, TINY, exported.tensors)

@@ -117,6 +117,18 @@ def test_predicted_gradients_count_at_the_predictors_bits():
     assert ledger.amounts["linear", "grad_weight"] == Fraction(macs.amounts["linear", "grad_weight"] * 64, 1024)
 
 
+def test_gradients_of_two_bytes_count_at_16_bits():
+    method = Method.from_settings("psg_abstain", {"psg_abstain": {"g_bits": 10, "gradient_bits": 16}})
+    step = digits(update=method.update_rule)
+    ledger, macs = bit_scaled_ledger(step, 4, method=method).amounts, mac_ledger(step, 4).amounts
+    assert macs == mac_ledger(digits(), 4).amounts
+    for layer, work, bits in (
+        ("blocks.0.conv1", "forward", 8 * 8), ("blocks.0.conv1", "grad_input", 16 * 8), ("blocks.0.conv1", "grad_weight", 4 * 10),
+        ("linear", "grad_weight", 8 * 16),
+    ):  # fmt: skip
+        assert ledger[layer, work] == Fraction(macs[layer, work] * bits, 1024)
+
+
 def test_skipped_images_and_dropped_iterations_cost_nothing_and_gates_cost_what_they_compute():
     step = build_step(cifar_resnet(0, 14, width=4), (3, 8, 8), 8, gated=Gating(True, True))
     (block,) = (part for part in step.sequence if part.block == 0)

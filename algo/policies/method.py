@@ -92,9 +92,15 @@ class Method:
             )
         rule = self["psg_abstain"]
         if rule:
-            bits = {"x_bits": rule.x_bits, "g_bits": rule.g_bits, "gradient_bits": rule.gradient_bits}
+            bits = {"x_bits": rule.x_bits, "g_bits": rule.g_bits, "gradient_bits": self.gradient_bits}
             return UpdateRule("psg_abstain", beta=rule.beta, **bits)
-        return UpdateRule("sign" if self["signsgd"] else "gradient")
+        return UpdateRule("sign" if self["signsgd"] else "gradient", gradient_bits=self.gradient_bits)
+
+    @property
+    def gradient_bits(self) -> int:
+        """Bits of output gradients, two bytes or one: 16 or 8."""
+        static, psg = self["static"], self["psg_abstain"]
+        return max(FULL_BITS, static.backward if static else 0, psg.gradient_bits if psg else 0)
 
     @property
     def rate(self) -> Fraction | None:
@@ -258,6 +264,9 @@ def _check_together(method: Method) -> None:
         other = next((name for name in policy.excludes if method[name]), None)
         if other:
             raise MethodError(f"method {method.name} has {policy.name} and {other}, which decide the same: use one of them")
+    if method.gated and method.gradient_bits > FULL_BITS:
+        found = f"gradients of {method.gradient_bits} bits, and blocks that samples skip"
+        raise MethodError(f"method {method.name} has {found}, whose gradients have {FULL_BITS}; leave one of the two out")
     psg, lowest = method["psg"] or method["psg_abstain"], _lowest_bits(method)
     if psg and lowest < FULL_BITS:
         found = f"{psg.name} predicts from the most significant of {FULL_BITS} bits, and there are {lowest} at times"

@@ -9,6 +9,7 @@ from algo.functions import ONE, cos_half_turn
 from algo.policies.decision import FULL_BITS, Decision, MethodError, Policy, Running, Setting, narrowed, whole
 
 FEWEST_BITS = 2
+_TWO_BYTES = 16
 
 
 def bits_setting(asked: str, value: object) -> int:
@@ -18,7 +19,7 @@ def bits_setting(asked: str, value: object) -> int:
 
 @dataclass(frozen=True)
 class Static(Policy):
-    """Attributes: forward, backward: bits of activations and weights, and of gradients."""
+    """Attributes: forward, backward: bits of activations and weights, and of gradients, which may also be 16: two bytes of 8."""
 
     forward: int = FULL_BITS
     backward: int = FULL_BITS
@@ -27,11 +28,12 @@ class Static(Policy):
 
     def __post_init__(self):
         bits_setting("static forward", self.forward)
-        bits_setting("static backward", self.backward)
+        if whole("static backward", self.backward, FEWEST_BITS, _TWO_BYTES) != _TWO_BYTES:
+            bits_setting("static backward", self.backward)
 
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""
-        return _Scheduled(lambda iteration: self.forward, self.backward)
+        return _Scheduled(lambda iteration: self.forward, min(self.backward, FULL_BITS))
 
 
 @dataclass(frozen=True)
