@@ -52,7 +52,7 @@ def distances(network, rule):
     ("pools, biases", 1000), ("pre-activation", 1000), ("ResNet-8", 1000), ("depthwise", 50),
 ])  # fmt: skip
 def test_gradients_are_nearer_to_float64_by_8_bits(network, times):
-    """Errors 2^-8, so 1 - cosine 2^-16 of int8's. What is asked is less, since batch norms' coefficients have as many bits as ever,
+    """Errors 2^-8, so 1 - cosine 2^-16 of int8's. Less is asked, since batch norms' coefficients have as many bits as ever,
     and masks of numbers near zero, which MobileNetV2 of four images has many of, differ from float64's in both."""
     ours, int8 = distances(network, TWO_BYTES), distances(network, UpdateRule())
     assert ours.keys() == int8.keys() and len(ours) > 10
