@@ -75,14 +75,14 @@ def _summed(lowering: Lowering, op: Op, g: str, signs: bool) -> tuple[Product, i
     terms = lowering.batch * op.layer.shape[1] * op.layer.shape[2]
     summed, low = product(op.layer, "grad_weight", op.x, g), low_name(g) if lowering.two_bytes else ""
     if not signs:
-        return replace(summed, low=low), operand_shift(terms)
+        return replace(summed, low=low), operand_shift(terms, INT8_MAX * lowering.largest_gradient)
     if not lowering.rule.predicts:
         return replace(summed, low=low), 0
     rule, signed = lowering.rule, not _never_negative(lowering, op.x)
     a_drop, b_drop = max(0, 7 + signed - rule.x_bits), max(0, 8 - rule.g_bits)
     if low and rule.g_bits > 8:
         summed = replace(summed, low=low, low_drop=16 - rule.g_bits)
-    a_max, b_max = (min(INT8_MAX, 128 - (1 << drop)) for drop in (a_drop, b_drop))
+    a_max, b_max = min(INT8_MAX, 128 - (1 << a_drop)), min(lowering.largest_gradient, 128 - (b_drop and 1 << b_drop))
     return replace(summed, a_drop=a_drop, b_drop=b_drop), operand_shift(terms, a_max * b_max)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from algo.arithmetic import BN_SHIFT
+from algo.arithmetic import BN_SHIFT, INT8_MAX
 from algo.fuse import Op
 from algo.gated_blocks import COPY
 from algo.gradient_bytes import LOW_BITS, low_sums, two_byte_passes
@@ -219,7 +219,8 @@ class _Backward:
         op, layer = part.op, part.op.layer
         kind, b, shift, term = "max_backward", index_name(op), 0, Term("one", (part.g,))
         if layer.kind == "conv":
-            kind, b, shift = "grad_input", weight_name(op), operand_shift(layer.summed[1])
+            kind, b = "grad_input", weight_name(op)
+            shift = operand_shift(layer.summed[1], INT8_MAX * self.lowering.largest_gradient)
             term = Term(scaled_by(shift), (part.g, b))
         elif layer.kind == "avgpool":
             kind, b, term = "sum_backward", "", Term(average_factor(layer), (part.g,))

@@ -15,8 +15,8 @@ SUPPORTED = (
     "Conv2d (also depthwise), Linear, BatchNorm2d, ReLU, residual addition, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), "
     "Flatten and Identity"
 )
-MAX_REDUCTION = (2**31 - 1) // 127**2
-"""Products of 127 * 127 that an int32 sum holds."""
+MAX_REDUCTION = (2**31 - 1) // (128 * 127)
+"""Products of 128 * 127 that an int32 sum holds: a low byte of a gradient goes down to -128."""
 
 _MAX_KERNEL, _MAX_STRIDE, _MAX_TAPS = 31, 15, 128
 

@@ -1,8 +1,9 @@
 """Products of int8 matrices summed in int32, exact on every device.
 
-`torch._int_mm` adds in int32: 133,144 products of numbers from -127 to 127 fit, and no reduction of a step has more (algo.graph
-refuses it). A CPU without dot-product instructions adds pairs of products in 16 bits, which saturate: whether a device is exact
-is tried once, with the largest operands, and where it is not, or has no such product, float64 takes its place.
+`torch._int_mm` adds in int32: 132,104 products of numbers from -128 to 127 with ones from -127 fit, and no reduction of a step
+has more (algo.graph refuses it). A CPU without dot-product instructions adds pairs of products in 16 bits, which saturate:
+whether a device is exact is tried once, with the largest operands, and where it is not, or has no such product, float64 takes
+its place.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def matmul(a: torch.Tensor, b: torch.Tensor, pad: bool | None = None) -> torch.T
 def has_exact(device: str) -> bool:
     """Return whether a kind of device multiplies int8 matrices exactly: "cpu" or "cuda"."""
     signs = torch.tensor([1, 1, -1, 1]).repeat(64)
-    a = (127 * signs).to(torch.int8).expand(64, -1).contiguous()
+    a = torch.where(signs > 0, 127, -128).to(torch.int8).expand(64, -1).contiguous()
     b = (127 * torch.stack([signs, -signs, torch.ones_like(signs), -torch.ones_like(signs)]).repeat(16, 1).t()).to(torch.int8)
     try:
         found = torch._int_mm(a.to(device), b.t().contiguous().to(device).t())

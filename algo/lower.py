@@ -139,6 +139,11 @@ class Lowering:
         words = specification.split(" ")
         return " ".join(word[0] + self.exponent(word[1:]) if word[0] in "+-" else word for word in words)
 
+    @property
+    def largest_gradient(self) -> int:
+        """Largest magnitude of a gradient as the array reads it: low bytes go down to -128."""
+        return INT8_MAX + self.two_bytes
+
     def signs(self, op: Op) -> bool:
         """Return whether the weights of a convolution or linear layer are updated by signs."""
         return self.rule.signs(isinstance(op.layer.module, nn.Linear))

@@ -20,8 +20,8 @@ CHANNELWISE = ("sum_forward", "sum_backward", "max_forward", "max_backward")
 SLOTS_WORTHWHILE = 4096
 """A tile takes further output groups until its array time reaches this, which hides draining and table reads."""
 
-LONGEST_SUM = ((1 << 31) - 1) // (127 * 127)
-"""Products of int8 values, all of them 127 x 127, that an accumulator holds."""
+LONGEST_SUM = ((1 << 31) - 1) // (128 * 127)
+"""Products of bytes, all of them -128 x 127, that an accumulator holds."""
 
 SPLIT_SLOTS = 512
 """A reduction group with at least this many slots gets an array instruction of its own when its operands are fresh."""

@@ -153,8 +153,8 @@ def test_matrices_without_a_row_or_a_sum_are_none_of_cudas_business(sizes, monke
 
 
 def test_the_longest_sum_is_exact():
-    a, b = torch.full((2, 133144), -127, dtype=torch.int8), torch.full((133144, 3), 127, dtype=torch.int8)
-    assert (matmul(a, b).long() == -133144 * 127 * 127).all() and (matmul(a, -b, True).long() == 133144 * 127 * 127).all()
+    a, b = torch.full((2, 132104), -128, dtype=torch.int8), torch.full((132104, 3), 127, dtype=torch.int8)
+    assert (matmul(a, b).long() == -132104 * 128 * 127).all() and (matmul(a, -b, True).long() == 132104 * 128 * 127).all()
 
 
 def test_where_the_processor_is_not_exact_float64_is(monkeypatch):
