@@ -14,6 +14,9 @@ INT8_MAX = 127
 WIDE_MAX = (1 << 23) - 1
 SPLIT_MIN, SPLIT_MAX = -32640, 32639
 """What two signed bytes hold, the high one in -127 to 127: 256 * -127 - 128 and 256 * 127 + 127."""
+LOW_BITS, GUARD_BITS = 8, 4
+"""Bits of a low byte; bits below it that sums on their way to 16 bits have, in results of 24 bits."""
+
 MASK32 = 0xFFFFFFFF
 COEFFICIENT_MAX = (1 << 17) - 1
 SHIFT_MAX = 47

@@ -11,8 +11,8 @@ AB and D carry `BN_SHIFT` fraction bits. A saturates at 17 bits, a gain of 32; D
 mean is removed whatever A is. INV saturates where the standard deviation is below half a step of x.
 
 Gradients of 16 bits come in two bytes, g in the unit of the high ones as above. The sums of the low ones are LS1 and LS2; what
-both make together is in the unit of the low ones. LAB and LD are what a pass over low bytes takes: A alone, since B and D are in
-the pass over the high ones.
+both make together is in the unit of the low ones. LAB and LD are what the pass over low bytes takes: A, and for B what the
+pass over the high ones made of them, B and D, in 2^-12 of the result's unit.
 
 What depends on exponents, image count and hyper-parameters comes in as scalars; `algo.scaling` computes them.
 """
@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from algo import scalar_ops
+from algo.arithmetic import BN_SHIFT, GUARD_BITS
 
 BN_ENTRIES = ("S1", "S2", "AB", "D", "MEAN", "VAR", "INV", "DG", "GAMMA", "BETA", "M_GAMMA", "M_BETA", "RMEAN", "RVAR")
 BN_PERSISTENT = BN_ENTRIES[4:]
@@ -168,7 +169,7 @@ _TWO_BYTES = {
     "first": _BOTH_SUMS.format(register="s", sum="S1") + "sat s s 31",
     "second": _BOTH_SUMS.format(register="c", sum="S2"),
     "unit": "-23",
-    "low": "pack t a zero\nstc t LAB\nstc zero LD",
+    "low": f"addi b zero {1 << BN_SHIFT - GUARD_BITS}\npack t a b\nstc t LAB\nstc zero LD",
 }
 
 _BOTH_S1 = _BOTH_SUMS.format(register="g", sum="S1")

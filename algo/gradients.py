@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from algo.arithmetic import BN_SHIFT, INT8_MAX
+from algo.arithmetic import BN_SHIFT, INT8_MAX, LOW_BITS
 from algo.fuse import Op
 from algo.gated_blocks import COPY
-from algo.gradient_bytes import LOW_BITS, low_sums, two_byte_passes
+from algo.gradient_bytes import low_sums, two_byte_passes
 from algo.gradient_updates import lower_update
 from algo.graph import average_factor
 from algo.lower import (
