@@ -21,7 +21,7 @@ from algo.loss import Loss, cross_entropy
 from algo.record_numbers import RecordNumbers
 from algo.scaling import State
 from algo.shared_batch import ALONE, Share
-from algo.step import Coefficient, Compute, GateSum, Part, Pass, Product, Step, Update, low_name
+from algo.step import Coefficient, Compute, GateSum, Part, Pass, Product, Step, Update, activation_of, low_name
 from algo.vector_pass import Numbers, operand, rounded
 
 _WORD_MAX = (1 << 31) - 1
@@ -303,7 +303,7 @@ class Emulator:
         if tensor is None or not tensor.stream:
             return self.values[name]
         first = tensor.version * self.step.batch
-        return self.values[tensor.stream][first : first + self._counts[tensor.stream.removesuffix(".grad"), tensor.version]]
+        return self.values[tensor.stream][first : first + self._counts[activation_of(tensor.stream), tensor.version]]
 
     def _write(self, name: str, value: torch.Tensor) -> None:
         """Keep a result where `_read` finds it; of a stream only the images that it is of."""

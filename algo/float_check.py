@@ -93,7 +93,7 @@ class _Check:
         value = self.emulator.value(name).astype(np.float64)
         if low_name(name) in self.emulator.step.tensors:
             value += self.emulator.value(low_name(name)) * float(LOW)
-        return torch.as_tensor(np.ldexp(value, self.exponents[name]))
+        return torch.as_tensor(np.ldexp(value, self.exponents[self.lowering.exponent(name)]))
 
     def _entry(self, tables: dict[str, np.ndarray], op: Op, entry: str, fraction: int) -> torch.Tensor:
         column = self.lowering.tables[table_name(op)].entries.index(entry)

@@ -115,7 +115,7 @@ class _Backward:
         self._flush()
 
     def _gate_sum(self, part: Part, op: Op) -> None:
-        """Append the gradient of a block's decisions, before the block's ReLU masks the gradient that arrived."""
+        """Append the gradient of a block's decisions, before its ReLU masks the gradient that arrived; high bytes are enough."""
         record, name = self.lowering.record, part.gate_sum
         plus = record(f"{name}.plus", op.out, a=Term("one", (op.out,)))
         minus = record(f"{name}.minus", op.out, a=Term("-1", (part.gathers,)))
@@ -146,10 +146,11 @@ class _Backward:
         noise = f"{x.removesuffix(COPY)}.grad.0"  # as where the block is not gated, and this a partial sum
         self._sum(self.contributions[x], _Target(gradient, gradient, noise, self.lowering.tensors[x].shape, forced=True))
         self.contributions[x] = [_Contribution("identity", gradient)]
-        clear = Pass(x, "", gradient, self.lowering.record(f"{gradient}.clear", gradient))
+        record = self.lowering.record(f"{gradient}.clear", gradient)
+        clear = [Pass(x, "", each, record) for each in (gradient, low_name(gradient)) if each in self.lowering.tensors]
         nodes = self.lowering.segment("forward", next(op for op in self.lowering.ops if op.out == x))
         at = next(at for at, one in enumerate(nodes) if isinstance(one, Compute) and x in [made.out for made in one.passes])
-        nodes[at] = replace(nodes[at], passes=(*nodes[at].passes, clear))
+        nodes[at] = replace(nodes[at], passes=(*nodes[at].passes, *clear))
 
     def _sum(self, contributions: list[_Contribution], target: _Target) -> str:
         parts = sorted(contributions, key=lambda part: _ORDER.index(part.kind))
@@ -206,9 +207,11 @@ class _Backward:
         one = Pass(
             u, addend or v, out, target.name, table, mask_in=target.mask, maximum="" if kept else out, su=shift, **target.sums
         )
-        passes = two_byte_passes(lowering, one, target.noise, terms) if lowering.two_bytes else (one,)
-        if not lowering.two_bytes:
-            lowering.record(target.name, out, noise="" if kept else target.noise, **terms)
+        noise = "" if kept else target.noise
+        if lowering.two_bytes:
+            passes = two_byte_passes(lowering, one, noise, terms)
+        else:
+            passes = (replace(one, record=lowering.record(target.name, out, noise=noise, **terms)),)
         self.nodes.append(Compute(target.name, target.shape, passes, of))
         if part.kind == "product" and part.op.out in self.held:
             self.pending.append(self.held.pop(part.op.out))

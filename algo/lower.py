@@ -35,6 +35,7 @@ from algo.step import (
     Tensor,
     Term,
     Weight,
+    activation_of,
     low_name,
 )
 from algo.update_rule import UpdateRule
@@ -64,8 +65,6 @@ class Lowering:
         self.rule = rule or UpdateRule()
         self.two_bytes = self.rule.gradient_bits == 16
         self.cut = cut
-        if cut and self.two_bytes:
-            raise ExportError("gradients of 16 bits were asked for with blocks that samples skip; either one goes alone")
         self.parts = cut.parts if cut else (Part("forward", "backward", "eval", input_name),)
         self._part_of = {op.out: part for op, part in zip(ops, cut.part_of if cut else [0] * len(ops), strict=True)}
         self.tensors: dict[str, Tensor] = {}
@@ -90,22 +89,25 @@ class Lowering:
 
     def tensor(self, name: str, role: str, shape: tuple[int, int, int], delayed: bool = False) -> str:
         """Add a tensor, and its maximum where its exponent follows from the pass that makes it; return its name."""
+        self._place(name, role, shape)
         if role == "gradient" and self.two_bytes:
-            self.tensors[low_name(name)] = Tensor(low_name(name), role, shape)
-            self.limits[name] = SPLIT_MAX
-        stream, version = self._view(name)
-        self.tensors[name] = Tensor(name, role, shape, stream=stream, version=version)
-        if stream and stream not in self.tensors:
-            self.tensors[stream] = Tensor(stream, role, shape, versions=self.streams[stream.removesuffix(".grad")])
+            self._place(low_name(name), role, shape)
+            self.limits[self.exponent(name)] = SPLIT_MAX
         if delayed and self.exponent(name) not in self.maxima:
             self.maxima.append(self.exponent(name))
         return name
 
+    def _place(self, name: str, role: str, shape: tuple[int, int, int]) -> None:
+        stream, version = self._view(name)
+        self.tensors[name] = Tensor(name, role, shape, stream=stream, version=version)
+        if stream and stream not in self.tensors:
+            self.tensors[stream] = Tensor(stream, role, shape, versions=self.streams[activation_of(stream)])
+
     def _view(self, name: str) -> tuple[str, int]:
-        """Stream and version of a tensor or of its gradient; ("", 0) where it is not of a stream."""
-        views = self.cut.views if self.cut else {}
-        stream, version = views.get(name.removesuffix(".grad"), ("", 0))
-        return (f"{stream}.grad", version) if stream and name.endswith(".grad") else (stream, version)
+        """Stream and version of a tensor, of its gradient or of that one's low bytes; ("", 0) where it is not of a stream."""
+        views, activation = self.cut.views if self.cut else {}, activation_of(name)
+        stream, version = views.get(activation, ("", 0))
+        return (f"{stream}{name[len(activation) :]}", version) if stream else ("", 0)
 
     def exponent(self, name: str) -> str:
         """Return the name of a tensor's exponent: a stream's versions share one."""

@@ -35,6 +35,12 @@ def low_name(gradient: str) -> str:
     return f"{gradient}.low"
 
 
+def activation_of(name: str) -> str:
+    """Return the tensor that a gradient, or its low bytes, are of; any other name itself."""
+    high = name.removesuffix(low_name("")) if name.endswith(low_name(".grad")) else name
+    return high.removesuffix(".grad")
+
+
 @dataclass(frozen=True)
 class Weight:
     """A weight tensor (k, c, kh, kw): int8 `name`, and 24-bit `name.master` and `name.momentum`.
@@ -354,8 +360,8 @@ class Part:
     @property
     def gathered(self) -> frozenset[str]:
         """Names of what the list selects from, and of gradients that go there."""
-        own = {self.gathers, f"{self.gathers}.grad"} if self.gathers else set()
-        return frozenset(own | ({self.reads, self.reads_gradient} if self.reads else set()))
+        gradients = [f"{self.gathers}.grad"] * bool(self.gathers) + [self.reads_gradient] * bool(self.reads)
+        return frozenset([self.gathers, self.reads, *gradients, *map(low_name, gradients)]) - {""}
 
 
 @dataclass(frozen=True)

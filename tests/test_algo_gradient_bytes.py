@@ -14,8 +14,6 @@ from algo.data import random_images
 from algo.emulator import Emulator
 from algo.export import build_step, export, lower
 from algo.float_check import check
-from algo.gates import Gating
-from algo.graph import ExportError
 from algo.loss import cross_entropy
 from algo.models import resnet8
 from algo.models_cifar import mobilenet_v2
@@ -167,8 +165,3 @@ def test_split16_of_a_tensor_and_of_an_array_agree():
     y = np.arange(-40000, 40000, 7)
     for one, other in zip(split16(y), split16(torch.tensor(y)), strict=True):
         np.testing.assert_array_equal(one, other.numpy())
-
-
-def test_blocks_that_samples_skip_have_int8_gradients():
-    with pytest.raises(ExportError, match="gradients of 16 bits were asked for with blocks that samples skip"):
-        build_step(resnet8(0), (3, 32, 32), 4, TWO_BYTES, Gating())

@@ -241,8 +241,6 @@ def test_methods_compose_and_come_back_from_json():
         ("static", {"static": {"backward": 12}}, "static backward is 12; a whole number 2 to 8 is needed"),
         ("psg_abstain", {"psg_abstain": {"g_bits": 10}}, "g_bits is 10; a whole number 2 to 8 is needed"),
         ("psg_abstain", {"psg_abstain": {"gradient_bits": 9}}, "gradients have 8 or 16 bits"),
-        ("psg_abstain+slu", {"psg_abstain": {"gradient_bits": 16}}, "gradients of 16 bits, and blocks that samples skip"),
-        ("sd+static", {"static": {"backward": 16}}, "gradients of 16 bits, and blocks that samples skip"),
         ("psg", {"psg": {"gradient_bits": 12}}, "8 or 16"),
         ("psg", {"psg": {"gradient_bits": 8}}, "2 to 8"),
         ("fractrain", {"fractrain": {"forward": [3]}}, "as many of both"),

@@ -87,7 +87,7 @@ def test_a_pass_is_that_of_the_arithmetic(run, name, shape):
     v = rng.integers(low, high, shape) if wide else rng.integers(-127, 128, shape) if one.v else None
     a, b = rng.integers(-(1 << 17) + 1, 1 << 17, (2, shape[1]) if one.table else 2)
     d = rng.integers(-(1 << 22), 1 << 22, shape[1]) if one.table else np.int64(0)
-    shift = 20 if one.wide else 35 if acc and "max" not in one.u else 17
+    shift = 15 if one.wide else 35 if acc and "max" not in one.u else 17
     key, threshold = KEY if "stochastic" in name else None, 9 if "threshold" in one.post else 0
     mask = rng.integers(0, 2, shape).astype(bool) if one.mask_in else None
     wanted = expected(one, u, v, a, b, d, shift, key, threshold, mask, first)

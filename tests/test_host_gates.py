@@ -18,6 +18,7 @@ from algo.policies.decision import Decision
 from algo.policies.method import Method
 from algo.sgd import Sgd
 from algo.trainer import Trainer
+from algo.update_rule import UpdateRule
 from host.board import open_board
 from host.checked_run import CheckedRun
 from host.part_data import SUMS_ARRAY_CALLS
@@ -77,12 +78,28 @@ def case():
     return made(Gated)
 
 
-def made(kind):
+def made(kind, update="gradient"):
     data = random_images(3, SHAPE, 24, 8, CLASSES)
     images, labels = data.train[:BATCH], data.train_labels[:BATCH]
     whole = Gating(pooled=True, gradients=True)
-    exported = export(build(kind), images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), seed=5, gated=whole)
+    exported = export(build(kind), images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), 5, update, whole)
     return Case(exported, data, compile_step(exported.step, TINY, exported.tensors, exported.state))
+
+
+PAPERS = UpdateRule("psg_abstain", g_bits=10, gradient_bits=16)
+
+
+@pytest.mark.parametrize("kind", [Gated, Projected])
+def test_gradients_of_16_bits_train_bit_for_bit(kind):
+    """Streams have low bytes, too, which every list selects from as from the high ones."""
+    case, blocks = made(kind, PAPERS), {Gated: len(GATED), Projected: 2}[kind]
+    decisions = [drawn(seed, BATCH, 0.5, blocks).decisions for seed in range(4)] + [np.zeros((blocks, BATCH))]
+    with opened(case, "golden") as board:
+        done, courses, run = case.run(board, decisions, (5, 5, 3, 5, 5))
+    assert len(done) == 5 and len(run.runtime.state.levels) > blocks
+    for one, other in zip(*(course.gates_given for course in courses), strict=True):
+        for block, gradients in other.learned[0].items():
+            np.testing.assert_array_equal(one.learned[0][block], gradients)
 
 
 def opened(case, url, **options):

@@ -17,6 +17,7 @@ from algo.step import Compute, Pass, Product, Record, Step, Tensor, Term, Weight
 from host.board import open_board
 from host.check import first_difference
 from host.host_table import HostTable
+from host.processor_work import ProcessorWork
 from host.runtime import Runtime
 from hw import isa
 from hw.compile import compile_step, node_reads
@@ -59,6 +60,8 @@ def train_both(module, shape, batch, counts, config=TINY, update="gradient"):
         for (images, labels), iteration in zip(batches, runtime.train(batches), strict=True):
             assert emulator.train_step(images, labels).loss == iteration.loss
             assert runtime.state == emulator.state
+            collected = runtime._maxima(ProcessorWork())
+            assert collected == {name: emulator.maxima[name] for name in collected}
             assert first_difference(trained(step, runtime.tensors()), trained(step, emulator.tensors())) is None
             compare_activations(step, runtime, emulator, len(images))
         evaluation = runtime.evaluate(images, labels)

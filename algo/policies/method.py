@@ -264,9 +264,6 @@ def _check_together(method: Method) -> None:
         other = next((name for name in policy.excludes if method[name]), None)
         if other:
             raise MethodError(f"method {method.name} has {policy.name} and {other}, which decide the same: use one of them")
-    if method.gated and method.gradient_bits > FULL_BITS:
-        found = f"gradients of {method.gradient_bits} bits, and blocks that samples skip"
-        raise MethodError(f"method {method.name} has {found}, whose gradients have {FULL_BITS}; leave one of the two out")
     psg, lowest = method["psg"] or method["psg_abstain"], _lowest_bits(method)
     if psg and lowest < FULL_BITS:
         found = f"{psg.name} predicts from the most significant of {FULL_BITS} bits, and there are {lowest} at times"
