@@ -156,6 +156,19 @@ def test_digits_are_learned(rule):
     assert emulator.evaluate(data.test, data.test_labels) >= 0.9
 
 
+def test_fewer_bits_forward_leave_gradients_their_16():
+    exported, data = exported_of("ResNet-8")
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    emulator.skip_to(1, (4, 8))
+    for _ in range(3):
+        emulator.train_step(data.train, data.train_labels)
+    for name in exported.step.tensors:
+        if low_name(name) in exported.step.tensors:
+            gradient = 256 * emulator.value(name).astype(int) + emulator.value(low_name(name))
+            assert np.abs(gradient).max() > 1 << 12, name
+    assert np.abs(emulator.value("blocks.0.bn1")).max() <= 2 * 15, "four bits, without a sign, and growth within an iteration"
+
+
 def test_a_step_survives_its_json():
     step = build_step(build(Pooled), (3, 11, 11), 4, PAPERS)
     assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step and step.gradient_bits == 16
