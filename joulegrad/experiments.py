@@ -14,6 +14,7 @@ from host.run_folder import new_run_dir, write_atomically
 from hw.config import load_config
 from joulegrad.experiment import PRICED, Experiment, ExperimentError, Run, load_experiment
 from joulegrad.experiment_cluster import on_cluster
+from joulegrad.experiment_lock import only_here
 from joulegrad.experiment_report import compared, draw, page, table
 from joulegrad.experiment_run import RUNS, Task, execute
 from joulegrad.screen import Screen
@@ -35,6 +36,11 @@ def run_experiments(settings: ExperimentSettings, screen: Screen) -> dict:
     experiment = _asked(settings)
     folder = settings.out or new_run_dir(f"experiment-{experiment.name}")
     folder.mkdir(parents=True, exist_ok=True)
+    with only_here(folder, screen):
+        return _run(experiment, folder, settings, screen)
+
+
+def _run(experiment: Experiment, folder: Path, settings: ExperimentSettings, screen: Screen) -> dict:
     _same(experiment, folder, bool(settings.boards))
     screen.facts["run_dir"] = str(folder)
     start_s = time.monotonic()

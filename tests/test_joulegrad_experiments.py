@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import subprocess
+import sys
 from functools import partial
 from types import SimpleNamespace
 
@@ -16,7 +19,7 @@ from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
 from host.run_folder import RunFolder
 from hw.config import ConfigError
-from joulegrad import experiment_run, experiments
+from joulegrad import experiment_lock, experiment_run, experiments
 from joulegrad.experiment import ExperimentError, load_experiment
 from joulegrad.experiment_run import gross_j
 from joulegrad.experiments import run_experiments
@@ -169,6 +172,42 @@ def test_a_folder_of_another_experiment_is_refused(asked):
     (asked.out / "asked.json").write_text('{"recipe"')
     with pytest.raises(ExperimentError, match="asked.json is damaged .*: choose another --out"):
         run_experiments(settings, Screen(True))
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from joulegrad.experiment_lock import only_here
+from joulegrad.screen import Screen
+with only_here(Path(sys.argv[1]), Screen(True)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_has_ended_however_it_ends(asked):
+    settings = dataclasses.replace(asked, runs=("half",), seeds=1)
+    asked.out.mkdir()
+    first = subprocess.Popen([sys.executable, "-c", HOLDS, asked.out], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout.readline() == "held\n"
+        with pytest.raises(ExperimentError, match=f"process {first.pid} on .* works there: wait for its end, or choose another"):
+            run_experiments(settings, Screen(True))
+        assert [path.name for path in asked.out.iterdir()] == ["lock"]
+    finally:
+        first.kill()
+        first.communicate()
+    assert not run_experiments(settings, Screen(True))["errors"]
+    assert not run_experiments(settings, Screen(True))["errors"], "who has ended holds nothing"
+
+
+def test_a_file_system_without_locks_is_told_of(asked, monkeypatch, capsys):
+    def unknown(file, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(experiment_lock.fcntl, "flock", unknown)
+    assert not run_experiments(dataclasses.replace(asked, runs=("half",), seeds=1), Screen(True))["errors"]
+    assert "out cannot be locked (Function not implemented): take care that no second command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
