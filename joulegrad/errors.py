@@ -127,7 +127,8 @@ def reported(screen: Screen) -> Iterator[None]:
     except KeyboardInterrupt as error:
         run_dir, terminated = screen.facts["run_dir"], isinstance(error, Terminated)
         what = "terminated" if terminated else "interrupted"
-        screen.fail(what + (f": {run_dir} is marked aborted and can be read" if run_dir else ""))
+        left = str(error) or (f"{run_dir} is marked aborted and can be read" if run_dir else "")
+        screen.fail(f"{what}: {left}" if left else what)
         raise Exit(TERMINATED if terminated else INTERRUPTED) from None
     except ImportError as error:
         extra = EXTRAS.get((error.name or "").split(".")[0])

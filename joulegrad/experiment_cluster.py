@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 ANSWERS_S = 20
 """A scheduler that has not answered by then is not there."""
+STOPS_S = 5
+"""How long runs that are stopped have to come to the end of an iteration and leave their boards in order."""
 
 
 def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[str, int], None]) -> dict[tuple[str, int], dict]:
@@ -41,10 +45,27 @@ def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[
             futures[task.run.name, task.seed] = client.submit(execute, task, needed, pure=False, resources=held)
         keys = {future: key for key, future in futures.items()}
         done = {}
-        for future in as_completed(futures.values()):
-            done[keys[future]] = _result(future)
-            step(*keys[future])
+        try:
+            for future in as_completed(futures.values()):
+                done[keys[future]] = _result(future)
+                step(*keys[future])
+        except KeyboardInterrupt:
+            _stop(client, list(keys))
+            raise
     return done
+
+
+def _stop(client: Client, futures: list[Future]) -> None:
+    """Cancel what is left, and wait until it has stopped: a run sees it after each iteration."""
+    client.cancel(futures)
+    keys, end_s = {future.key for future in futures}, time.monotonic() + STOPS_S
+    while any(client.run(_executes, keys, on_error="ignore").values()) and time.monotonic() < end_s:
+        time.sleep(0.05)
+
+
+def _executes(keys: set[str], dask_worker=None) -> bool:
+    """Return whether a worker, which Dask names, executes one of these tasks."""
+    return not keys.isdisjoint(dask_worker.active_threads.values())
 
 
 @contextlib.contextmanager
@@ -54,6 +75,7 @@ def _client(settings: ExperimentSettings) -> Iterator[Client]:
 
     if not settings.scheduler:
         with _workers(settings) as cluster, Client(cluster) as client:
+            client.run(_leave_signals)
             yield client
         return
     try:
@@ -82,6 +104,15 @@ def _workers(settings: ExperimentSettings) -> Iterator[object]:
         raise ExperimentError(f"{len(held)} worker processes cannot be started here ({error})") from None
     with cluster:
         yield cluster
+
+
+def _leave_signals() -> None:
+    """Leave Ctrl-C and SIGTERM, which a terminal or `timeout` send to the whole group, to the command: it stops its workers.
+
+    A handler, unlike SIG_IGN, is not handed down to the processes that a worker starts.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: None)
 
 
 def _check_driven(client: Client, settings: ExperimentSettings) -> None:

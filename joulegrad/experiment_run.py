@@ -16,7 +16,7 @@ from joulegrad import errors
 from joulegrad.bench import run_bench
 from joulegrad.earlier import CHECKPOINT
 from joulegrad.experiment import PRICED, Experiment, Run
-from joulegrad.screen import Screen
+from joulegrad.experiment_quiet import Quiet, Unwanted
 from joulegrad.settings import BenchSettings, MemoryStalls, TrainSettings
 from joulegrad.train import WINDOW, run_train
 
@@ -62,6 +62,8 @@ def execute(task: Task, needed: Mapping[str, dict]) -> dict:
     try:
         _take_gpu(task.device)
         return _trained(task, _steps(task, needed))
+    except Unwanted:
+        return {"error": "it was stopped"}
     except Exception as error:
         if errors.exit_code(error) is None and not isinstance(error, OSError):
             raise
@@ -126,13 +128,13 @@ def _trained(task: Task, steps: int) -> dict:
     number = len(attempts) + 1
     place = task.place if number == 1 else task.place.with_name(f"{task.place.name}.{number}")
     if task.board:
-        return run_bench(_on_board(task, steps, place, resume), _Quiet())
+        return run_bench(_on_board(task, steps, place, resume), Quiet())
     settings = TrainSettings(
         task.experiment.recipe, task.run.method, task.device, steps=steps, seed=task.seed, out=place, resume=resume,
         arithmetic=task.run.arithmetic, price=task.experiment.config if task.run.arithmetic == PRICED else None,
         sensors=task.sensors,
     )  # fmt: skip
-    return run_train(settings, _Quiet())
+    return run_train(settings, Quiet())
 
 
 def _on_board(task: Task, steps: int, place: Path, resume: Path | None) -> BenchSettings:
@@ -154,16 +156,3 @@ def _resumable(attempt: Path, steps: int) -> bool:
         return read_checkpoint(attempt / CHECKPOINT).about["recipe"]["steps"] == steps
     except (CheckpointError, KeyError):
         return False
-
-
-class _Quiet(Screen):
-    """A screen that shows nothing: runs stand side by side."""
-
-    def __init__(self):
-        super().__init__(as_json=True)
-
-    def say(self, message: str) -> None:
-        """Say nothing."""
-
-    def result(self, data: dict) -> None:
-        """Write nothing."""

@@ -37,7 +37,10 @@ def run_experiments(settings: ExperimentSettings, screen: Screen) -> dict:
     folder = settings.out or new_run_dir(f"experiment-{experiment.name}")
     folder.mkdir(parents=True, exist_ok=True)
     with only_here(folder, screen):
-        return _run(experiment, folder, settings, screen)
+        try:
+            return _run(experiment, folder, settings, screen)
+        except KeyboardInterrupt as error:
+            raise type(error)(f"what is done is kept, --out {folder} given again goes on") from None
 
 
 def _run(experiment: Experiment, folder: Path, settings: ExperimentSettings, screen: Screen) -> dict:

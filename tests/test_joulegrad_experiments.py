@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import json
+import os
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -17,10 +20,11 @@ import torch
 from algo.data import DataError
 from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
-from host.run_folder import RunFolder
+from host.run_folder import RunFolder, read_record
 from hw.config import ConfigError
 from joulegrad import experiment_lock, experiment_run, experiments
 from joulegrad.experiment import ExperimentError, load_experiment
+from joulegrad.experiment_quiet import Quiet, Unwanted
 from joulegrad.experiment_run import gross_j
 from joulegrad.experiments import run_experiments
 from joulegrad.screen import Screen
@@ -28,6 +32,7 @@ from joulegrad.settings import ExperimentSettings, SettingError
 from joulegrad.train import TrainError
 from measurements.paired import mean, paired
 from tests.hwmon_tree import HwmonTree
+from tests.waiting import PATIENCE_S, until
 
 EXPERIMENT = {
     "schema": 1, "name": "small", "says": "Two methods at equal joules", "config": "tiny", "seeds": 2,
@@ -132,6 +137,51 @@ def test_worker_processes_find_the_same(asked):
     there = run_experiments(dataclasses.replace(settings, workers=2, out=asked.out.with_name("there")), Screen(True))
     for one, other in zip(here["rows"], there["rows"], strict=True):
         assert {name: one[name] for name in one if name != "host_s"} == {name: other[name] for name in one if name != "host_s"}
+
+
+def test_a_run_ends_when_its_worker_closes_or_its_client_has_gone(asked, monkeypatch):
+    """And is aborted like one that was interrupted; its worker, which may be another machine's, lives on."""
+    worker = SimpleNamespace(status=distributed.Status.running, name="far", get_current_task=lambda: "run")
+    worker.state = SimpleNamespace(tasks={"run": SimpleNamespace(state="executing")})
+    monkeypatch.setattr(distributed, "get_worker", lambda: worker)
+    with Quiet().progress("iteration", 2) as step:
+        step()
+        for closing in (distributed.Status.closing, distributed.Status.closing_gracefully, distributed.Status.closed):
+            worker.status = closing
+            with pytest.raises(Unwanted):
+                step()
+        worker.status = distributed.Status.paused  # short of memory: what it is at goes on
+        step()
+    worker.state.tasks["run"].state = "cancelled"
+    experiment = load_experiment(asked.experiment)
+    task = experiment_run.Task(experiment, experiment.runs[1], 0, asked.out)
+    assert experiment_run.execute(task, {}) == {"error": "it was stopped"}
+    assert json.loads((task.place / "run.json").read_text())["status"] == "aborted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_ends_workers_in_order(asked, tmp_path, number):
+    recipe = json.loads((tmp_path / "few.json").read_text())
+    (tmp_path / "few.json").write_text(json.dumps({**recipe, "steps": 100_000}))
+    small = json.loads((tmp_path / "small.json").read_text()) | {"baseline": [], "comparisons": [], "seeds": 1}
+    small["runs"] = [{"name": "short", "share": "1/50000"}, {"name": "long"}]
+    (tmp_path / "small.json").write_text(json.dumps(small))
+    asked_for = [tmp_path / "small.json", "--workers", "2", "--out", asked.out]
+    command = subprocess.Popen([sys.executable, "-m", "joulegrad.cli", "experiments", *asked_for], stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)  # fmt: skip
+    try:
+        long, short = (asked.out / "runs" / name / "seed-0" for name in ("long", "short"))
+        until(lambda: (short / "weights.npz").is_file() and read_record(short)["status"] == "finished", "the short run")
+        until(lambda: (long / "iterations.jsonl").is_file() and (long / "iterations.jsonl").stat().st_size, "an iteration")
+        os.killpg(command.pid, number)
+        _, said = command.communicate(timeout=PATIENCE_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+    what, code = ("interrupted", 130) if number == signal.SIGINT else ("terminated", 143)
+    assert command.returncode == code and "Traceback" not in said
+    assert said.splitlines()[-1] == f"joulegrad: {what}: what is done is kept, --out {asked.out} given again goes on"
+    assert (read_record(short)["status"], read_record(long)["status"]) == ("finished", "aborted")
 
 
 def test_the_emulators_energy_has_a_table_of_its_own(asked, tmp_path, monkeypatch):
