@@ -10,6 +10,11 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 
+ARITHMETIC_VERSION = 5
+"""To be raised by every change, wherever it is, that makes the same run give other bits: of rounding, exponents, noise, the order
+of an update, what a method draws. Checkpoints of another version are refused. hw.isa.VERSION is apart from it: instructions may
+change, and the bits stay."""
+
 INT8_MAX = 127
 WIDE_MAX = (1 << 23) - 1
 SPLIT_MIN, SPLIT_MAX = -32640, 32639

@@ -2,6 +2,9 @@
 
     write_checkpoint(path, Checkpoint(about, state, tensors, course.state()))     replaces the one before, atomically
     read_checkpoint(path).check(about)                                            refuses another run's
+
+A checkpoint records the version of the arithmetic, and one of another version is refused: what went on from it would be the run
+of neither. Files of weights need none, they are only where a run starts.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from algo.arithmetic import ARITHMETIC_VERSION
 from algo.policies.checkpoint import packed, unpacked
 
 SCHEMA = 1
@@ -58,7 +62,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         CheckpointError: it cannot be written.
     """
     course, arrays = packed(checkpoint.course)
-    about = {"schema": SCHEMA, "about": checkpoint.about, "state": checkpoint.state, "course": course}
+    about = {"schema": SCHEMA, "arithmetic_version": ARITHMETIC_VERSION}
+    about |= {"about": checkpoint.about, "state": checkpoint.state, "course": course}
     arrays |= {_TENSOR + name: value for name, value in checkpoint.tensors.items()}
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
@@ -74,7 +79,11 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Return a checkpoint. Raises CheckpointError where there is none, or the file is damaged or is something else."""
+    """Return a checkpoint.
+
+    Raises:
+        CheckpointError: there is none, the file is damaged or something else, or it was computed with another arithmetic.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -85,6 +94,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         data = json.loads(bytes(arrays.pop(_JSON)))
         if data["schema"] != SCHEMA:
             raise CheckpointError(f"{path} has schema {data['schema']}, this software reads schema {SCHEMA}")
+        _check_arithmetic(path, data)
         tensors = {name.removeprefix(_TENSOR): value for name, value in arrays.items() if name.startswith(_TENSOR)}
         return Checkpoint(dict(data["about"]), dict(data["state"]), tensors, unpacked(data["course"], arrays))
     except FileNotFoundError:
@@ -93,6 +103,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise
     except _BROKEN as error:
         raise CheckpointError(f"{path} cannot be read as a checkpoint ({' '.join(str(error).split())})") from None
+
+
+def _check_arithmetic(path: Path, data: dict) -> None:
+    found = data.get("arithmetic_version")
+    if found == ARITHMETIC_VERSION:
+        return
+    written = "no arithmetic version, as those from before version 5" if found is None else f"arithmetic version {found}"
+    raise CheckpointError(
+        f"{path} has {written}, this software computes with version {ARITHMETIC_VERSION} and gives other bits: go on with the "
+        "software that wrote it, or begin the run again"
+    )
 
 
 def _difference(name: str, found: object, asked: object) -> tuple[str, object, object]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from stopped_runs import stopped_after
 
+from algo.arithmetic import ARITHMETIC_VERSION
 from algo.checkpoint import Checkpoint, CheckpointError, read_checkpoint, write_checkpoint
 from algo.data import DataError, load_digits
 from algo.float_training import Diverged, FloatLearner
@@ -106,6 +107,22 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, changes, said):
     _trained(DIGITS, tmp_path / "run", steps=12, checkpoint_every=100)
     with pytest.raises(CheckpointError, match=said):
         _trained(DIGITS, tmp_path / "other", resume=tmp_path / "run", **changes)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(("version", "said"), [(4, "arithmetic version 4"), (None, "no arithmetic version, .* before version 5")])
+def test_a_checkpoint_of_another_arithmetic_is_refused(tmp_path, version, said):
+    """It would go on with other bits than it began with."""
+    _trained(DIGITS, tmp_path / "run", steps=2)
+    path = tmp_path / "run" / "checkpoint.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    data = json.loads(bytes(arrays["checkpoint.json"]))
+    assert data.pop("arithmetic_version") == ARITHMETIC_VERSION
+    data |= {"arithmetic_version": version} if version else {}
+    np.savez(path, **arrays | {"checkpoint.json": np.frombuffer(json.dumps(data).encode(), np.uint8)})
+    with pytest.raises(CheckpointError, match=f"{said}, this software computes with version {ARITHMETIC_VERSION} .*: go on"):
+        _trained(DIGITS, tmp_path / "other", steps=2, resume=tmp_path / "run")
     assert not (tmp_path / "other").exists()
 
 
