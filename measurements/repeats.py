@@ -158,7 +158,7 @@ def plan(
         repeats, most_repeats: least and largest number.
 
     Raises:
-        NotPooled: the pilot is invalid, or has no net energy.
+        NotPooled: the pilot is invalid, has no net energy, or no error is known of it.
     """
     quantity, budget = (pilot.net, pilot.budget_net) if net else (pilot.gross, pilot.budget_gross)
     if not requested > 0:
@@ -166,6 +166,9 @@ def plan(
     if quantity is None or quantity.u95 is None or budget is None:
         raise NotPooled(f"the pilot cannot be used: {'it has no idle' if quantity is None else quantity.verdict}")
     which = "net" if net else "gross"
+    if not budget.u_j > 0:
+        raise NotPooled(f"the pilot cannot be used: U of its {which} energy is 0, since nothing varied under a sensor whose "
+                        "limits of error are all 0: state its limits, or calibrate it")  # fmt: skip
     energy_j, forever = abs(quantity.value), [term for term in budget.terms if term.systematic and term.grows == 1 and term.u_j]
     if energy_j <= budget.u95_j:
         return Plan(False, requested, math.inf, math.inf, 0.0, 0, 0, budget.terms[0].name,

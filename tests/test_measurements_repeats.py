@@ -11,6 +11,7 @@ import trace_cases as made
 from scipy import stats
 
 from host.sensor import Channel, Specification
+from measurements.budget import of_terms
 from measurements.joules import joules
 from measurements.repeats import NotPooled, plan, pool
 
@@ -155,6 +156,21 @@ def test_what_no_length_reaches_is_said_with_the_floor_and_the_term_that_makes_i
         plan(pilot(Specification(None)), 0.1)
     with pytest.raises(NotPooled, match="above 0"):
         plan(pilot(Specification(0.001)), 0.0)
+
+
+@pytest.mark.parametrize("kind", ["point", "accumulated"])
+def test_a_pilot_without_any_error_plans_nothing(kind):
+    """A load that never changes under a sensor that is said to be exact leaves nothing to plan by, however often it is read."""
+    t_s = np.arange(-0.5, 46, 0.05)
+    values, unit = (np.full(len(t_s), 2.0), "W") if kind == "point" else (2.0 * t_s, "J")
+    channel = Channel("board/all", unit, "board", "board", kind, Specification(0.0))
+    whole = made.trace(made.record(channel, t_s, values), spans={"pilot": (20.0, 25.0)})
+    found = joules(whole, made.of(whole, "pilot"), minimum_s=0.0, requested=1.0)
+    for repeats in (1, 5):
+        with pytest.raises(NotPooled, match="U of its gross energy is 0, .*: state its limits, or calibrate it"):
+            plan(replace(found, budget_gross=of_terms(())), 0.01, net=False, repeats=repeats)
+        with pytest.raises(NotPooled, match="U of its gross energy is 0"):
+            plan(found, 0.01, net=False, repeats=repeats)
 
 
 def test_a_pilot_that_resolves_nothing_plans_nothing():
