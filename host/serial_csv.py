@@ -4,6 +4,8 @@ Options: columns=time:ms,bus:V,current:mA,power:mW names the columns with their 
 must print a header line such as "time_ms,bus_V,current_mA". seq:# is a sequence number, time:us|ms|s the meter's clock.
 sequence_bits= and time_bits= (32) say where these begin again from 0. Without a sequence number nobody can tell how many
 rows were lost, and without a checksum a damaged digit is a wrong value: prefer the line protocol of host/firmware.
+
+The step of a column is its last digit's, as the first rows print it. A meter whose own steps are coarser does not tell.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
@@ -46,6 +49,8 @@ TICKS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 NAMES = {"V": "voltage", "A": "current", "W": "power", "J": "energy", "Cel": "temperature"}
 LONGEST = 1024
 HEADER_S = 4.0
+DIGITS_S, DIGITS_ROWS = 1.0, 16
+"""How long, and to how many rows that differ, opening listens for digits: some meters leave trailing zeros out."""
 SEPARATORS = re.compile(rb"[,;\t]")
 PLAUSIBLE = {"V": 1e3, "A": 1e3, "W": 1e5, "J": 1e12, "Cel": 1e3}
 """Magnitudes above are no measurement: a sentinel, or digits run together by a lost separator."""
@@ -88,17 +93,21 @@ class Protocol(StreamProtocol):
             self._prepare()
 
     def begin(self, port: Port) -> None:
-        """Wait for the header line where the columns were not given, and for a first row that fits."""
+        """Wait for the header line where the columns were not given, for a first row that fits, and a while for more of them."""
         data, ends_s, asked_columns = b"", time.monotonic() + HEADER_S, bool(self._columns)
-        row = None
-        while row is None and time.monotonic() < ends_s:
-            data += port.receive(min(0.25, ends_s - time.monotonic()))
+        rows: dict[bytes, list[float]] = {}
+        while len(rows) < DIGITS_ROWS and (left_s := ends_s - time.monotonic()) > 0:
+            piece = port.receive(min(0.25, left_s))
+            if rows and (self.channels or not piece):
+                break  # the digits are known, or the meter is slow and not waited for
+            data += piece
             lines = data.split(b"\n")[1 if asked_columns else 0 : -1]
-            for line in lines:
+            for text in map(bytes.strip, lines):
                 if not self._columns:
-                    self._columns = _header(line)
-                elif row is None:
-                    row = self._parsed(line.strip())
+                    self._columns = _header(text)
+                elif (row := self._parsed(text)) is not None:
+                    ends_s = ends_s if rows else min(ends_s, time.monotonic() + DIGITS_S)
+                    rows.setdefault(text, row)
         if not data:
             raise SensorError("nothing comes from the port: another port, another baud rate, or a meter that was not started")
         if not self._columns:
@@ -106,13 +115,13 @@ class Protocol(StreamProtocol):
                 f"no header line with units came ({shown(data)}): state columns=time:ms,bus:V,current:mA or as it is, "
                 "or another baud="
             )
-        if row is None:
+        if not rows:
             raise SensorError(
                 f"no line of {len(self._columns)} numbers came ({shown(data)}): other columns=, another baud= or protocol="
             )
         if not self.channels:
             self._prepare()
-            self._settle(row)
+            self._settle(rows)
 
     def _prepare(self) -> None:
         """Find what the columns are for."""
@@ -132,11 +141,14 @@ class Protocol(StreamProtocol):
         bits = 62 if self._seconds else self._bits[1]
         self._counters = MeterCounters(self._bits[0] if self._number is not None else 0, bits if clocks else 0, self._tick_s)
 
-    def _settle(self, row: list[float]) -> None:
+    def _settle(self, rows: dict[bytes, list[float]]) -> None:
+        row = next(iter(rows.values()))
         values = [row[i] * SCALES[self._columns[i].unit][1] for i in self._data]
         units = [SCALES[self._columns[i].unit][0] for i in self._data]
-        channels, limit = [], Specification(None, source=f"comma-separated lines: {NOT_STATED}")
+        channels, source = [], f"comma-separated lines: {NOT_STATED}; steps as the digits show them"
         for i, unit in zip(self._data, units, strict=True):
+            step = min(_step(SEPARATORS.split(text)[i]) for text in rows) * SCALES[self._columns[i].unit][1]
+            limit = Specification(None, quantum=step if math.isfinite(step) else 0.0, source=source)
             name = NAMES[unit] if units.count(unit) == 1 else self._columns[i].name
             bound = PLAUSIBLE[unit]
             channels.append(
@@ -144,8 +156,12 @@ class Protocol(StreamProtocol):
             )
         self._product = (units.index("V"), units.index("A")) if "V" in units and "A" in units and "W" not in units else None
         if self._product:
-            volts = self.limits.volts or values[self._product[0]]
-            watts = product(limit, limit, volts if volts > 0.1 else None)
+            volts, amperes = (channels[i].specification for i in self._product)
+            nominal_v = self.limits.volts or values[self._product[0]]
+            watts = product(volts, amperes, nominal_v if nominal_v > 0.1 else None)
+            # The step of either factor shows in the watts; that of the volts weighs by the amperes as found.
+            by_volts_w = volts.quantum * abs(values[self._product[1]])
+            watts = replace(watts, quantum=max(watts.quantum, by_volts_w if math.isfinite(by_volts_w) else 0.0))
             channels.append(
                 self.limits.channel("power", "W", watts, scope=f"{channels[self._product[1]].scope}; volts times amperes")
             )
@@ -241,6 +257,15 @@ class Protocol(StreamProtocol):
         if self._product:
             values = np.column_stack([values, values[:, self._product[0]] * values[:, self._product[1]]])
         return Readings.of(np.maximum.accumulate(arrival_s), values, 0.0, unwrapped.device_t_s, unwrapped.sequence), losses
+
+
+def _step(word: bytes) -> float:
+    """Return the step of a printed number's last digit, infinite where it is no number: "12.050" has 0.001, "1.2e-3" 0.0001."""
+    try:
+        exponent = Decimal(word.decode("ascii").strip()).as_tuple().exponent
+        return 10.0**exponent if isinstance(exponent, int) else math.inf
+    except (InvalidOperation, OverflowError, UnicodeDecodeError):
+        return math.inf
 
 
 def _header(line: bytes) -> tuple[Column, ...]:

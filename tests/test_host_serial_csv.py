@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import trace_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serial_meter import ScriptedPort, begun, fed, lost
 
 from host.sensor import SensorError
+from measurements.joules import joules
 
 COLUMNS = "seq:#,time:us,bus:V,current:mA,-"
 
@@ -22,8 +26,9 @@ def line(number: int, time_us: int | None = None) -> bytes:
     )
 
 
-def meter(columns: str = COLUMNS, first: bytes = b"x\n" + line(1), **options):
-    return begun("csv", ScriptedPort(first=first), {"columns": columns, **options} if columns else options)
+def meter(columns: str = COLUMNS, first: bytes = b"x\n" + line(1), gain_limit: float | None = None, **options):
+    options = {"columns": columns, **options} if columns else options
+    return begun("csv", ScriptedPort(first=first), options, gain_limit=gain_limit)
 
 
 def test_units_and_columns():
@@ -41,6 +46,28 @@ def test_a_header_line_names_the_columns():
     assert values.tolist() == [[12.5, 0.3], [12.5, 0.301]] and device_s.tolist() == [0.007, 0.008] and losses == []
     assert sequence.tolist() == [-1, -1]
     assert "cannot be counted" in protocol.describe()["drops"]
+
+
+def test_the_step_of_a_column_is_its_last_digits():
+    rows = b"x\n1,11.97,250,0.0125\n2,12,251.5,1.25e-2\n3,12.0,nan,1\n"
+    protocol = meter("seq:#,bus:V,current:mA,total:Wh", rows)
+    steps = {channel.unit: channel.specification.quantum for channel in protocol.channels}
+    assert steps == pytest.approx({"V": 0.01, "A": 1e-4, "J": 0.36, "W": 0.01 * 0.25})
+    assert all("steps as the digits show them" in channel.specification.source for channel in protocol.channels)
+
+
+@pytest.mark.parametrize("row", [b"nan", b"0e999999", b"0e-99999999999999999999"])
+def test_digits_that_show_no_step_are_no_error(row):
+    assert meter("power:W", b"x\n" + row + b"\n").channels[0].specification.quantum == 0.0
+
+
+def test_a_step_in_the_watts_is_in_the_budget_of_the_joules():
+    """A load that rests between two steps: the meter is off by up to half of one all the time."""
+    watts = meter("power:W", b"x\n2.0\n2.1\n", gain_limit=0.0).channels[0]
+    t_s = np.arange(-0.5, 70.5, 0.01)
+    whole = trace_cases.trace(trace_cases.record(watts, t_s, np.round(trace_cases.step_load(t_s, run_w=2.13), 1)))
+    terms = {term.name: term.u_j for term in joules(whole, trace_cases.of(whole)).budget_gross.terms}
+    assert terms["quantisation"] == pytest.approx(30 * 0.1 / math.sqrt(12), rel=0.01)
 
 
 @pytest.mark.parametrize(
