@@ -255,7 +255,6 @@ def _channel(
         kind,
         unit,
         volts=volts,
-        watts=watts,
         shunt_ohm=notes["shunt_ohm"],
         shunt_limit=settings.shunt_limit,
         gain=settings.gain,

@@ -155,7 +155,6 @@ def specification(
     unit: str,
     *,
     volts: float = math.nan,
-    watts: float = math.nan,
     shunt_ohm: float | None = None,
     shunt_limit: float | None = None,
     gain: float | None = None,
@@ -166,7 +165,7 @@ def specification(
     Args:
         chip: the chip.
         unit: "V", "A", "W" or "J".
-        volts, watts: at the channel as found; offsets of one factor weigh by the other one. J needs both.
+        volts: at the channel as found; offsets of amperes weigh by them.
         shunt_ohm: value of the shunt; None where it is not known or inside the chip.
         shunt_limit: its relative error; None: SHUNT_LIMIT is assumed, and the source says so.
         gain: relative error that the user states instead of the data sheet's.
@@ -206,9 +205,11 @@ def specification(
     if unit == "W":
         step_w = step_a * (chip.power_factor if chip.power_factor is not None else max(0.0, volts) if volts > 0 else 0.0)
         return Specification(power_gain if gain is None else gain, offset_w, max(least_step, step_w), shunt, 0.0, range_w, source)
-    # A power offset grows with time in an accumulator; it is a share of the energy, as of the power found.
-    energy_gain = power_gain + offset_w / watts if power_gain is not None and watts > 0 else None
-    return Specification(energy_gain if gain is None else gain, 0.0, least_step, shunt, chip.time_base, math.inf, source)
+    # The energy register adds up what the power register shows, so that an offset of the power is one of every joule's watts: the
+    # same in a run and in its idle, where a gain would not cancel. Its own are the chip's clock and the step of the total.
+    return Specification(
+        power_gain if gain is None else gain, offset_w, least_step, shunt, chip.time_base, math.inf, source
+    )
 
 
 def _gain(gain: float | None, drift: float) -> float | None:

@@ -108,10 +108,8 @@ class Protocol(StreamProtocol):
         for i, column in enumerate(header.columns):
             rails.setdefault(self._rail(column), {}).setdefault(UNITS[column.unit], i)
         nominal = {rail: self._nominal_v(header.columns[units["V"]], seen) for rail, units in rails.items() if "V" in units}
-        amperes = {rail: seen.get(header.columns[units["A"]], np.nan) for rail, units in rails.items() if "A" in units}
-        watts = {rail: (nominal.get(rail) or np.nan) * current for rail, current in amperes.items()}
         channels = [
-            self._channel(column, factor, nominal.get(self._rail(column)), watts.get(self._rail(column)))
+            self._channel(column, factor, nominal.get(self._rail(column)))
             for column, factor in zip(header.columns, self._factors.tolist(), strict=True)
         ]
         self._products = []
@@ -141,7 +139,7 @@ class Protocol(StreamProtocol):
         volts = self.limits.volts or seen.get(column, 0.0)
         return volts if volts > 0.1 else None
 
-    def _channel(self, column: Column, factor: float, volts: float | None, watts: float | None) -> Channel:
+    def _channel(self, column: Column, factor: float, volts: float | None) -> Channel:
         """Return the channel of a column. Averaging and accuracy are the chip's, as far as the header names it."""
         header, unit = self._header, UNITS[column.unit]
         cycle_s = header.integer("cycle_us", 0) * 1e-6
@@ -158,7 +156,6 @@ class Protocol(StreamProtocol):
                 chip,
                 unit,
                 volts=volts or np.nan,
-                watts=watts if watts and watts > 0 else np.nan,
                 shunt_ohm=self._shunt_ohm or None,
                 least_step=column.scale * factor,
                 shunt_limit=stated if stated is not None else ppm * 1e-6 if ppm else None,

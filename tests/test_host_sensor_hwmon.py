@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 
+import numpy as np
 import pytest
+import trace_cases
 from sysfs_trees import HwmonTree
 
 from host import hwmon_chip
 from host.power_chips import CHIPS, SHUNT_LIMIT, TEMPERATURE_SPAN_K, chip_named, specification
-from host.sensor import Sensor, SensorError, SensorLost, open_sensor
+from host.sensor import Channel, Sensor, SensorError, SensorLost, open_sensor
 from host.sensor_hwmon import found
+from measurements.joules import joules as measured_joules
 
 
 @pytest.fixture
@@ -59,6 +63,22 @@ def test_energy_is_in_microjoules_and_accumulates(tree):
         assert (joules.unit, joules.kind, watts.unit) == ("J", "accumulated", "W")
         assert one_row(sensor)["ina228/energy"] == pytest.approx(123.456789, abs=1e-12)
         assert joules.specification.time_base == 5e-3
+
+
+def test_the_offset_of_an_ina228s_watts_is_in_its_joules_once():
+    """The energy register adds up the power register: same gain, and the offset in watts, whatever the load was at opening."""
+    watts, joules = (specification(CHIPS["ina228"], unit, volts=5.0, shunt_ohm=0.015) for unit in "WJ")
+    assert joules.gain == watts.gain == pytest.approx(0.5e-3 + 25 * 20e-6 + 1e-3 + 25 * 25e-6 + 6e-3 / 5)
+    assert joules.offset == watts.offset == pytest.approx(1.25e-6 / 0.015 * 5)
+    assert (joules.time_base, watts.time_base) == (5e-3, 0.0)
+    limits = specification(CHIPS["ina228"], "J", volts=5.0, shunt_ohm=0.015, gain=0.0, shunt_limit=0.0)
+    channel = Channel("r/energy", "J", "r", "r", "accumulated", dataclasses.replace(limits, time_base=0.0))
+    t_s = np.arange(-0.5, 70.5, 0.01)
+    whole = trace_cases.trace(trace_cases.record(channel, t_s, 0.02 * t_s + 1))
+    found = measured_joules(whole, trace_cases.of(whole), idle=trace_cases.idle(whole))
+    gross, net = ({term.name: term.u_j for term in budget.terms} for budget in (found.budget_gross, found.budget_net))
+    assert gross["offset"] == pytest.approx(30 * watts.offset / math.sqrt(3)) and "gain" not in gross
+    assert net["offset"] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_average_of_an_acpi_meter(tree):
