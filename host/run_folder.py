@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,7 @@ class RunFolder:
         self._every = every
         self._iterations = 0
         check_vacant(self.path)
+        self._was_there = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lines = open(self.path / ITERATIONS, "x", encoding="utf-8")
@@ -113,6 +115,33 @@ class RunFolder:
                 self.end("aborted", reason="interrupted")
             else:
                 self.end("failed", reason=f"{kind.__name__}: {error}")
+
+    @contextlib.contextmanager
+    def vanishing(self, trace: str) -> Iterator[None]:
+        """Take the folder away again where an error leaves the block: nothing was measured yet that anyone would look for.
+
+        It is for what opens sensors; where they have delivered there is a trace, and the folder stays and tells of it.
+
+        Args:
+            trace: file of the folder that holds what was measured.
+        """
+        try:
+            yield
+        except Exception:
+            if not (self.path / trace).exists():
+                self._vanish()
+            raise
+
+    def _vanish(self) -> None:
+        """Remove what was written; an empty folder that was given stays, as it was."""
+        self.record["status"] = "failed"
+        with contextlib.suppress(OSError):
+            self._lines.close()
+        with contextlib.suppress(OSError):  # what cannot be removed stays; the exception that passes is what the user has to see
+            for path in self.path.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not self._was_there:
+                self.path.rmdir()
 
     def append(self, iteration: dict) -> None:
         """Add an iteration; its "loss", if there, also goes into run.json's list.

@@ -96,7 +96,8 @@ class Measurement:
         self._folder = RunFolder(self.run_dir, record)
         try:
             sampler = Sampler(self.run_dir / TRACE, self._sensors, provenance=record)
-            sampler.start()
+            with self._folder.vanishing(TRACE):
+                sampler.start()
             self._sampler = sampler
             for sensor in self._sampler.sensors:
                 if sensor.clock != HOST_CLOCK:
@@ -251,7 +252,7 @@ class Measurement:
         self._sampler.rest(REST_S)
 
     def _abandon(self, error: BaseException | None) -> None:
-        """Free the sensors and mark the folder; the trace stays."""
+        """Free the sensors and mark the folder, where it is still there; the trace stays."""
         if self._sampler is not None and self._sampler.recording is None:
             self._sampler.__exit__(type(error), error, None)
         self._folder.__exit__(type(error), error, None)

@@ -27,7 +27,8 @@ from host.run_folder import RunFolder, check_vacant, new_run_dir, read_record
 from hw.compile import compile_step
 from hw.program import write_program
 from joulegrad.earlier import CHECKPOINT, Earlier, read_earlier
-from joulegrad.measurement import Measurement, measure
+from joulegrad.measurement import TRACE, Measurement, measure
+from joulegrad.opened import opened
 from joulegrad.packing import Asked, asked
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, TrainSettings
@@ -89,7 +90,7 @@ def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
         run.begin(folder)
         if settings.resume:
             screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
-        with measuring as measurement:
+        with opened(measuring, folder, f"{ENERGY}/{TRACE}", screen) as measurement:
             start_s = time.monotonic()
             run.train(folder, screen, measurement)
             host_s = time.monotonic() - start_s

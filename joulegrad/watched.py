@@ -15,6 +15,7 @@ from host.virtual_rails import IDLE_DEFINITION
 from hw.compile_signature import compile_signature
 from hw.program import Program
 from joulegrad.emulation import Emulation
+from joulegrad.opened import opened
 from joulegrad.real_time import RealTime
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings
@@ -53,11 +54,13 @@ def watched(
     common = (folder.path / TRACE, sensors, board.config, _known(board, folder), plan)
     if board.clock == VIRTUAL_CLOCK:
         busy = SignaturePlayer(board, base=program.ddr_bytes).busy()
-        with Emulation(*common) as emulation:
+        with opened(Emulation(*common), folder, TRACE, screen) as emulation:
             emulation.before(busy)
             yield emulation
         return
-    with RealTime(*common, idle=idle_definition(board.clock), player=_player(board, program, screen), say=screen.say) as real:
+    player = _player(board, program, screen)
+    real = RealTime(*common, idle=idle_definition(board.clock), player=player, say=screen.say)
+    with opened(real, folder, TRACE, screen):
         real.before()
         yield real
 

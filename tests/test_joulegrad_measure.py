@@ -7,12 +7,14 @@ import sys
 import time
 
 import pytest
+from command_line import invoke
 from hwmon_tree import HwmonTree
 from typer.testing import CliRunner
 from waiting import until
 
 import joulegrad
-from host.sensor import SensorError
+from host.sampler import SamplerError
+from host.sensor import SensorError, open_sensor
 from host.trace import windows
 from host.trace_file import read_trace
 from joulegrad.cli import app
@@ -119,6 +121,20 @@ def test_an_exception_inside_passes_and_leaves_an_aborted_window(tree, tmp_path)
     (epoch,) = windows(trace, "epoch")
     assert epoch.note["aborted"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+
+
+def test_a_sensor_that_cannot_be_opened_leaves_no_folder(tree, tmp_path):
+    """Also of a run in PyTorch, or on a board; an empty folder that was given stays as it was."""
+    (tmp_path / "given").mkdir()
+    few = ("--steps", "1", "--batch-size", "2", "--sensor", tree.url(), "--out", tmp_path / "run", "--json")
+    with open_sensor(tree.url()):  # one reader per chip
+        for out in ("made", "given"):
+            with pytest.raises(SamplerError, match="ina226"), joulegrad.measure(tree.url(), idle=0, out=tmp_path / out):
+                pytest.fail("there is nothing to measure with")
+        for words in (("train", "digits"), ("bench", "digits", "--board", "golden", "--config", "tiny")):
+            code, out, _ = invoke(*words, *few)
+            assert code == 1 and "ina226" in json.loads(out)["error"] and json.loads(out)["run_dir"] is None
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["given", "sys"] and not list((tmp_path / "given").iterdir())
 
 
 @pytest.mark.fault(33)
