@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+from algo.arithmetic import ARITHMETIC_VERSION
 from algo.recipe import load_recipe
 from host import provenance
 from host.board import open_board
@@ -78,10 +79,12 @@ def _asked(settings: ExperimentSettings) -> Experiment:
 
 
 def _same(experiment: Experiment, folder: Path, on_boards: bool = False) -> None:
-    """Raise ExperimentError where the folder holds runs of another experiment; runs may have been added or left out."""
+    """Raise ExperimentError where the folder holds runs of another experiment, or of an arithmetic with other bits, which have no
+    place in one table with those to come; runs may have been added or left out."""
     path = folder / "asked.json"
     asked = {"recipe": experiment.recipe, "config": experiment.config, "steps": experiment.steps}
     asked |= {"trained": "on boards"} if on_boards else {}
+    asked["arithmetic_version"] = ARITHMETIC_VERSION
     if path.is_file() and (folder / RUNS).is_dir():
         before = _json(path)
         if before != asked:

@@ -17,6 +17,7 @@ import distributed
 import pytest
 import torch
 
+from algo.arithmetic import ARITHMETIC_VERSION
 from algo.data import DataError
 from algo.policies.decision import MethodError
 from algo.recipe import RecipeError, load_recipe
@@ -219,7 +220,11 @@ def test_a_folder_of_another_experiment_is_refused(asked):
     run_experiments(settings, Screen(True))
     with pytest.raises(ExperimentError, match="choose another --out"):
         run_experiments(dataclasses.replace(settings, steps=20), Screen(True))
-    (asked.out / "asked.json").write_text('{"recipe"')
+    said = asked.out / "asked.json"
+    said.write_text(said.read_text().replace(f'"arithmetic_version": {ARITHMETIC_VERSION}', '"arithmetic_version": 1'))
+    with pytest.raises(ExperimentError, match=f"'arithmetic_version': 1}}, this one has .*_version': {ARITHMETIC_VERSION}}}: choose"):
+        run_experiments(settings, Screen(True))
+    said.write_text('{"recipe"')
     with pytest.raises(ExperimentError, match="asked.json is damaged .*: choose another --out"):
         run_experiments(settings, Screen(True))
 
