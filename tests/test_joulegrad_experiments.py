@@ -222,7 +222,7 @@ def test_a_folder_of_another_experiment_is_refused(asked):
         run_experiments(dataclasses.replace(settings, steps=20), Screen(True))
     said = asked.out / "asked.json"
     said.write_text(said.read_text().replace(f'"arithmetic_version": {ARITHMETIC_VERSION}', '"arithmetic_version": 1'))
-    with pytest.raises(ExperimentError, match=f"'arithmetic_version': 1}}, this one has .*_version': {ARITHMETIC_VERSION}}}: choose"):
+    with pytest.raises(ExperimentError, match=f"version': 1}}, this one has .*version': {ARITHMETIC_VERSION}}}: choose another"):
         run_experiments(settings, Screen(True))
     said.write_text('{"recipe"')
     with pytest.raises(ExperimentError, match="asked.json is damaged .*: choose another --out"):
