@@ -14,6 +14,7 @@ from algo.models import ResNet
 from algo.scaling import State
 from algo.sgd import Sgd
 from algo.step import Compute, Pass, Product, Record, Step, Tensor, Term, Weight
+from algo.update_rule import UpdateRule
 from host.board import open_board
 from host.check import first_difference
 from host.host_table import HostTable
@@ -98,13 +99,14 @@ def test_residual_network_with_partial_batches():
     train_both(ResNet(2, (5, 7), 10), (2, 6, 6), 5, (5, 3, 1, 5))
 
 
+@pytest.mark.parametrize("rule", [UpdateRule(), UpdateRule(gradient_bits=16)], ids=["int8", "gradients of 16 bits"])
 @pytest.mark.parametrize("channels", [3, 5], ids=["folded images", "5x5 on the array"])
-def test_pools_biases_and_large_kernels(channels):
+def test_pools_biases_and_large_kernels(channels, rule):
     """Batch norm behind a convolution with bias: one pass reads one channel table and sums into another."""
     train_both(nn.Sequential(
         nn.Conv2d(channels, 6, 5, 2, 2), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(6, 9, 3, 1, 1), nn.ReLU(),
         nn.AvgPool2d(2), nn.Flatten(), nn.Linear(9 * 2 * 2, 10),
-    ), (channels, 14, 14), 5, (5, 2))
+    ), (channels, 14, 14), 5, (5, 2), update=rule)
 
 
 def test_images_larger_than_an_accumulator_bank():

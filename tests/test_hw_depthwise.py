@@ -15,7 +15,7 @@ from algo.export import build_step, export
 from algo.models_cifar import mobilenet_v2
 from algo.sgd import Sgd
 from algo.step import Compute, Product
-from algo.update_rule import KINDS
+from algo.update_rule import KINDS, UpdateRule
 from host.board import open_board
 from host.checked_run import CheckedRun
 from hw import layout
@@ -50,7 +50,7 @@ def test_the_mask_keeps_the_diagonal_of_whole_blocks(config):
         rows // config.g, config.g, config.g)))  # fmt: skip
 
 
-@pytest.mark.parametrize("update", KINDS)
+@pytest.mark.parametrize("update", [*KINDS, UpdateRule("psg_abstain", g_bits=10, gradient_bits=16)], ids=str)
 @pytest.mark.parametrize("kind", [Depthwise, Inverted])
 def test_training_equals_the_emulator(kind, update):
     train_both(build(kind), SHAPES[kind], 4, (4, 3), update=update)
