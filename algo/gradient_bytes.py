@@ -25,6 +25,12 @@ LOW, GUARD = Fraction(1, 1 << LOW_BITS), Fraction(1, 1 << GUARD_BITS)
 """What a low byte counts, in units of a high one, and what a number of 24 bits, in units of a low one."""
 
 
+def one_byte_pass(lowering: Lowering, one: Pass, noise: str, terms: dict) -> tuple[Pass, ...]:
+    """Return the pass itself, for int8, and add its record; arguments as of `two_byte_passes`."""
+    lowering.record(one.record, one.out, noise=noise, **terms)
+    return (one,)
+
+
 def two_byte_passes(lowering: Lowering, one: Pass, noise: str, terms: dict) -> tuple[Pass, ...]:
     """Return the passes that do to both bytes what `one` does to a byte; add their records.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from algo.arithmetic import BN_SHIFT, INT8_MAX, LOW_BITS
 from algo.fuse import Op
 from algo.gated_blocks import COPY
-from algo.gradient_bytes import low_sums, two_byte_passes
+from algo.gradient_bytes import low_sums, one_byte_pass, two_byte_passes
 from algo.gradient_updates import lower_update
 from algo.graph import average_factor
 from algo.lower import (
@@ -204,14 +204,9 @@ class _Backward:
                 self._flush()
         if addend:
             terms["b"] = Term("one", (addend,))
-        one = Pass(
-            u, addend or v, out, target.name, table, mask_in=target.mask, maximum="" if kept else out, su=shift, **target.sums
-        )
-        noise = "" if kept else target.noise
-        if lowering.two_bytes:
-            passes = two_byte_passes(lowering, one, noise, terms)
-        else:
-            passes = (replace(one, record=lowering.record(target.name, out, noise=noise, **terms)),)
+        maximum, noise = ("", "") if kept else (out, target.noise)
+        one = Pass(u, addend or v, out, target.name, table, mask_in=target.mask, maximum=maximum, su=shift, **target.sums)
+        passes = (two_byte_passes if lowering.two_bytes else one_byte_pass)(lowering, one, noise, terms)
         self.nodes.append(Compute(target.name, target.shape, passes, of))
         if part.kind == "product" and part.op.out in self.held:
             self.pending.append(self.held.pop(part.op.out))

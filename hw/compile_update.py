@@ -75,24 +75,10 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     wide_v = {"v_src": 2, "dst_wide": 1}
     _emit(segment, tables, node.record_t, rows, **wide_v, u_src=2, u_base=u_m.base, v_base=v_w.base,
           dst=DST["V"], o_base=v_t.base)
-    gradient = {"u_src": 3, "acc_clear": 1, "u_base": row, "su": node.su}
     mask = _diagonal_mask(segment, rows) if node.product.depthwise else None
-    if mask is not None:
-        gradient |= {"mask_in": 1, "mi_base": mask.base}
-    low = gradient | {"u_base": row + low_rows(segment.config)} if node.product.low else {}
-    momentum_of = [(node.record_m, gradient), *([(node.record_low, low)] if low else [])]
-    if node.record_s:
-        record, signed = node.record_s, gradient
-        if low:
-            _emit(segment, tables, record, rows, **gradient, dst=DST["V"], dst_wide=1, o_base=v_w.base)
-            record, signed = node.record_low, low | {"v_src": 2, "v_base": v_w.base}
-        if node.level:
-            _emit(segment, tables, record, rows, **(signed | {"acc_clear": 0}), **_maximum(tables, node.level))
-        post = POSTS["sign_threshold" if node.level else "sign"]
-        _emit(segment, tables, record, rows, **signed, **post, dst=DST["U"], o_base=u_m.base)
-        momentum_of = [(node.record_m, {"u_src": 1, "u_base": u_m.base})]
-    for record, operand in momentum_of:
-        maximum = _maximum(tables, node.maximum) if record == momentum_of[-1][0] else {}
+    added = _gradient(segment, tables, node, row, rows, mask, u_m, v_w)
+    for record, operand in added:
+        maximum = _maximum(tables, node.maximum) if record == added[-1][0] else {}
         _emit(segment, tables, record, rows, **wide_v, **maximum, **operand, v_base=v_t.base, dst=DST["V"], o_base=v_t.base)
     _emit(segment, tables, node.record_w, rows, **wide_v, u_src=2, u_base=u_w.base, v_base=v_t.base,
           dst=DST["U"], o_base=u_w.base)
@@ -102,6 +88,30 @@ def _update_rows(segment: Segment, tables: Tables, node: Update, first: int, row
     segment.store_words("U", u_w.base, master.offset + at, WIDE * rows)
     segment.store_words("O", w8.base, segment.memory[node.weight].offset + g * first, rows)
     segment.release(v_w, v_t, u_m, u_w, w8, *([mask] if mask else []))
+
+
+def _gradient(
+    segment: Segment, tables: Tables, node: Update, row: int, rows: int, mask: Buffer | None, u_m: Buffer, v_w: Buffer,
+) -> list[tuple[str, dict[str, int]]]:
+    """Return (record, operand u) of every pass that adds the gradient to the momentum: one, or one for each byte.
+
+    Where signs are added, the passes that make them in `u_m` are emitted; of two bytes, `v_w` holds the sums of the high ones.
+    """
+    sums = {"u_src": 3, "acc_clear": 1, "u_base": row, "su": node.su}
+    if mask is not None:
+        sums |= {"mask_in": 1, "mi_base": mask.base}
+    low = sums | {"u_base": row + low_rows(segment.config)} if node.product.low else {}
+    if not node.record_s:
+        return [(node.record_m, sums), *([(node.record_low, low)] if low else [])]
+    record, signed = node.record_s, sums
+    if low:
+        _emit(segment, tables, record, rows, **sums, dst=DST["V"], dst_wide=1, o_base=v_w.base)
+        record, signed = node.record_low, low | {"v_src": 2, "v_base": v_w.base}
+    if node.level:
+        _emit(segment, tables, record, rows, **(signed | {"acc_clear": 0}), **_maximum(tables, node.level))
+    post = POSTS["sign_threshold" if node.level else "sign"]
+    _emit(segment, tables, record, rows, **signed, **post, dst=DST["U"], o_base=u_m.base)
+    return [(node.record_m, {"u_src": 1, "u_base": u_m.base})]
 
 
 def _diagonal_mask(segment: Segment, rows: int) -> Buffer:
