@@ -64,7 +64,7 @@ def bit_scaled_ledger(
     for layer, product, node, count in _products(step, images):
         of_x = INT8 if product.a == step.input else forward
         pair = {"forward": (of_x, forward), "grad_input": (backward, forward), "grad_weight": (of_x, backward)}[product.kind]
-        if predictor and isinstance(node, Update) and node.level:
+        if predictor and isinstance(node, Update) and node.record_s:
             pair = predictor.x_bits, predictor.g_bits
         key = layer, product.kind
         amounts[key] = amounts.get(key, 0) + product_macs(product, count) * scale(*pair)

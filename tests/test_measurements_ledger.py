@@ -109,8 +109,9 @@ def test_bits_scale_each_product_by_its_operands():
     assert low.amounts["conv", "forward"] == Fraction(macs["conv", "forward"] * 8 * 4, 1024), "images have 8 bits"
 
 
-def test_predicted_gradients_count_at_the_predictors_bits():
-    method = Method.from_settings("psg_abstain", {"psg_abstain": {"x_bits": 3, "g_bits": 5}})
+@pytest.mark.parametrize("beta", ["1/20", 0], ids=["threshold", "every predicted sign"])
+def test_predicted_gradients_count_at_the_predictors_bits(beta):
+    method = Method.from_settings("psg_abstain", {"psg_abstain": {"x_bits": 3, "g_bits": 5, "beta": beta}})
     step = digits(update=method.update_rule)
     ledger, macs = bit_scaled_ledger(step, 4, method=method), mac_ledger(step, 4)
     assert ledger.amounts["blocks.0.conv1", "grad_weight"] == Fraction(macs.amounts["blocks.0.conv1", "grad_weight"] * 15, 1024)
