@@ -40,8 +40,9 @@ class UpdateRule:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise UpdateRuleError(f"update rule {self.kind!r}: it is one of {', '.join(KINDS)}")
-        if self.gradient_bits not in GRADIENT_BITS:
-            raise UpdateRuleError(f"gradient_bits {self.gradient_bits!r} of an update rule: output gradients have 8 or 16 bits")
+        if not isinstance(self.gradient_bits, int) or self.gradient_bits not in GRADIENT_BITS:
+            possible = "output gradients have 8 or 16 bits, a whole number"
+            raise UpdateRuleError(f"gradient_bits {self.gradient_bits!r} of an update rule: {possible}")
         for name, most in (("x_bits", _MOST_BITS), ("g_bits", self.gradient_bits)):
             bits = getattr(self, name)
             if isinstance(bits, bool) or not isinstance(bits, int) or not _FEWEST_BITS <= bits <= most:

@@ -223,7 +223,8 @@ def test_levels_are_part_of_a_state_and_a_state_from_before_them_is_read():
     ({"g_bits": 4.0}, "g_bits 4.0 of an update rule: it is a whole number from 2 to 8"),
     ({"g_bits": 10}, "g_bits 10 of an update rule: it is a whole number from 2 to 8"),
     ({"g_bits": 17, "gradient_bits": 16}, "g_bits 17 of an update rule: it is a whole number from 2 to 16"),
-    ({"gradient_bits": 12}, "gradient_bits 12 of an update rule: output gradients have 8 or 16 bits"),
+    ({"gradient_bits": 12}, "gradient_bits 12 of an update rule: output gradients have 8 or 16 bits, a whole number"),
+    ({"gradient_bits": 16.0}, "gradient_bits 16.0 of an update rule: output gradients have 8 or 16 bits, a whole number"),
     ({"beta": "1/0"}, "beta '1/0' of an update rule: it is a number or a fraction such as 1/20"),
     ({"beta": 1}, "beta 1 of an update rule: it is from 0 to below 1"),
 ])  # fmt: skip

@@ -150,9 +150,9 @@ def fraction(asked: str, value: object, low: Fraction | int, high: Fraction | in
     return found
 
 
-def whole(asked: str, value: object, low: int, high: int | None = None) -> int:
-    """Return a setting as a whole number from low to high."""
+def whole(asked: str, value: object, low: int, high: int | None = None, also: str = "") -> int:
+    """Return a setting as a whole number from low to high; the error ends with `also`, what else would be right."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
         bounds = f"from {low}" if high is None else f"{low} to {high}"
-        raise MethodError(f"{asked} is {value!r}; a whole number {bounds} is needed")
+        raise MethodError(f"{asked} is {value!r}; a whole number {bounds} is needed{also}")
     return value

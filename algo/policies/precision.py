@@ -28,8 +28,8 @@ class Static(Policy):
 
     def __post_init__(self):
         bits_setting("static forward", self.forward)
-        if whole("static backward", self.backward, FEWEST_BITS, _TWO_BYTES) != _TWO_BYTES:
-            bits_setting("static backward", self.backward)
+        if not isinstance(self.backward, int) or self.backward != _TWO_BYTES:
+            whole("static backward", self.backward, FEWEST_BITS, FULL_BITS, f", or {_TWO_BYTES}")
 
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""

@@ -54,9 +54,7 @@ class Psg(Policy):
 
     def __post_init__(self):
         self.take(beta=fraction("psg beta", self.beta, 0, 1))
-        whole("psg x_bits", self.x_bits, 2, FULL_BITS)
-        _check_gradient_bits(self)
-        whole("psg g_bits", self.g_bits, 2, self.gradient_bits)
+        _check_bits(self)
 
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""
@@ -87,9 +85,7 @@ class PsgAbstain(Policy):
         self.take(beta=fraction("psg_abstain beta", self.beta, 0, 1), lr=_rate(self))
         if self.beta == 1:
             raise MethodError("psg_abstain beta is 1: only the largest gradients would move a weight; it is 0 to below 1")
-        _check_gradient_bits(self)
-        whole("psg_abstain x_bits", self.x_bits, 2, FULL_BITS)
-        whole("psg_abstain g_bits", self.g_bits, 2, self.gradient_bits)
+        _check_bits(self)
 
     def begin(self, setting: Setting) -> Running:
         """Return the policy of a course."""
@@ -103,9 +99,14 @@ def _rate(policy: SignSgd | PsgAbstain) -> Fraction:
     return rate
 
 
-def _check_gradient_bits(policy: Psg | PsgAbstain) -> None:
-    if isinstance(policy.gradient_bits, bool) or policy.gradient_bits not in GRADIENT_BITS:
-        raise MethodError(f"{policy.name} gradient_bits is {policy.gradient_bits!r}; gradients have 8 or 16 bits")
+def _check_bits(policy: Psg | PsgAbstain) -> None:
+    name, gradient_bits = policy.name, policy.gradient_bits
+    whole(f"{name} x_bits", policy.x_bits, 2, FULL_BITS)
+    if not isinstance(gradient_bits, int) or gradient_bits not in GRADIENT_BITS:
+        raise MethodError(f"{name} gradient_bits is {gradient_bits!r}; gradients have 8 or 16 bits, a whole number")
+    most = max(GRADIENT_BITS)
+    also = f", or up to {most} beside gradient_bits {most}" if gradient_bits < most else ""
+    whole(f"{name} g_bits", policy.g_bits, 2, gradient_bits, also)
 
 
 class _Marked(Running):
