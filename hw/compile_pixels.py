@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from algo.step import Compute, Node
 from hw.compile_pass import Chain, emit_chain
-from hw.compile_product import emit_pixels, room
+from hw.compile_product import called, emit_pixels, room
 from hw.compile_table import Tables
 from hw.config import Config
 from hw.emit import Part, Segment
@@ -71,7 +71,7 @@ def turns(plans: Mapping[int, ProductPlan], heights: Mapping[int, int]) -> list[
 def _plan(chain: Chain, batch: int, config: Config) -> ProductPlan:
     node = chain.node
     masks = any(p.mask_in or p.mask_out for p in node.passes)
-    return plan_product(node.product, batch, masks, room(node.product, config), f"node {node.name}")
+    return plan_product(node.product, batch, masks, room(node.product, config), called(node))
 
 
 def _emit_tile(segment: Segment, tables: Tables, chain: Chain, plan: ProductPlan) -> None:

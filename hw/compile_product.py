@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from algo.arithmetic import DITHER_BITS, dither
-from algo.step import Product
+from algo.step import Compute, Product, Update
 from hw import layout
 from hw.config import Config
 from hw.emit import Part, Segment
@@ -35,6 +35,12 @@ def low_rows(config: Config) -> int:
 def room(product: Product, config: Config) -> Config:
     """Return the configuration as tiles of a product see it: of a bank half, where low bytes take the other."""
     return replace(config, acc_rows=low_rows(config)) if product.low else config
+
+
+def called(node: Compute | Update) -> str:
+    """Return what errors call a node: its name, and why its product's tiles have only half of a bank, where they do."""
+    halved = ", whose gradient's low bytes take half of each accumulator bank" if node.product.low else ""
+    return f"node {node.name}{halved}"
 
 
 def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Drain) -> None:

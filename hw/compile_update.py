@@ -7,7 +7,7 @@ import numpy as np
 from algo.step import Product, Update
 from hw import layout
 from hw.compile_pass import DST, POSTS, WIDE
-from hw.compile_product import emit_grad_weight, low_rows, room
+from hw.compile_product import called, emit_grad_weight, low_rows, room
 from hw.compile_table import Tables
 from hw.config import Config
 from hw.emit import Segment
@@ -43,7 +43,7 @@ def weight_rows(product: Product, tile: WeightTile, g: int) -> int:
 def emit_update(segment: Segment, tables: Tables, node: Update) -> None:
     """Emit grad_weight of a weight tensor and its update."""
     config = segment.config
-    plan = plan_grad_weight(node.product, segment.batch, room(node.product, config), f"node {node.name}")
+    plan = plan_grad_weight(node.product, segment.batch, room(node.product, config), called(node))
     most = update_rows(config) if node.product.depthwise else config.vector_words // (4 * WIDE)
 
     def drain(tile: WeightTile, base: int) -> None:

@@ -60,7 +60,7 @@ def plan_grad_weight(product: Product, images: int, config: Config, what: str) -
         fits = f"at most {most} images fit" if most else f"at most {LONGEST_SUM} pixels fit"
         raise CompileError(f"{what}: a sum over {images} images of {out_h} x {out_w} pixels could pass 2^31 - 1; {fits}")
     if kw * g > config.acc_rows:
-        raise CompileError(f"{what}: {kw} kernel columns take {kw * g} accumulator rows, but a bank has {config.acc_rows}")
+        raise CompileError(f"{what}: {kw} kernel columns take {kw * g} accumulator rows; {config.acc_rows} are there")
     n_ky = min(kh, config.acc_rows // (kw * g))
     red = min(n_red, config.acc_rows // (n_ky * kw * g)) if n_ky == kh else 1
 

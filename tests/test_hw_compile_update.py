@@ -11,7 +11,7 @@ from torch import nn
 
 from algo.data import random_images
 from algo.emulator import Emulator
-from algo.export import export
+from algo.export import build_step, export
 from algo.gates import Gating
 from algo.models import ResNet
 from algo.policies.decision import Decision
@@ -23,6 +23,7 @@ from host.board import open_board
 from host.checked_run import CheckedRun
 from hw.compile import compile_step
 from hw.config import load_config
+from hw.scratchpad import CompileError
 
 TINY = load_config("tiny")
 BATCH = 3
@@ -53,6 +54,19 @@ def test_weights_of_several_tiles_and_pieces(rule):
         nn.Conv2d(1, 20, 3, 2, 1, bias=False), nn.BatchNorm2d(20), nn.ReLU(), nn.Conv2d(20, 23, 3, 2, 1), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(23, 10),
     ), (1, 7, 7), 9, (9, 4), update=rule)  # fmt: skip
+
+
+@pytest.mark.parametrize(("convolution", "shape", "said"), [
+    (nn.Conv2d(5, 4, 3, 1, 1), (5, 13, 13), "8 rows of one image do not fit the memories"),
+    (nn.Conv2d(5, 4, (1, 25), 1, (0, 12)), (5, 8, 8), "25 kernel columns take 100 accumulator rows; 64 are there"),
+], ids=["pixels", "weights"])  # fmt: skip
+def test_a_network_that_16_bits_alone_make_too_large_is_told_why(convolution, shape, said):
+    module = nn.Sequential(
+        nn.Conv2d(5, 5, 1), nn.ReLU(), convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)
+    )
+    compile_step(build_step(module, shape, 2), TINY, {})
+    with pytest.raises(CompileError, match=f"whose gradient's low bytes take half of each accumulator bank: {said}"):
+        compile_step(build_step(module, shape, 2, update=RULES["16 bits"]), TINY, {})
 
 
 def test_the_dither_of_images_in_several_tiles():
