@@ -209,7 +209,7 @@ class _Run:
         return emulator, exported.step.gated_blocks
 
     def _float_learner(self):
-        if self.method.update != "sgd" or self.method.gated:
+        if self.method.update != "sgd" or self.method.gated or self.method.gradient_bits > FULL_BITS[1]:
             raise TrainError(f"method {self.method.name} exists for the integer step only: leave --arithmetic float32 out")
         recipe, seed = self.wanted.recipe, self.wanted.seed
         self.images = recipe.load_data(seed)

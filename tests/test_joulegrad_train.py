@@ -332,6 +332,10 @@ def test_methods_of_the_integer_step_are_not_trained_in_float32(tmp_path):
         _trained(DIGITS, tmp_path / "bits", method="cpt", arithmetic="float32", steps=64)
     with pytest.raises(TrainError, match="method signsgd exists for the integer step only"):
         _trained(DIGITS, tmp_path / "run", method="signsgd", arithmetic="float32")
+    two_bytes = tmp_path / "two_bytes.json"
+    two_bytes.write_text(json.dumps(load_recipe("digits").to_json() | {"methods": {"static": {"backward": 16}}}))
+    with pytest.raises(TrainError, match="method static exists for the integer step only"):
+        _trained(DIGITS, tmp_path / "run", recipe=str(two_bytes), method="static", arithmetic="float32")
 
 
 def test_a_priced_run_has_ledgers(tmp_path):
