@@ -58,7 +58,7 @@ class Iteration:
             its segments, streaming included.
         lists: segment to the images of the tensor that it gathered, in order: who ran it, and where their values lay.
         decisions: who ran which gated block, bool (blocks, images).
-        bits: of activations and weights, and of gradients, or of each of their bytes where they have two.
+        bits: of activations and weights, and of gradients.
     """
 
     number: int

@@ -272,7 +272,7 @@ def test_update_rules_and_their_learning_rate():
     assert paper.update_rule == UpdateRule("psg_abstain", g_bits=10, gradient_bits=16)
     two_bytes = Method.from_settings("signsgd+static", {"static": {"forward": 6, "backward": 16}})
     assert two_bytes.update_rule == UpdateRule("sign", gradient_bits=16)
-    assert two_bytes.begin(0, 10).decide(0).bits == (6, 8)
+    assert two_bytes.begin(0, 10).decide(0).bits == (6, 16) and paper.begin(0, 10).decide(0).bits == (8, 16)
     decisions = [abstains.begin(0, 100, 50, BLOCKS).decide(iteration) for iteration in range(20)]
     assert {one.update for one in decisions if one.execute} == {"psg_abstain"}
 

@@ -25,7 +25,7 @@ class Decision:
         iteration: number among the drawn ones, from 0.
         execute: False where the mini-batch is dropped: it is not loaded, and nothing below matters.
         forward_bits: of activations and weights.
-        backward_bits: of gradients, or of each of their bytes where they have two.
+        backward_bits: of gradients.
         update: rule of the weight update, of UPDATES.
         average: whether the weights after this iteration enter the average.
         replace: whether the average takes the weights' place before this iteration, and the learning rate is 0 from here on.

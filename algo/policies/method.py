@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 
 import numpy as np
@@ -183,7 +183,8 @@ class Course:
             return decision
         for one in self._running.values():
             decision = one.decide(decision)
-        return decision
+        bits = self.method.gradient_bits
+        return replace(decision, backward_bits=bits) if bits > FULL_BITS else decision
 
     def executed(self, decision: Decision, loss: float) -> None:
         """Take note of an executed iteration.
