@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import logging
@@ -47,9 +48,9 @@ def few_held_out_images(monkeypatch):
 def run_rtl(monkeypatch):
     """Return run(toplevel, module, parameters=None, env=None): the cocotb tests of tests/<module>.py on <toplevel>.sv.
 
-    The bench is built in build/rtl/<toplevel>-<digest of parameters> and rebuilt by make's rules only; modules
-    below the top are found by name in tests/rtl, hw/rtl and hw/board_rtl. A wrapper for a test may stand in
-    tests/rtl/<toplevel>.sv. Fails when a test of the bench fails.
+    The bench is built in build/rtl/<toplevel>-<digest of parameters> and rebuilt by make's rules only, by one worker of
+    pytest-xdist at a time and while none runs it; modules below the top are found by name in tests/rtl, hw/rtl and
+    hw/board_rtl. A wrapper for a test may stand in tests/rtl/<toplevel>.sv. Fails when a test of the bench fails.
     """
 
     def run(toplevel: str, module: str, parameters: dict | None = None, env: dict | None = None) -> None:
@@ -65,24 +66,28 @@ def run_rtl(monkeypatch):
         build_dir = verilator.BUILD / "rtl" / f"{toplevel}-{digest}"
         places = [TESTS / "rtl", verilator.RTL, verilator.BOARD_RTL]
         top = next(place / f"{toplevel}.sv" for place in places if (place / f"{toplevel}.sv").exists())
-        runner = get_runner("verilator")
-        runner.build(
-            sources=[VerilatorControlFile(verilator.LINT), verilator.write_package(), top],
-            hdl_toplevel=toplevel,
-            parameters=parameters,
-            build_dir=build_dir,
-            build_args=[
-                *(word for place in places for word in ("-y", str(place))),
-                "-Wall", "--assert", "--x-initial", "unique", *tool.build_flags,
-            ],
-            timescale=("1ns", "1ps"),
-            always=True,
-        )
-        results_xml = build_dir / f"{module}.{os.getpid()}.xml"
-        results = runner.test(
-            hdl_toplevel=toplevel, test_module=module, build_dir=build_dir, results_xml=str(results_xml),
-            extra_env=env or {}, test_dir=build_dir,
-        )
+        build_dir.mkdir(parents=True, exist_ok=True)
+        with open(build_dir.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            runner = get_runner("verilator")
+            runner.build(
+                sources=[VerilatorControlFile(verilator.LINT), verilator.write_package(), top],
+                hdl_toplevel=toplevel,
+                parameters=parameters,
+                build_dir=build_dir,
+                build_args=[
+                    *(word for place in places for word in ("-y", str(place))),
+                    "-Wall", "--assert", "--x-initial", "unique", *tool.build_flags,
+                ],
+                timescale=("1ns", "1ps"),
+                always=True,
+            )
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            results_xml = build_dir / f"{module}.{os.getpid()}.xml"
+            results = runner.test(
+                hdl_toplevel=toplevel, test_module=module, build_dir=build_dir, results_xml=str(results_xml),
+                extra_env=env or {}, test_dir=build_dir,
+            )
         ran, failed = get_results(results)
         assert ran > 0, f"no test ran in {module}"
         assert failed == 0, f"{failed} of {ran} cocotb tests of {module} failed on {toplevel}"
