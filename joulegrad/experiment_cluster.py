@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 ANSWERS_S = 20
 """A scheduler that has not answered by then is not there."""
+CLOSES_S = 30
+"""How long worker processes have to end."""
 STOPS_S = 5
 """How long runs that are stopped have to come to the end of an iteration and leave their boards in order."""
 
@@ -56,7 +59,14 @@ def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[
 
 
 def _stop(client: Client, futures: list[Future]) -> None:
-    """Cancel what is left, and wait until it has stopped: a run sees it after each iteration."""
+    """Cancel what is left, and wait until it has stopped, or for twice STOPS_S: a worker may not answer any more."""
+    stopping = threading.Thread(target=_stopped, args=(client, futures), daemon=True)
+    stopping.start()
+    stopping.join(2 * STOPS_S)
+
+
+def _stopped(client: Client, futures: list[Future]) -> None:
+    """Cancel, and return when no worker is at it: a run sees it after each iteration."""
     client.cancel(futures)
     keys, end_s = {future.key for future in futures}, time.monotonic() + STOPS_S
     while any(client.run(_executes, keys, on_error="ignore").values()) and time.monotonic() < end_s:
@@ -102,8 +112,11 @@ def _workers(settings: ExperimentSettings) -> Iterator[object]:
         cluster = SpecCluster(workers, {"cls": Scheduler, "options": {**host, "port": 0}}, silence_logs=logging.WARNING)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ExperimentError(f"{len(held)} worker processes cannot be started here ({error})") from None
-    with cluster:
+    try:
         yield cluster
+    finally:
+        with contextlib.suppress(TimeoutError):  # workers that do not answer end with this process
+            cluster.close(timeout=CLOSES_S)
 
 
 def _leave_signals() -> None:

@@ -175,7 +175,7 @@ def test_a_signal_to_the_whole_group_ends_workers_in_order(asked, tmp_path, numb
         until(lambda: (short / "weights.npz").is_file() and read_record(short)["status"] == "finished", "the short run")
         until(lambda: (long / "iterations.jsonl").is_file() and (long / "iterations.jsonl").stat().st_size, "an iteration")
         os.killpg(command.pid, number)
-        _, said = command.communicate(timeout=PATIENCE_S)
+        _, said = command.communicate(timeout=3 * PATIENCE_S)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(command.pid, signal.SIGKILL)
