@@ -14,6 +14,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import distributed
+import psutil
 import pytest
 import torch
 
@@ -186,6 +187,30 @@ def test_a_signal_to_the_whole_group_ends_workers_in_order(asked, tmp_path, numb
     assert command.returncode == code and "Traceback" not in said
     assert said.splitlines()[-1] == f"joulegrad: {what}: what is done is kept, --out {asked.out} given again goes on"
     assert (read_record(short)["status"], read_record(long)["status"]) == ("finished", "aborted")
+
+
+def test_a_worker_that_does_not_answer_does_not_hold_up_ctrl_c(asked, tmp_path):
+    recipe, small = (json.loads((tmp_path / name).read_text()) for name in ("few.json", "small.json"))
+    (tmp_path / "few.json").write_text(json.dumps({**recipe, "steps": 100_000}))
+    long = small | {"baseline": [], "comparisons": [], "seeds": 2, "runs": [{"name": "long"}]}
+    (tmp_path / "small.json").write_text(json.dumps(long))
+    command = subprocess.Popen(
+        [sys.executable, "-m", "joulegrad.cli", "experiments", tmp_path / "small.json", "--workers", "2", "--out", asked.out],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background hands down an ignored one
+    )  # fmt: skip
+    try:
+        lines = [asked.out / "runs" / "long" / f"seed-{seed}" / "iterations.jsonl" for seed in range(2)]
+        until(lambda: all(path.is_file() and path.stat().st_size for path in lines), "an iteration of both")
+        workers = [one for one in psutil.Process(command.pid).children() if any("spawn_main" in word for word in one.cmdline())]
+        workers[0].suspend()
+        command.send_signal(signal.SIGINT)
+        _, said = command.communicate(timeout=3 * PATIENCE_S)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
+    assert len(workers) == 2 and command.returncode == 130
+    assert said.splitlines()[-1] == f"joulegrad: interrupted: what is done is kept, --out {asked.out} given again goes on"
 
 
 def test_the_emulators_energy_has_a_table_of_its_own(asked, tmp_path, monkeypatch):
