@@ -119,7 +119,8 @@ def window_energy(series: Series, start_s: float, end_s: float, reach_s: float =
     stamps = series.t_s[first : first + len(weights)]
     away_s = reach_s + (series.span_s if series.kind == "average" else 0.0)
     inside = (stamps >= start_s + away_s) & (stamps <= end_s - reach_s)
-    found = scatter(values[inside] if series.kind != "accumulated" else np.zeros(0), series.kind)
+    unseen = 1.0 if series.kind == "point" else 1 - series.observed
+    found = scatter(values[inside] if series.kind != "accumulated" else np.zeros(0), unseen)
     return WindowEnergy(series, start_s, end_s, energy_j, first, weights, start, end, found)
 
 

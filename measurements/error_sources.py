@@ -211,7 +211,7 @@ def _rail_noise(part: WindowEnergy, told: Circumstances) -> tuple[float, float]:
     level = (part.power_w / idle_w) ** 2 if idle_w else math.inf
     grown = min(max(seen.variance_w2 / quiet.white_w2, 1.0), max(level, 1.0))
     noise_w2 = quiet.variance_w2 * grown
-    # What averages show beyond the noise is the load itself, which they have seen whole.
-    between_w2 = max(0.0, seen.variance_w2 - quiet.white_w2 * grown) if part.series.kind == "point" else 0.0
+    # What averages show beyond the noise is the load itself, which they have seen whole unless there is time between them.
+    between_w2 = seen.unseen_w2(quiet.white_w2 * grown)
     dof = quiet.dof if noise_w2 > between_w2 else seen.dof
     return math.sqrt(noise_w2 + between_w2) * length_s, dof

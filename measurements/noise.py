@@ -25,9 +25,10 @@ class Scatter:
     Attributes:
         n: values.
         white_w2: variance of noise that is new in every value.
-        steps_w2: variance, per value, of what changes between two values do to the sum; 0 of averages, which see it all.
+        steps_w2: variance, per value, of what changes between two values do to the sum; 0 of averages that see it all.
         sd_w: plain standard deviation.
         rough_w2: mean square of half the difference of the values' two neighbours, the slope that a late stamp is paid with.
+        unseen: share of the time that no value has seen: 1 of points, 0 of averages that follow one another without a pause.
     """
 
     n: int
@@ -35,11 +36,16 @@ class Scatter:
     steps_w2: float
     sd_w: float
     rough_w2: float
+    unseen: float
 
     @property
     def variance_w2(self) -> float:
         """Per value, as if values were independent."""
         return self.white_w2 + self.steps_w2
+
+    def unseen_w2(self, noise_w2: float) -> float:
+        """Return the variance, per value, of a load that changes where no value sees it; `noise_w2` of the scatter is noise."""
+        return self.unseen * max(0.0, self.variance_w2 - noise_w2)
 
     @property
     def dof(self) -> float:
@@ -47,20 +53,23 @@ class Scatter:
         return max(1.0, self.n / 2)
 
 
-def scatter(values: np.ndarray, kind: str) -> Scatter:
-    """Return the scatter of a series (n,) in watts."""
+def scatter(values: np.ndarray, unseen: float) -> Scatter:
+    """Return the scatter of a series (n,) in watts, of whose time a share `unseen` lies in no value."""
     n = len(values)
     if n < 4:
         sd_w = float(values.std(ddof=1)) if n > 1 else 0.0
-        return Scatter(n, sd_w**2, 0.0, sd_w, sd_w**2 / 2)
+        return Scatter(n, sd_w**2, 0.0, sd_w, sd_w**2 / 2, unseen)
     step_w = np.diff(values)
     two_w = step_w[1:] + step_w[:-1]
     all_w2 = float(values.var())
     # A load that alternates from sample to sample looks like more than there is.
     white_w2 = min(max(0.0, -float(np.mean(step_w[1:] * step_w[:-1]))), all_w2)
     mixed_w2 = 2 * float(np.mean(step_w**2)) - float(np.mean(two_w**2)) / 2
-    steps_w2 = min(max(0.0, mixed_w2 - 3 * white_w2) / 12, all_w2 - white_w2) if kind == "point" else 0.0
-    return Scatter(n, white_w2, steps_w2, math.sqrt(all_w2), float(np.mean(two_w**2)) / 4)
+    # A step costs an average the square of its unseen share, of which `unseen_w2` has one; two averages share a step that
+    # lies inside one of them, which takes (1 - unseen) / 2 of it from the differences.
+    share = 2 * unseen / (1 + unseen)
+    steps_w2 = min(share * max(0.0, mixed_w2 - 3 * white_w2) / 12, all_w2 - white_w2)
+    return Scatter(n, white_w2, steps_w2, math.sqrt(all_w2), float(np.mean(two_w**2)) / 4, unseen)
 
 
 @dataclass(frozen=True)

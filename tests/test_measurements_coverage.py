@@ -32,6 +32,30 @@ def test_averages_polled_slower_than_renewed_are_reported():
     assert found.gross.verdict == "resolved"
 
 
+def held(rng, renewed_s, poll_s, span_s):
+    """Return the error and U of a load that jumps at random, read as averages of `span_s` that are held till the next one."""
+    edges_s = 20 + np.concatenate([[0], np.cumsum(rng.exponential(0.3, 300))])
+    edges_s = np.concatenate([[-9.0], edges_s[edges_s < 50], [50.0, 79.0]])
+    watts = np.concatenate([[1.6], 1.6 + rng.uniform(0.1, 1.5, len(edges_s) - 3), [1.6]])
+    total_j = np.concatenate([[0.0], np.cumsum(watts * np.diff(edges_s))])
+    ends_s = np.arange(-3 + rng.uniform(0, renewed_s), 72, renewed_s)
+    until_j = np.interp([ends_s - span_s, ends_s], edges_s, total_j)
+    polled_s = np.arange(-1 + rng.uniform(0, poll_s), 71, poll_s)
+    values = (until_j[1] - until_j[0])[np.searchsorted(ends_s, polled_s, "right") - 1] / span_s
+    channel = made.power(kind="average", limits=Specification(1e-5), refresh_s=renewed_s, averaging_s=span_s)
+    values = values + 1e-4 * rng.standard_normal(len(ends_s))[np.searchsorted(ends_s, polled_s, "right") - 1]
+    trace = made.trace(made.record(channel, polled_s, values, period_s=poll_s))
+    found = joules(trace, made.of(trace), idle=made.idle(trace)).net
+    return found.value - (np.diff(np.interp([20, 50], edges_s, total_j))[0] - 1.6 * 30), found.u95
+
+
+@pytest.mark.parametrize(("renewed_s", "poll_s", "span_s"), [(0.04, 0.1, 0.04), (0.1, 0.03, 0.025)])
+def test_u_covers_what_averages_with_time_between_them_have_not_seen(renewed_s, poll_s, span_s):
+    error_j, u95_j = np.array([held(np.random.default_rng([11, i]), renewed_s, poll_s, span_s) for i in range(60)]).T
+    assert np.mean(np.abs(error_j) <= u95_j) >= 0.88
+    assert np.median(u95_j) <= 1.8 * np.quantile(np.abs(error_j), 0.95)
+
+
 def test_gaps_over_a_thousandth_of_the_window_make_it_invalid():
     whole = made.measured(noise_w=0.0)
     t_s = whole.sensors[0].readings.t_s
