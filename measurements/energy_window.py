@@ -18,9 +18,16 @@ from measurements.series import NoEnergy, Series
 
 EDGE_POINT = 1 / math.sqrt(12)
 """Standard uncertainty of one edge of a point sampler in units of power step times spacing: the step anywhere in it."""
-EDGE_MEAN = math.sqrt((1 / 9 + 2 / 180) / 2)
-"""The same for spans and totals: a step at the mark costs x (1 - x) of it, both edges with the same sign: 1/6 on the mean each,
-a variance of 1/180, and half of the sum's square for each edge."""
+
+
+def edge_mean(new: float) -> float:
+    """Return the same for spans, of which a share `new` is not in the one before, and for totals (1).
+
+    A step at the mark costs both edges with the same sign: where nothing overlaps x (1 - x) of it, 1/6 on the mean with a
+    variance of 1/180, and ever closer to 1/8 the more does. Each edge has half of the sum's square.
+    """
+    mean, variance = 1 / 8 + new**2 / 24, new**4 / 180
+    return math.sqrt(((2 * mean) ** 2 + 2 * variance) / 2)
 
 
 @dataclass(frozen=True)
@@ -194,6 +201,8 @@ def _edge(series: Series, at_s: float, reach_s: float, at_start: bool) -> Edge:
     else:
         bounds_s, power_w = (_bounds(series), series.values) if series.kind == "average" else (t_s, _powers(series))
         middle = int(np.clip(np.searchsorted(bounds_s, at_s, "right") - 1, 0, len(power_w) - 1))
+        # An average that is longer than its stretch has a part of what lies beyond: the whole step shows half a span away.
+        reach_s += max(0.0, series.span_s - series.refresh.refresh_s) / 2
         low = int(np.searchsorted(bounds_s, at_s - reach_s, "right")) - 2
         high = int(np.searchsorted(bounds_s, at_s + reach_s, "left"))
         spacing_s = max(float(bounds_s[middle + 1] - bounds_s[middle]), series.span_s)

@@ -14,7 +14,7 @@ import numpy as np
 from host.sensor import Channel
 from host.trace import SensorRecord
 from measurements.budget import RECTANGULAR, Source
-from measurements.energy_window import EDGE_MEAN, EDGE_POINT, Edge, WindowEnergy
+from measurements.energy_window import EDGE_POINT, Edge, WindowEnergy, edge_mean
 from measurements.noise import LongRun, correlation
 from measurements.series import power_offset_w
 
@@ -142,7 +142,8 @@ def quantisation(values: np.ndarray, weights: np.ndarray, quantum: float) -> flo
 def _edge_sources(part: WindowEnergy, told: Circumstances) -> list[Source]:
     """Return edges, stamps and alignment."""
     series, found = part.series, []
-    share = EDGE_POINT if series.kind == "point" else EDGE_MEAN
+    new = min(1.0, series.refresh.refresh_s / series.span_s) if series.span_s else 1.0
+    share = EDGE_POINT if series.kind == "point" else edge_mean(new)
     for side, edge in (("start", part.start), ("end", part.end)):
         key = (*told.window, side)
         if not told.constant:

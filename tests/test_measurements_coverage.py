@@ -49,8 +49,10 @@ def held(rng, renewed_s, poll_s, span_s):
     return found.value - (np.diff(np.interp([20, 50], edges_s, total_j))[0] - 1.6 * 30), found.u95
 
 
-@pytest.mark.parametrize(("renewed_s", "poll_s", "span_s"), [(0.04, 0.1, 0.04), (0.1, 0.03, 0.025)])
-def test_u_covers_what_averages_with_time_between_them_have_not_seen(renewed_s, poll_s, span_s):
+@pytest.mark.parametrize(
+    ("renewed_s", "poll_s", "span_s"), [(0.04, 0.1, 0.04), (0.1, 0.03, 0.025), (0.1, 0.03, 1.0), (0.05, 0.05, 1.0)]
+)
+def test_u_covers_averages_with_time_between_them_and_averages_that_overlap(renewed_s, poll_s, span_s):
     error_j, u95_j = np.array([held(np.random.default_rng([11, i]), renewed_s, poll_s, span_s) for i in range(60)]).T
     assert np.mean(np.abs(error_j) <= u95_j) >= 0.88
     assert np.median(u95_j) <= 1.8 * np.quantile(np.abs(error_j), 0.95)
