@@ -173,12 +173,15 @@ class Lock:
 
     @property
     def share(self) -> float:
-        """Standard uncertainty of the mean in units of the swing within an iteration (a load with two steps in it)."""
+        """Standard uncertainty of the mean in units of the swing within an iteration (a load with two steps in it).
+
+        Lengths that chance may bring count, too: a sampling that slowly beats with the iterations leaves no more than those, and
+        neighbours are then too alike to show it as noise.
+        """
         if not len(self.alias):
             return 0.0
         m = np.arange(1, len(self.alias) + 1)
-        beyond = np.where(self.alias > self.chance, self.alias, 0.0)
-        return float(np.sqrt(np.sum((beyond / (math.pi * m)) ** 2)))
+        return float(np.sqrt(np.sum((self.alias / (math.pi * m)) ** 2)))
 
 
 def lock_of(part: WindowEnergy, iterations: int, marks: list[Window]) -> Lock:

@@ -195,6 +195,23 @@ def test_samples_that_wander_over_the_iterations_are_not_locked(period_s):
     assert found.lock.period_s == pytest.approx(period_s, rel=0.01)
 
 
+@pytest.mark.parametrize("harmonic", [1, 2])
+def test_u_covers_samples_that_beat_slowly_with_the_iterations(harmonic):
+    inside, rng = [], np.random.default_rng(8)
+    for _ in range(60):
+        period_s = 0.05 / harmonic * rng.uniform(0.98, 1.02)
+        end_s = 20 + period_s * int(30 / period_s)
+        t_s = np.arange(-0.5 + rng.uniform(0, 0.05), 70.5, 0.05)
+        on = (t_s > 20) & (t_s < end_s) & ((t_s - 20) / period_s % 1 < 0.4)
+        watts = 1.6 + 0.5 * on + 1e-4 * rng.standard_normal(len(t_s))
+        trace = made.trace(made.record(made.power(), t_s, watts), spans={**made.RUN, "run": (20.0, end_s)},
+                           iterations=round((end_s - 20) / period_s))  # fmt: skip
+        found = joules(trace, made.of(trace)).gross
+        if found.u95 is not None:
+            inside.append(abs(found.value - (1.6 + 0.5 * 0.4) * (end_s - 20)) <= found.u95)
+    assert len(inside) > 50 and np.mean(inside) >= 0.88
+
+
 def test_an_average_over_whole_iterations_is_not_locked():
     t_s = np.arange(-0.5, 70.5, 0.05)
     channel = made.power(kind="average", limits=Specification(0.001), refresh_s=0.05, averaging_s=0.05)
