@@ -28,7 +28,8 @@ def table(experiment: Experiment, results: Mapping[str, list[dict]]) -> list[dic
                 "data": good[0]["data"], "test_images": good[0]["test_images"],
                 "iterations_drawn": mean([one["iterations_drawn"] for one in good]).value,
                 "iterations_executed": mean([one["iterations_executed"] for one in good]).value,
-                "accuracy": mean([one["accuracy"] for one in good]).to_json(), "host_s": sum(one["host_s"] for one in good),
+                "accuracy": mean([one["accuracy"] for one in good], 1 / good[0]["test_images"]).to_json(),
+                "host_s": sum(one["host_s"] for one in good),
             }  # fmt: skip
             if run.arithmetic == PRICED:
                 row["simulated_gross_j"] = mean([gross_j(one) for one in good]).to_json()
@@ -79,7 +80,8 @@ def compared(experiment: Experiment, results: Mapping[str, list[dict]]) -> dict:
         ]
         if not pairs:
             continue
-        gain = paired([one["accuracy"] for one, _ in pairs], [one["accuracy"] for _, one in pairs])
+        image = 1 / pairs[0][0]["test_images"]
+        gain = paired([one["accuracy"] for one, _ in pairs], [one["accuracy"] for _, one in pairs], image)
         comparison = {"ours": ours, "other": other, "accuracy_gain": gain.to_json(), "verdict": gain.verdict}
         if priced.issuperset((ours, other)):
             comparison["relative_joules"] = mean([gross_j(one) / gross_j(two) - 1 for one, two in pairs]).to_json()

@@ -31,17 +31,25 @@ class Mean:
         return {"mean": self.value, "half_width95": self.half_width, "n": self.n}
 
 
-def mean(values: Sequence[float]) -> Mean:
-    """Return the mean of independent values of one distribution. Raises ValueError where there is none."""
+def mean(values: Sequence[float], step: float = 0.0) -> Mean:
+    """Return the mean of independent values of one distribution.
+
+    Args:
+        step: in which the values come. They are known no better: equal ones scatter by what lies inside a step.
+
+    Raises:
+        ValueError: there is no value.
+    """
     if not values:
         raise ValueError("a mean of no values: at least one is needed")
     n, middle = len(values), math.fsum(values) / len(values)
     if n == 1:
         return Mean(middle, None, 1)
     deviation = math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (n - 1))
+    deviation = max(deviation, step / math.sqrt(12))
     return Mean(middle, student_t(0.5 + LEVEL / 2, n - 1) * deviation / math.sqrt(n), n)
 
 
-def paired(ours: Sequence[float], others: Sequence[float]) -> Mean:
+def paired(ours: Sequence[float], others: Sequence[float], step: float = 0.0) -> Mean:
     """Return the mean of the differences ours - others, one pair per seed. Raises ValueError where they do not pair up."""
-    return mean([one - other for one, other in zip(ours, others, strict=True)])
+    return mean([one - other for one, other in zip(ours, others, strict=True)], step)

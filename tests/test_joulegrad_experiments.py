@@ -27,6 +27,7 @@ from hw.config import ConfigError
 from joulegrad import experiment_lock, experiment_run, experiments
 from joulegrad.experiment import ExperimentError, load_experiment
 from joulegrad.experiment_quiet import Quiet, Unwanted
+from joulegrad.experiment_report import compared
 from joulegrad.experiment_run import gross_j
 from joulegrad.experiments import run_experiments
 from joulegrad.screen import Screen
@@ -371,5 +372,18 @@ def test_intervals_are_students():
     assert paired([0.5, 0.6, 0.7], [0.1, 0.2, 0.31]).verdict == "gain shown"
     assert paired([0.1, 0.2, 0.31], [0.5, 0.6, 0.7]).verdict == "loss shown"
     assert mean([0.7]).half_width is None and mean([0.7]).verdict == "no gain shown"
+
+
+def test_seeds_that_differ_by_the_same_image_show_no_gain():
+    ours, others = [341 / 360, 350 / 360], [340 / 360, 349 / 360]
+    found = paired(ours, others, 1 / 360)
+    # Student's t at one degree of freedom, on a step's standard deviation
+    assert found.half_width == pytest.approx(12.7062 / 360 / 12**0.5 / 2**0.5, rel=1e-4)
+    assert found.verdict == "no gain shown"
+    results = {name: [{"accuracy": one, "test_images": 360} for one in accuracies]
+               for name, accuracies in (("whole", ours), ("half", others))}  # fmt: skip
+    experiment = SimpleNamespace(runs=(), comparisons=(("whole", "half"),), baseline=())
+    assert compared(experiment, results)["comparisons"][0]["verdict"] == "no gain shown"
+    assert paired([0.5, 0.6, 0.7], [0.1, 0.2, 0.31], 1 / 360) == paired([0.5, 0.6, 0.7], [0.1, 0.2, 0.31], 0.0)
     with pytest.raises(ValueError, match="no values"):
         mean([])
