@@ -12,6 +12,7 @@ import numpy as np
 
 FEWEST_CHANGES = 8
 FEWEST_VALUES = 20
+FEWEST_QUANTA = 3
 REPEATS_BELOW = 0.75
 """Rows that come closer than this share of the refresh are repeats of one value."""
 SLACK = 0.05
@@ -35,13 +36,14 @@ class Refresh:
     renewed: np.ndarray
 
 
-def look(t_s: np.ndarray, values: np.ndarray, stated_s: float | None = None) -> Refresh:
+def look(t_s: np.ndarray, values: np.ndarray, stated_s: float | None = None, quantum: float | None = None) -> Refresh:
     """Return the refresh of a series.
 
     Args:
         t_s: (n,) sorted stamps.
         values: (n,) or (n, c), without NaN; a row is new where any of its values is.
         stated_s: refresh by the data sheet, None where none is stated.
+        quantum: step of a running total, None where the values are none.
     """
     steps = np.diff(t_s)
     steps_s = steps[steps > 0]
@@ -52,7 +54,7 @@ def look(t_s: np.ndarray, values: np.ndarray, stated_s: float | None = None) -> 
     changed = np.concatenate([[True], (values[1:] != values[:-1]).any(axis=1)])
     refresh_s, found = _from_changes(np.diff(t_s[changed][1:]), spacing_s)
     if found and refresh_s > spacing_s and not (stated_s or 0.0) > spacing_s:
-        found = _tells(values[changed])
+        found = _tells(values[changed], quantum)
     if not found:
         refresh_s = max(stated_s or spacing_s, spacing_s)
     if spacing_s >= REPEATS_BELOW * refresh_s:
@@ -79,12 +81,14 @@ def _from_changes(between_s: np.ndarray, spacing_s: float) -> tuple[float, bool]
     return refresh_s, bool(regular >= 0.9 and too_early <= 0.005)
 
 
-def _tells(values: np.ndarray) -> bool:
+def _tells(values: np.ndarray, quantum: float | None) -> bool:
     """Return whether regular changes of values (n, c) show a slow sensor, although none is stated to be slow.
 
     A load that goes on and off between two levels, or creeps from step to step, also changes regularly. A slow sensor's values
-    jump, and are many.
+    jump, and are many. Energy never stands still: a total that does, and then goes on by several steps, was not renewed.
     """
+    if quantum is not None:
+        return float(np.median(np.abs(np.diff(values[:, 0])))) >= FEWEST_QUANTA * quantum
     if len(np.unique(values, axis=0)) < FEWEST_VALUES:
         return False
     for steps in np.abs(np.diff(values, axis=0)).T:

@@ -124,7 +124,8 @@ def rail_series(
     same_s = stamps[1:][np.diff(stamps) == 0]
     kind = "average" if any(channel.kind == "average" for channel in channels) else channels[0].kind
     stated = [channel.refresh_s for channel in channels if channel.refresh_s]
-    refresh = look(stamps, _together(record, columns, order[good], values), max(stated) if stated else None)
+    total = channels[0].specification.quantum if kind == "accumulated" else None
+    refresh = look(stamps, _together(record, columns, order[good], values), max(stated) if stated else None, total)
     lost = _holes(stamps, refresh)
     keep = refresh.renewed
     bad_s["duplicate"] = stamps[~keep]

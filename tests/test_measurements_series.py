@@ -70,6 +70,23 @@ def test_a_whole_chip_that_is_cached_for_a_second_is_seen():
     assert look(t_s, values).refresh_s == pytest.approx(1.003, abs=0.03)
 
 
+@pytest.mark.parametrize("load", ["steady", "jumping"])
+def test_a_total_that_goes_on_by_many_steps_at_a_time_is_renewed_slowly(load):
+    rng = np.random.default_rng(6)
+    renewed_s = np.arange(-1.0, 61.0, 0.2)
+    watts = np.full(len(renewed_s), 60.0) if load == "steady" else 60 + np.cumsum(rng.normal(0, 1, len(renewed_s)))
+    counted = np.round(np.cumsum(0.2 * watts), 3)
+    t_s = np.arange(0.0, 60.0, 0.05) + 0.013
+    values = counted[np.searchsorted(renewed_s, t_s, "right") - 1]
+    total = Channel("e", "J", "board", "board", "accumulated", Specification(0.0, quantum=1e-3))
+    found = series(total, t_s, values)
+    assert found.refresh.refresh_s == pytest.approx(0.2, rel=0.05)
+    assert found.lag_s >= 0.05
+    # A total that creeps by one step at a time says nothing of how often it is renewed.
+    creeping = series(total, t_s, np.floor(t_s / 0.2) * 1e-3)
+    assert creeping.refresh.refresh_s == pytest.approx(0.05, rel=0.05)
+
+
 def test_a_steady_value_is_not_a_slow_sensor():
     rng = np.random.default_rng(1)
     t_s = np.arange(0, 60, 0.02)
