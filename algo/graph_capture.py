@@ -6,7 +6,7 @@ inputs have fixed places, and what the processor decides (loss, exponents, learn
 
 `cuda_graph` needs a GPU, and has not been run on one; nor have fused kernels. All else is tested on a CPU, with a recorder that
 repeats the recorded operations on the same tensors, and refuses any that would bring a number to the host. The kernels that
-torch.compile writes for a CPU instead, scalar C++, gave the bits of the operations on a ResNet-8, with gradients of 8 and 16 bits.
+torch.compile writes for a CPU instead, scalar C++, gave the same bits on a ResNet-8, with gradients of 8 and of 16 bits.
 """
 
 from __future__ import annotations

@@ -88,6 +88,10 @@ def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
     with RunFolder(path, run.record() | {"resumed_from": str(settings.resume) if settings.resume else None}) as folder:
         screen.facts["run_dir"] = str(folder.path)
         run.begin(folder)
+        notes = run.trainer.course.notes
+        for note in notes:
+            screen.say(note)
+        folder.update(notes=list(notes))
         if settings.resume:
             screen.say(f"goes on at iteration {run.trainer.state.iteration} of {run.iterations}")
         with opened(measuring, folder, f"{ENERGY}/{TRACE}", screen) as measurement:

@@ -174,6 +174,14 @@ def test_one_settling_iteration_is_executed_whatever_is_dropped(seed):
     assert sum(one.replace for one in decisions) == 1 and [one for one in decisions if one.execute][-1].settles
 
 
+def test_a_run_in_which_nothing_can_be_averaged_says_so():
+    few = course("smd+swa", {"smd": {"drop": "9/10"}}, 12, seed=1)
+    assert not any(few.executes(iteration) for iteration in range(9, few.average.settles_from))
+    assert few.notes == ("swa averages nothing: no iteration from 9 on is executed before the last; a longer run, an earlier "
+                         "start or fewer drops would leave some",)  # fmt: skip
+    assert not course("smd+swa", {"smd": {"drop": "9/10"}}, 200, seed=1).notes
+
+
 def everything(run: Course, start: int, stop: int) -> list:
     found, rng = [], np.random.default_rng(start)
     for iteration in range(start, stop):

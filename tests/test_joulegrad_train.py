@@ -72,6 +72,12 @@ def test_dropped_iterations_are_counted_and_have_no_line(tmp_path):
     assert result["iterations_drawn"] == 20 and result["iterations_executed"] == len(executed) < 20
 
 
+def test_parts_of_a_method_that_have_nothing_to_do_are_said(tmp_path, capfd):
+    _trained(DIGITS, tmp_path / "run", method="slu+swa")
+    (note,) = read_record(tmp_path / "run")["notes"]
+    assert note.startswith("slu has nothing to do") and note in capfd.readouterr().err
+
+
 def test_a_run_that_would_execute_nothing_is_refused(tmp_path):
     seed = next(seed for seed in range(99) if not Method.from_settings("smd").begin(seed, 1).executes(0))
     with pytest.raises(SettingError, match=f"method smd with 1 iterations and seed {seed} drops every mini-batch"):

@@ -202,6 +202,9 @@ class Course:
         while last > 0 and not self.executes(last):
             last -= 1
         average.settles_from = min(average.settles_from, last)
+        if not any(map(self.executes, range(average.first, average.settles_from))):
+            found = f"swa averages nothing: no iteration from {average.first} on is executed before the last"
+            self.notes += (f"{found}; a longer run, an earlier start or fewer drops would leave some",)
 
     def gates(self, decision: Decision) -> Gates | None:
         """Return the gates of an executed iteration; None where the method gates nothing."""

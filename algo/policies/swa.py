@@ -51,12 +51,13 @@ class Averaging(Running):
     """Sums of what is averaged.
 
     Attributes:
+        first: iteration from which on weights are averaged.
         settles_from: first iteration with the average in place.
         count: how often weights have been added.
     """
 
     def __init__(self, first: int, every: int, settles_from: int):
-        self._first, self._every, self.settles_from = first, every, settles_from
+        self.first, self._every, self.settles_from = first, every, settles_from
         self.count, self._mark, self._replaced = 0, -1, False
         self._sums: dict[str, np.ndarray] = {}
 
@@ -68,8 +69,8 @@ class Averaging(Running):
         if decision.iteration >= self.settles_from and self._mark >= 0:
             first, self._replaced = not self._replaced, True
             return narrowed(decision, replace=first, settles=True)
-        mark = (decision.iteration - self._first) // self._every
-        if decision.iteration < self._first or mark <= self._mark:
+        mark = (decision.iteration - self.first) // self._every
+        if decision.iteration < self.first or mark <= self._mark:
             return decision
         self._mark = mark
         return narrowed(decision, average=True)
