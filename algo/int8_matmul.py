@@ -30,7 +30,8 @@ def matmul(a: torch.Tensor, b: torch.Tensor, pad: bool | None = None) -> torch.T
     if not a.numel() or not b.numel():  # a share of a mini-batch without images, which CUDA's product refuses
         return torch.zeros((a.shape[0], b.shape[1]), dtype=torch.int32, device=a.device)
     if not (a.is_cuda if pad is None else pad):
-        if 1 in (*a.shape, *b.shape):  # a dimension of one may have any stride, which PyTorch's product takes at its word
+        # PyTorch's product takes strides at their word: of a dimension of one, and of rows that share numbers, as windows may.
+        if 1 in (*a.shape, *b.shape) or not (a.is_contiguous() or a.t().is_contiguous()):
             a, b = (one.clone(memory_format=torch.contiguous_format) for one in (a, b))
         return torch._int_mm(a, b.contiguous())
     (m, k), n = a.shape, b.shape[1]

@@ -129,6 +129,15 @@ def test_the_stride_of_a_single_row_or_column_does_not_matter(m, k, n):
     assert torch.equal(matmul(*views, False).long(), a.long() @ b.long())
 
 
+@pytest.mark.parametrize(("rows", "between", "k"), [(3, 2, 4), (12, 2, 6), (5, 3, 9), (4, 0, 7)])
+def test_rows_that_share_their_numbers_are_multiplied_as_they_stand(rows, between, k):
+    """Windows that lie below each other, one to a line, come as such a view where no loops are compiled."""
+    generator = torch.Generator().manual_seed(rows)
+    plane, b = (torch.randint(-127, 128, shape, dtype=torch.int8, generator=generator) for shape in ((40,), (k, 5)))
+    a = plane.as_strided((rows, k), (between, 1))
+    assert torch.equal(matmul(a, b, False).long(), a.long() @ b.long())
+
+
 def _as_cuda(monkeypatch):
     """Let PyTorch's product refuse what CUDA's refuses, once it has been tried as it is."""
     product, _ = torch._int_mm, has_exact("cpu")
