@@ -109,12 +109,17 @@ class _Reader:
             raise ExportError(f"{node.name} ({node.op} {node.target}) is not supported; supported are {SUPPORTED}")
 
     def finish(self) -> list[Layer]:
+        """Return what the result is made of; what a forward computes and does not use changes no result and no parameter."""
         name, flat = self.result
         shape = self.layers[name].shape
         if shape[1:] != (1, 1) or not flat:
             found = f"shape (n, {', '.join(map(str, shape))}) and is {'' if flat else 'not '}flattened"
             raise ExportError(f"the module's result {name} has {found}; logits (n, classes) are needed")
-        return list(self.layers.values())
+        used = {name}
+        for layer in reversed(self.layers.values()):
+            if layer.name in used:
+                used.update(layer.inputs)
+        return [layer for layer in self.layers.values() if layer.name in used]
 
     def _add(self, node: torch.fx.Node, layer: Layer, flat: bool = False) -> None:
         if layer.name in self.layers:

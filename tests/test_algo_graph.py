@@ -138,3 +138,25 @@ def test_wrong_images_and_parameters_are_refused():
         export(module, data.astype("int8"), data[:, 0, 0, 0].astype(int), 0, 2, Sgd())
     with pytest.raises(ExportError, match="batch is 0"):
         build_step(module, (8, 6, 6), 0)
+
+
+class Unused(Scaled):
+    """Computes a convolution before its logits, and another behind them, that nothing reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.before, self.conv, self.behind = (nn.Conv2d(8, 8, 3, 1, 1) for _ in range(3))
+
+    def forward(self, x):
+        y = torch.relu(self.conv(x))
+        self.before(y)
+        logits = self.head(y)
+        self.behind(x)
+        return logits
+
+
+def test_what_nothing_reads_is_no_part_of_the_step():
+    layers = read_layers(Unused(), (8, 6, 6), 4)
+    assert [layer.name for layer in layers] == ["x", "conv", "relu", "head.0", "head.2"]
+    step = build_step(Unused(), (8, 6, 6), 4)
+    assert step.logits == "head.2" and set(step.weights) == {"conv.weight", "head.2.weight"}
