@@ -19,6 +19,8 @@ MAX_REDUCTION = (2**31 - 1) // (128 * 127)
 """Products of 128 * 127 that an int32 sum holds: a low byte of a gradient goes down to -128."""
 
 _MAX_KERNEL, _MAX_STRIDE, _MAX_TAPS = 31, 15, 128
+_WITH_PARAMETERS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d)
+_OPERANDS = ("input", "other")
 
 
 class ExportError(ValueError):
@@ -30,7 +32,7 @@ class Layer:
     """One operation on int8 tensors.
 
     Attributes:
-        name: unique; the module's path, or the fx node's name for a function.
+        name: unique; the module's path, or the fx node's name for a function and a module that was used before.
         kind: "input", "conv", "bn", "relu", "add", "maxpool", "avgpool", and "copy", which
             is made where blocks are gated.
         inputs: names of layers.
@@ -96,7 +98,7 @@ class _Reader:
         if node.op == "placeholder":
             if self.layers:
                 raise ExportError(f"the module has a second input {node.name}; one input tensor is supported")
-            self._add(node, Layer(node.name, "input", (), self.input_shape, self.input_shape))
+            self._add(node, Layer(self._name(node), "input", (), self.input_shape, self.input_shape))
         elif node.op == "output":
             if not isinstance(node.args[0], torch.fx.Node):
                 raise ExportError("the module returns more than one tensor; one tensor of logits is supported")
@@ -124,10 +126,23 @@ class _Reader:
     def _add(self, node: torch.fx.Node, layer: Layer, flat: bool = False) -> None:
         if layer.name in self.layers:
             raise ExportError(f"{layer.name} is used twice; a module's weights may be used once per forward")
+        if any(character.isspace() for character in layer.name):
+            raise ExportError(f"the layer {layer.name!r} has a blank in its name; names without blanks are supported")
         self.layers[layer.name] = layer
         self.value[node] = (layer.name, flat)
 
-    def _source(self, node: torch.fx.Node, argument: object) -> tuple[Layer, bool]:
+    def _name(self, node: torch.fx.Node) -> str:
+        """A name for a layer without parameters: a module's path, where it is not used again; never that of a layer with some."""
+        if node.op == "call_module" and str(node.target) not in self.layers:
+            return str(node.target)
+        name = node.name
+        while name in self.layers or isinstance(self.modules.get(name), _WITH_PARAMETERS):
+            name += "_"
+        return name
+
+    def _source(self, node: torch.fx.Node, place: int = 0) -> tuple[Layer, bool]:
+        """Return the layer that makes an operand, given by its place or by torch's name for it, and whether it is flattened."""
+        argument = node.args[place] if place < len(node.args) else node.kwargs.get(_OPERANDS[place])
         if not isinstance(argument, torch.fx.Node):
             raise ExportError(f"{node.name} has the operand {argument!r}; operands must be tensors made by the network")
         name, flat = self.value[argument]
@@ -138,10 +153,10 @@ class _Reader:
             nn.Conv2d: self._conv, nn.Linear: self._linear, nn.BatchNorm2d: self._batch_norm, nn.MaxPool2d: self._max_pool,
             nn.AvgPool2d: self._average_pool, nn.AdaptiveAvgPool2d: self._global_pool,
         }
-        source, flat = self._source(node, node.args[0])
+        source, flat = self._source(node)
         kind = type(module)
         if kind is nn.ReLU:
-            self._relu(node, str(node.target) if self._first_use(node) else node.name)
+            self._relu(node)
         elif kind is nn.Identity:
             self.value[node] = (source.name, flat)
         elif kind is nn.Flatten:
@@ -154,15 +169,12 @@ class _Reader:
         else:
             raise ExportError(f"{node.target} is a {kind.__name__}; supported are {SUPPORTED}")
 
-    def _first_use(self, node: torch.fx.Node) -> bool:
-        return str(node.target) not in self.layers
-
     def _function(self, node: torch.fx.Node) -> None:
         target = node.target
         if target in (operator.add, operator.iadd, torch.add, "add", "add_"):
             self._addition(node)
         elif target in (F.relu, torch.relu, "relu", "relu_"):
-            self._relu(node, node.name)
+            self._relu(node)
         elif target in (torch.flatten, "flatten"):
             start, end = (*node.args[1:], *(None, None))[:2]
             start = node.kwargs.get("start_dim", 0 if start is None else start)
@@ -170,23 +182,23 @@ class _Reader:
         else:
             raise ExportError(f"{node.name} calls {getattr(target, '__name__', target)}; supported are {SUPPORTED}")
 
-    def _relu(self, node: torch.fx.Node, name: str) -> None:
-        source, flat = self._source(node, node.args[0])
-        self._add(node, Layer(name, "relu", (source.name,), source.shape, source.shape), flat)
+    def _relu(self, node: torch.fx.Node) -> None:
+        source, flat = self._source(node)
+        self._add(node, Layer(self._name(node), "relu", (source.name,), source.shape, source.shape), flat)
 
     def _flatten(self, node: torch.fx.Node, start: int, end: int) -> None:
-        source, _ = self._source(node, node.args[0])
+        source, _ = self._source(node)
         if start != 1 or end not in (-1, 3):
             raise ExportError(f"{node.name} flattens dimensions {start} to {end}; 1 to -1 is supported")
         self.value[node] = (source.name, True)
 
     def _addition(self, node: torch.fx.Node) -> None:
-        if len(node.args) != 2 or node.kwargs.get("alpha", 1) != 1:
+        if len(node.args) > 2 or node.kwargs.get("alpha", 1) != 1:
             raise ExportError(f"{node.name} is a scaled addition; the plain sum of two tensors is supported")
-        (a, a_flat), (b, b_flat) = (self._source(node, argument) for argument in node.args)
+        (a, a_flat), (b, b_flat) = (self._source(node, place) for place in range(2))
         if a.shape != b.shape or a_flat != b_flat:
             raise ExportError(f"{node.name} adds shapes {a.shape} and {b.shape}; both must be equal")
-        self._add(node, Layer(node.name, "add", (a.name, b.name), a.shape, a.shape), a_flat)
+        self._add(node, Layer(self._name(node), "add", (a.name, b.name), a.shape, a.shape), a_flat)
 
     def _conv(self, node: torch.fx.Node, module: nn.Conv2d, source: Layer) -> None:
         name = str(node.target)
@@ -255,6 +267,7 @@ class _Reader:
             _check_sums(name, self.batch, *((1, 1) if depthwise else (c, channels)), kernel, out)
             if module.in_features != c * h * w if isinstance(module, nn.Linear) else module.in_channels != c:
                 raise ExportError(f"{name} takes {module.in_channels} channels; {c} arrive")
+        name = name if module else self._name(node)  # a pool may be used again
         self._add(node, Layer(name, kind, (source.name,), source.shape, (channels, *out), kernel, stride, pad, module), flat)
 
 

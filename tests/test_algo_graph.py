@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -92,6 +94,7 @@ CASES = [
     (Sigmoid(), "sigmoid; supported are"),
     (Unequal(), r"adds shapes \(8, 6, 6\) and \(8, 4, 4\)"),
     (Two(), "second input y"),
+    (nn.Sequential(OrderedDict([("conv 1", nn.Conv2d(8, 8, 3)), ("head", nn.Sequential(*HEAD))])), "'conv 1' has a blank"),
 ]
 
 
@@ -160,3 +163,33 @@ def test_what_nothing_reads_is_no_part_of_the_step():
     assert [layer.name for layer in layers] == ["x", "conv", "relu", "head.0", "head.2"]
     step = build_step(Unused(), (8, 6, 6), 4)
     assert step.logits == "head.2" and set(step.weights) == {"conv.weight", "head.2.weight"}
+
+
+class Again(Scaled):
+    """Uses a pool and a ReLU twice, gives operands by name, and names its input and a convolution as functions are named."""
+
+    def __init__(self):
+        super().__init__()
+        self.x, self.relu, self.add = nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1)
+        self.pool = nn.MaxPool2d(2, 1)
+
+    def forward(self, x):
+        x = self.pool(self.relu(input=self.x(input=x)))
+        x = torch.relu(torch.add(x, other=x))
+        return self.head(self.pool(self.relu(self.add(x))))
+
+
+def test_layers_without_parameters_may_be_used_again_and_take_no_name_of_others():
+    layers = read_layers(Again(), (8, 6, 6), 4)
+    names = ["x_", "x", "relu", "pool", "add_", "relu_1", "add", "relu_2", "pool_1", "head.0", "head.2"]
+    assert [layer.name for layer in layers] == names
+    assert layers[1].inputs == ("x_",) and layers[4].inputs == ("pool", "pool") and layers[8].shape == (8, 4, 4)
+
+
+class Flattened(Scaled):
+    def forward(self, x):
+        return self.head[2](torch.flatten(input=self.head[0](x), start_dim=1))
+
+
+def test_flatten_takes_its_operand_by_name():
+    assert [layer.name for layer in read_layers(Flattened(), (8, 6, 6), 4)] == ["x", "head.0", "head.2"]
