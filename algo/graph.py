@@ -104,6 +104,7 @@ class _Reader:
                 raise ExportError("the module returns more than one tensor; one tensor of logits is supported")
             self.result = self.value[node.args[0]]
         elif node.op == "call_module":
+            _check_hooks(node.target, self.modules[node.target])
             self._module(node, self.modules[node.target])
         elif node.op in ("call_function", "call_method"):
             self._function(node)
@@ -121,7 +122,9 @@ class _Reader:
         for layer in reversed(self.layers.values()):
             if layer.name in used:
                 used.update(layer.inputs)
-        return [layer for layer in self.layers.values() if layer.name in used]
+        layers = [layer for layer in self.layers.values() if layer.name in used]
+        _check_shared(layers)
+        return layers
 
     def _add(self, node: torch.fx.Node, layer: Layer, flat: bool = False) -> None:
         if layer.name in self.layers:
@@ -222,6 +225,9 @@ class _Reader:
         name, pixels = str(node.target), self.batch * source.shape[1] * source.shape[2]
         if not module.affine or not module.track_running_stats or module.momentum is None or not module.eps > 0:
             raise ExportError(f"{name} must have affine parameters, running statistics, a momentum and a positive eps")
+        if self.modules[""].training and not module.training:
+            found = f"{name} is in eval mode and the network is not"
+            raise ExportError(f"{found}; batch norm takes the statistics of the mini-batch here, so call train() on it")
         if module.num_features != source.shape[0]:
             raise ExportError(f"{name} takes {module.num_features} channels; {source.shape[0]} arrive")
         if not 1 < pixels <= MAX_REDUCTION:
@@ -273,6 +279,21 @@ class _Reader:
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _check_hooks(name: str, module: nn.Module) -> None:
+    """Hooks change what a module computes, and torch.fx does not see them: pruning and the older weight norm are hooks."""
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        raise ExportError(f"{name} has a hook, which may change what it computes; layers without hooks are supported")
+
+
+def _check_shared(layers: list[Layer]) -> None:
+    owners: dict[nn.Parameter, str] = {}
+    for layer in layers:
+        for parameter in layer.module.parameters() if layer.module else ():
+            other = owners.setdefault(parameter, layer.name)
+            if other != layer.name and parameter.requires_grad:
+                raise ExportError(f"{other} and {layer.name} share a parameter; every trained layer must have its own")
 
 
 def _check_sums(name: str, batch: int, c: int, k: int, kernel: tuple[int, int], out: tuple[int, int]) -> None:

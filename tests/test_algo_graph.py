@@ -66,7 +66,30 @@ class Two(Scaled):
         return self.head(x + y)
 
 
+def _tied():
+    module = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.Conv2d(8, 8, 3, 1, 1), *HEAD)
+    module[1].weight = module[0].weight
+    return module
+
+
+def _hooked(register):
+    module = _conv(8, 8, 3)
+    getattr(module[0], register)(lambda *_: None)
+    return module
+
+
+def _partly_evaluating():
+    module = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), *HEAD)
+    module[1].eval()
+    return module
+
+
 CASES = [
+    (_tied(), "0 and 1 share a parameter"),
+    (_hooked("register_forward_hook"), "0 has a hook"),
+    (_hooked("register_forward_pre_hook"), "0 has a hook"),
+    (_hooked("register_full_backward_hook"), "0 has a hook"),
+    (_partly_evaluating(), "1 is in eval mode and the network is not"),
     (_conv(8, 8, 3, groups=2), "0 has 2 groups of 8 and 8 channels"),
     (_conv(8, 8, 3, dilation=2), "dilation"),
     (_conv(8, 8, 3, padding="same"), "padding 'same'"),
@@ -189,6 +212,14 @@ def test_layers_without_parameters_may_be_used_again_and_take_no_name_of_others(
 class Flattened(Scaled):
     def forward(self, x):
         return self.head[2](torch.flatten(input=self.head[0](x), start_dim=1))
+
+
+def test_a_network_in_eval_mode_and_tied_layers_that_are_held_are_read():
+    assert build_step(_partly_evaluating().eval(), (8, 6, 6), 4).tables
+    module = _tied()
+    module[0].requires_grad_(False)
+    module[1].requires_grad_(False)
+    assert set(build_step(module, (8, 6, 6), 4).weights) == {"0.weight", "1.weight", "4.weight"}
 
 
 def test_flatten_takes_its_operand_by_name():
