@@ -51,7 +51,7 @@ def first_tensors(step: Step, modules: dict[str, nn.Module]) -> tuple[dict[str, 
         modules: path to module, of every convolution, linear layer and batch norm.
 
     Raises:
-        ExportError: a parameter is not finite.
+        ExportError: a parameter is no floating-point numbers, or not finite.
     """
     tensors: dict[str, np.ndarray] = {}
     exponents: dict[str, int] = {}
@@ -151,6 +151,9 @@ def _first(step: Step, record: Record, exponents: dict[str, int]) -> int:
 
 
 def _finite(name: str, parameter: nn.Parameter) -> np.ndarray:
+    if parameter.is_meta or not parameter.is_floating_point():
+        found = "has no numbers, on the device meta" if parameter.is_meta else f"is {parameter.dtype}"
+        raise ExportError(f"{name} {found}; floating-point numbers are needed")
     values = parameter.detach().cpu().double().numpy()
     if not np.isfinite(values).all():
         raise ExportError(f"{name} holds a number that is not finite; parameters must be finite")

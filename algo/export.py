@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from torch import nn
@@ -65,12 +66,12 @@ def export(
         raise ExportError(f"images are {found}; a numpy array of int8 (n, c, h, w) is needed")
     if len(images) != len(labels) or not len(images):
         raise ExportError(f"there are {len(images)} images and {len(labels)} labels; as many of both are needed, at least one")
-    if not isinstance(exponent, int):
+    if not isinstance(exponent, Integral):
         raise ExportError(f"the exponent of the images is {exponent!r}; an integer is needed, value = q * 2^exponent")
     step = build_step(module, images.shape[1:], batch, update, gated)
     modules = dict(module.named_modules())
     tensors, exponents = first_tensors(step, modules)
-    state = State(seed, 0, {step.input: exponent, **exponents}, sgd)
+    state = State(seed, 0, {step.input: int(exponent), **exponents}, sgd)
     state = calibrate(step, tensors, state, images[:batch], labels[:batch])
     set_running_statistics(step, modules, tensors, state.exponents)
     return Exported(step, tensors, state)
@@ -100,8 +101,9 @@ def lower(
         ExportError: something in the network is not supported.
         UpdateRuleError: there is no such update rule.
     """
-    if batch < 1 or len(input_shape) != 3 or min(input_shape) < 1:
-        raise ExportError(f"batch is {batch} and input shape {tuple(input_shape)}; a positive number and (c, h, w) are needed")
+    if not isinstance(batch, Integral) or batch < 1 or len(input_shape) != 3 or min(input_shape) < 1:
+        raise ExportError(f"batch is {batch} and input shape {tuple(input_shape)}; a number from 1 and (c, h, w) are needed")
+    batch = int(batch)
     input_name, ops, logits = fuse(read_layers(module, tuple(input_shape), batch))
     fold, ops = fold_input(input_name, ops)
     parts = cut(input_name, ops, gated) if gated else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -162,8 +163,26 @@ def test_wrong_images_and_parameters_are_refused():
     nn.init.constant_(module[0].weight, float("nan"))
     with pytest.raises(ExportError, match="0.weight holds a number that is not finite"):
         export(module, data.astype("int8"), data[:, 0, 0, 0].astype(int), 0, 2, Sgd())
-    with pytest.raises(ExportError, match="batch is 0"):
-        build_step(module, (8, 6, 6), 0)
+    for batch in (0, 2.0):
+        with pytest.raises(ExportError, match=f"batch is {batch}"):
+            build_step(module, (8, 6, 6), batch)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(lambda: nn.Sequential(nn.Flatten(), nn.Linear(288, 4)).to("meta"), "1.weight has no numbers, on the device meta"),
+     (lambda: _conv(8, 8, 3, dtype=torch.complex64), "0.weight is torch.complex64; floating-point numbers")],
+)  # fmt: skip
+def test_parameters_that_are_no_numbers_are_refused(make, message):
+    images = torch.zeros(2, 8, 6, 6, dtype=torch.int8).numpy()
+    with pytest.raises(ExportError, match=message):
+        export(make(), images, [0, 1], 0, 2, Sgd())
+
+
+def test_whole_numbers_may_be_numpys():
+    images = torch.zeros(2, 8, 6, 6, dtype=torch.int8).numpy()
+    exported = export(_conv(8, 8, 3), images, [0, 1], np.int64(-5), np.int64(2), Sgd())
+    assert type(exported.step.batch) is int and type(exported.state.exponents[exported.step.input]) is int
 
 
 class Unused(Scaled):
