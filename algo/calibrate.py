@@ -2,7 +2,9 @@
 
 Weights are rounded from the module's floats. Exponents start where every product passes with a coefficient of one, which
 saturates, and follow the maxima of repeated iterations on one calibration batch until nothing changes; the maxima are
-taken before saturation, so each round settles at least the next tensor of the chain.
+taken before saturation, so each round settles at least the next tensor of the chain. Where nothing but rounding is left of a
+gradient, as behind a batch norm over two values, each round finds less of it, or two rounds take turns: what is then kept is
+large enough for the last two, and training brings it down.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from algo.scaling import State, master_below, settle
 from algo.step import Record, Step
 
 _ROUNDS = 60
-_ZERO_STEP, _LOWEST = 4, -60
+_ZERO_STEP, _LOWEST, _LOWEST_LOSS = 4, -60, -36
+"""Of tensors of zeros; a gradient of the loss that is not zero shows above -36, and one of 16 bits has no exponent below -38."""
+
 _BATCH_NORM_START = -8
 _LOSS_START = -12
 _SIGN_START = -16
@@ -92,9 +96,6 @@ def calibrate(step: Step, tensors: dict[str, np.ndarray], state: State, images: 
 
     Args:
         state: with the exponents of the input, the weights and the masters.
-
-    Raises:
-        ExportError: the exponents do not settle.
     """
     state = settle(step, replace(state, exponents=_start(step, state.exponents)))
     for _ in range(_ROUNDS):
@@ -107,8 +108,6 @@ def calibrate(step: Step, tensors: dict[str, np.ndarray], state: State, images: 
         if following == state:
             return state
         previous, state = state, following
-    if any(abs(state.exponents[name] - before) > 1 for name, before in previous.exponents.items()):
-        raise ExportError(f"exponents do not settle within {_ROUNDS} rounds on the calibration batch; are its images in range?")
     return replace(state, exponents={name: max(value, previous.exponents[name]) for name, value in state.exponents.items()})
 
 
@@ -120,8 +119,10 @@ def _following(step: Step, state: State, maxima: dict[str, int]) -> State:
         if name in weights:
             continue
         if maxima[name]:
-            exponents[name] = exponent_needed(maxima[name], exponents[name], step.limits.get(name, INT8_MAX))
-        elif exponents[name] > _LOWEST:
+            needed = exponent_needed(maxima[name], exponents[name], step.limits.get(name, INT8_MAX))
+            gradient = name in step.tensors and step.tensors[name].role == "gradient"
+            exponents[name] = max(needed, min(exponents[name], _LOWEST)) if gradient else needed
+        elif exponents[name] > (_LOWEST_LOSS if name == step.logits_grad else _LOWEST):
             exponents[name] -= _ZERO_STEP
     return replace(state, exponents=_followed(step, exponents))
 

@@ -19,6 +19,7 @@ from algo.models import digits_network, resnet8
 from algo.scaling import MASTER_BELOW
 from algo.sgd import Sgd
 from algo.step import Coefficient, Compute, Step, Update
+from algo.update_rule import UpdateRule
 
 STEPS = {
     "digits": build_step(digits_network(0), (1, 8, 8), 32),
@@ -181,3 +182,32 @@ def test_the_whole_network_is_the_modules(kind, shape):
     for name in exported.step.weights:
         found = torch.tensor(emulator.value(f"{name}.momentum").astype(float))
         assert cosine(found, module.get_parameter(name).grad) > WHOLE, name
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_of_which_only_rounding_is_left_have_exponents(seed):
+    """Behind a batch norm over two values of a channel, the true gradient is zero."""
+    norms = [layer for _ in range(2) for layer in (nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), *norms, nn.Flatten(), nn.Linear(8, 3))
+        module.apply(lambda layer: layer.reset_parameters() if hasattr(layer, "reset_parameters") else None)
+    data = random_images(seed, (3, 8, 8), 2, 0, 3)
+    exported = export(module, data.train, data.train_labels, -6, 2, Sgd())
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    for _ in range(20):
+        emulator.train_step(data.train, data.train_labels)
+    assert min(emulator.state.exponents.values()) > -70
+
+
+@pytest.mark.parametrize("update", ["gradient", UpdateRule(gradient_bits=16)], ids=["8 bits", "16 bits"])
+def test_images_that_are_all_told_apart_already_calibrate(update):
+    """The loss has no gradient at all, and exponents of gradients begin where the smallest one would show."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    with torch.no_grad():
+        module[1].weight.copy_(torch.tensor([[1.0], [-1.0]]).expand(2, 4))
+    images = np.full((2, 1, 2, 2), 100, np.int8)
+    exported = export(module, images, [0, 0], 0, 2, Sgd(), update=update)
+    emulator = Emulator(exported.step, exported.tensors, exported.state)
+    assert emulator.train_step(images, [0, 0]).loss == 0 and emulator.train_step(images, [1, 1]).loss > 100
+    assert emulator.train_step(images, [1, 1]).maximum
