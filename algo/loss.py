@@ -140,14 +140,14 @@ def cross_entropy(
 
     Args:
         logits: int8 (n, classes), at `exponent`.
-        labels: (n,) from 0 to classes - 1.
+        labels: (n,) whole numbers from 0 to classes - 1.
         exponent: of the logits.
         gradient_exponent: of the gradient.
         key: 32-bit noise key for stochastic rounding; None rounds to nearest.
         gradient_bits: 8 or 16.
 
     Raises:
-        LossError: shapes disagree, no images, too many classes, or a label is out of range.
+        LossError: shapes disagree, no images, too many classes, or a label is no whole number or out of range.
     """
     noise = None
     if key is not None:
@@ -168,7 +168,10 @@ def gradient_of(
     gradient_bits: int = 8,
 ) -> Gradient:
     """Return the gradient of a mini-batch's loss; as `cross_entropy`, with the noise (n, classes) in place of its key."""
-    logits, labels = np.asarray(logits, np.int64), np.asarray(labels, np.int64)
+    logits, labels = np.asarray(logits, np.int64), np.asarray(labels)
+    if labels.dtype.kind not in "iub":
+        raise LossError(f"labels are {labels.dtype}; whole numbers are needed")
+    labels = labels.astype(np.int64, copy=False)
     _check(logits, labels)
     images, classes = logits.shape
     below = logits.max(axis=1, keepdims=True) - logits

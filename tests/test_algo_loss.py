@@ -61,6 +61,15 @@ def test_wrong_input_is_refused(shape, labels, message):
         cross_entropy(np.zeros(shape, np.int8), np.array(labels, int), -4, -12, None)
 
 
+def test_labels_are_whole_numbers():
+    """1.7 is no class, and was taken for 1."""
+    logits = np.array([[3, -5, 8]], np.int8)
+    for labels in (np.array([True]), np.array([1], ">u2"), [1]):
+        assert cross_entropy(logits, labels, -4, -12, None).loss == cross_entropy(logits, np.array([1]), -4, -12, None).loss
+    with pytest.raises(LossError, match="labels are float64; whole numbers are needed"):
+        cross_entropy(logits, np.array([1.7]), -4, -12, None)
+
+
 def test_an_exponent_out_of_reach_is_refused():
     with pytest.raises(LossError, match="exponent -60; the smallest is -46"):
         cross_entropy(np.zeros((1, 2), np.int8), np.array([0]), -4, -60, None)
