@@ -205,7 +205,10 @@ class Emulator:
         return self._through("evaluate", gates)
 
     def evaluate(self, images: np.ndarray, labels: np.ndarray, gates: Gates | None = None) -> float:
-        """Return the share of images (any number) whose label the evaluation segments find."""
+        """Return the share of images (any number) whose label the evaluation segments find; labels are (n,)."""
+        labels = np.asarray(labels)
+        if not len(images) or labels.shape != (len(images),):
+            raise EmulatorError(f"{len(images)} images and labels {labels.shape}; as many of both are needed, at least one")
         correct = 0
         for at in range(0, len(images), self.step.batch):
             logits = self.predict(images[at : at + self.step.batch], gates)

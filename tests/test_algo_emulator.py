@@ -108,6 +108,9 @@ def test_what_does_not_fit_is_refused():
     emulator = Emulator(exported.step, exported.tensors, exported.state)
     with pytest.raises(EmulatorError, match=r"images are int8 \(5, 3, 11, 11\); int8 \(n, 3, 11, 11\) with n from 1 to 4"):
         emulator.forward(data.train[:5])
+    for images, labels in ((4, data.train_labels[:4, None]), (4, data.train_labels[:3]), (0, [])):
+        with pytest.raises(EmulatorError, match=f"{images} images and labels .* at least one"):
+            emulator.evaluate(data.train[:images], labels)
     tensors = dict(exported.tensors)
     tensors["conv2.weight"] = tensors["conv2.weight"][:1]
     with pytest.raises(EmulatorError, match=r"conv2.weight has shape \(1, 6, 3, 3\); \(9, 6, 3, 3\)"):
