@@ -17,6 +17,7 @@ from joulegrad.bench import run_bench
 from joulegrad.earlier import CHECKPOINT
 from joulegrad.experiment import PRICED, Experiment, Run
 from joulegrad.experiment_quiet import Quiet, Unwanted
+from joulegrad.packing import asked
 from joulegrad.settings import BenchSettings, MemoryStalls, TrainSettings
 from joulegrad.train import WINDOW, run_train
 
@@ -123,6 +124,9 @@ def _trained(task: Task, steps: int) -> dict:
             if record["result"]["iterations_drawn"] != steps:
                 found = record["result"]["iterations_drawn"]
                 raise RunFolderError(f"{attempt} is a run of {found} iterations, not {steps}: choose another --out")
+            other = _other(task, steps, record)
+            if other:
+                raise RunFolderError(f"{attempt} is a run with {other}: choose another --out")
             return record["result"]
         resume = attempt if _resumable(attempt, steps) else resume
     number = len(attempts) + 1
@@ -135,6 +139,15 @@ def _trained(task: Task, steps: int) -> dict:
         sensors=task.sensors,
     )  # fmt: skip
     return run_train(settings, Quiet())
+
+
+def _other(task: Task, steps: int, record: dict) -> str:
+    """Return in what a run that is there is another than the experiment's of today, "" where it is the same."""
+    arithmetic = record.get("arithmetic", PRICED)  # boards compute nothing else, and do not say so
+    if arithmetic != task.run.arithmetic:
+        return f"arithmetic {arithmetic}, not {task.run.arithmetic}"
+    experiment = task.experiment
+    return asked(experiment.recipe, experiment.config, steps, None, task.seed, task.run.method).other(record)
 
 
 def _on_board(task: Task, steps: int, place: Path, resume: Path | None) -> BenchSettings:

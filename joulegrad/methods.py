@@ -12,7 +12,7 @@ from host.check import Mismatch
 from host.run_folder import RECORD, RunFolderError, new_run_dir, read_iterations, read_record, write_atomically
 from hw.config import load_config
 from joulegrad.bench import run_bench
-from joulegrad.packing import asked
+from joulegrad.packing import Asked, asked
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, MethodsSettings, TrainSettings
 from joulegrad.train import run_train
@@ -39,7 +39,7 @@ def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
         as run_bench, run_train.
     """
     for method in settings.methods:  # one that cannot be is refused before another is trained
-        asked(settings.recipe, settings.config, settings.steps, settings.batch_size, settings.seed, method)
+        _asked(method, settings)
     path = settings.out or new_run_dir(f"methods-{Path(settings.recipe).stem}")
     table = load_table(settings.energy_table or TABLE)
     check_valid(table, BOARD, load_config(settings.config), dataclasses.asdict(ProcessorModel()))
@@ -90,7 +90,8 @@ def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) ->
             BenchSettings(settings.recipe, BOARD, settings.config, out=out, check=True, stalls=MemoryStalls(), **common), screen
         )
 
-    found = {"predicted": _once(places["predicted"], predict, common), "counted": _once(places["counted"], count, common)}
+    wanted = _asked(method, settings)
+    found = {"predicted": _once(places["predicted"], predict, wanted), "counted": _once(places["counted"], count, wanted)}
     decided = [
         [[line.get(key) for key in DECIDED] for line in read_iterations(places[side])] for side in ("predicted", "counted")
     ]
@@ -100,7 +101,11 @@ def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) ->
     return {side: one | recompute(places[side], need_trace=False, energy_table=table) for side, one in found.items()}
 
 
-def _once(place: Path, run: Callable[[Path], dict], common: dict) -> dict:
+def _asked(method: str, settings: MethodsSettings) -> Asked:
+    return asked(settings.recipe, settings.config, settings.steps, settings.batch_size, settings.seed, method)
+
+
+def _once(place: Path, run: Callable[[Path], dict], wanted: Asked) -> dict:
     """Return the result of a run, from its folder where it is there. Raises RunFolderError where another run is there."""
     if not (place / RECORD).exists():
         return run(place)
@@ -108,8 +113,7 @@ def _once(place: Path, run: Callable[[Path], dict], common: dict) -> dict:
     result = record.get("result")
     if result is None:
         raise RunFolderError(f"the run in {place} is {record['status']}, not finished: remove it, or choose another --out")
-    there = {"method": result["method"], "steps": record["steps"], "batch_size": result["batch_size"], "seed": result["seed"]}
-    other = next((key for key, value in common.items() if value is not None and there[key] != value), None)
+    other = wanted.other(record)
     if other:
-        raise RunFolderError(f"the run in {place} has {other} {there[other]}, not {common[other]}: choose another --out")
+        raise RunFolderError(f"the run in {place} has {other}: choose another --out")
     return result

@@ -43,6 +43,21 @@ class Asked:
     path: str = ""
     digest: str = ""
 
+    def other(self, record: dict) -> str:
+        """Return in what a run that is there is another than this one, such as "seed 3, not 4"; "" where it is the same.
+
+        Args:
+            record: its run.json. The configuration counts where the run has one.
+        """
+        config = record.get("config") or {}
+        there = _deciding(record.get("recipe") or {}, record.get("method") or {}, record.get("seed"))
+        here = _deciding(self.recipe.to_json(), Method.from_settings(self.method, self.recipe.methods).to_json(), self.seed)
+        if config:
+            there["configuration"] = f"{config.get('name')} ({record.get('config_hash')})"
+            here["configuration"] = f"{self.config.name} ({self.config.config_hash:08x})"
+        name = next((name for name in {**here, **there} if there.get(name) != here.get(name)), None)
+        return "" if name is None else f"{name} {there.get(name)}, not {here.get(name)}"
+
     def export(self) -> tuple[Exported, Images]:
         """Return the recipe's training step under its method, and the data.
 
@@ -80,6 +95,12 @@ class Asked:
         program = compile_step(exported.step, self.config, exported.tensors, exported.state)
         made = {"commit": provenance.commit(), "versions": provenance.versions()}
         return PackedProgram(program, self.config, self.recipe, self.seed, images, made, self.method)
+
+
+def _deciding(recipe: dict, method: dict, seed: int | None) -> dict:
+    """Return what decides a run's numbers, by name: the recipe's words and its settings of other methods do not."""
+    of_recipe = {name: value for name, value in recipe.items() if name not in ("schema", "name", "says", "seed", "methods")}
+    return {"method": method.get("name"), "settings of the method": method.get("settings"), "seed": seed, **of_recipe}
 
 
 def asked(

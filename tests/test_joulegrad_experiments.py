@@ -258,6 +258,26 @@ def test_a_folder_of_another_experiment_is_refused(asked):
         run_experiments(settings, Screen(True))
 
 
+def test_a_run_that_the_experiment_says_otherwise_now_is_not_taken_for_it(asked, tmp_path):
+    settings = dataclasses.replace(asked, runs=("whole", "floats"), seeds=1)
+    run_experiments(settings, Screen(True))
+    experiment, recipe = tmp_path / "small.json", tmp_path / "few.json"
+    whole, floats = EXPERIMENT["runs"][1], EXPERIMENT["runs"][4]
+    before = experiment.read_text()
+    for run, change, said in (
+        (whole, {"method": "signsgd"}, "is a run with method plain, not signsgd: choose another --out"),
+        (floats, {"arithmetic": "int8"}, "is a run with arithmetic float32, not int8: choose another --out"),
+    ):
+        runs = [run | change if one is run else one for one in EXPERIMENT["runs"]]
+        experiment.write_text(json.dumps(json.loads(before) | {"runs": runs}))
+        assert said in run_experiments(settings, Screen(True))["errors"][0]
+    experiment.write_text(before)
+    recipe.write_text(json.dumps(json.loads(recipe.read_text()) | {"batch": 8, "says": "other words"}))
+    assert "is a run with batch 4, not 8" in run_experiments(settings, Screen(True))["errors"][0]
+    recipe.write_text(json.dumps(json.loads(recipe.read_text()) | {"batch": 4}))
+    assert not run_experiments(settings, Screen(True))["errors"], "words decide nothing"
+
+
 HOLDS = """
 import sys
 from pathlib import Path

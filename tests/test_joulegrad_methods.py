@@ -42,6 +42,11 @@ def test_what_methods_save_is_what_was_predicted(tmp_path, monkeypatch):
     assert code == 0 and "e2train" in out and "unknown" in out, "what is there is not done again"
     code, _, err = invoke(*options, "4")
     assert code == 1 and "has seed 3, not 4" in err
+    for other, said in ((["--config", "ecp5"], "has configuration tiny ("), (["--batch-size", "4"], "has batch 2, not 4")):
+        code, _, err = invoke(*options, str(SEED), *other)
+        assert code == 1 and said in err, "runs of two kinds are not compared with each other"
+    code, _, err = invoke(*options[:-1])
+    assert code == 1 and "has seed 3, not 0" in err, "the recipe's seed is another one, too"
 
     lines = list(read_iterations(tmp_path / "all" / "counted" / "e2train"))
     monkeypatch.setattr(methods, "read_iterations", lambda place: lines[:-1] if place.parent.name == "counted" else lines)
