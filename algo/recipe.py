@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from algo.arithmetic import MASK32
 from algo.augmentation import Augmentation, AugmentationError
 from algo.data import Images
 from algo.data_batches import Batches
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from algo.export import Exported
 
 SCHEMA = 1
+MOST_STEPS = MASK32 + 1
+"""The hash behind noise, shuffles and drops takes 32 bits of an iteration's number, and as many of a seed."""
 RECIPES = Path(__file__).parent / "recipes"
 _SUFFIX = ".json"
 
@@ -89,12 +92,15 @@ class Recipe:
         if (self.steps is None) == (self.epochs is None):
             raise RecipeError(f"recipe {self.name!r} has steps {self.steps} and epochs {self.epochs}; exactly one is needed")
         least = {"batch": 2, "steps": 1, "epochs": 1, "seed": 0, "calibration_images": 1}
+        most = {"steps": MOST_STEPS, "epochs": MOST_STEPS, "seed": MASK32}
         for name, smallest in least.items():
             value = getattr(self, name)
             if value is None and name not in ("batch", "seed"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
                 raise RecipeError(f"{self._of(name)} is {value!r}; a whole number from {smallest} is needed")
+            if value > most.get(name, value):
+                raise RecipeError(f"{self._of(name)} is {value}; it is at most {most[name]}")
 
     def _of(self, name: str) -> str:
         return f"{name} of recipe {self.name!r}"

@@ -8,6 +8,8 @@ from pathlib import Path
 KERNELS = ("forward", "grad_input", "grad_weight", "predictor")
 DEVICES = ("cpu", "cuda")
 ARITHMETICS = ("int8", "float32")
+NUMBER_BITS = 32
+"""Of an iteration's number and of a seed, which the hash behind noise, shuffles and drops takes."""
 COMPUTED = ("sim", "golden")
 """Boards that a computer computes: any number of processes may have one each."""
 
@@ -226,7 +228,9 @@ class ExperimentSettings:
             self._check_boards()
         elif self.sensors and (self.workers > 1 or self.scheduler):
             raise SettingError("--sensor with several workers: each measures the others; leave --workers and --scheduler out")
-        for name, value, least in (("seeds", self.seeds, 1), ("steps", self.steps, 2), ("workers", self.workers, 1)):
+        if self.steps is not None:
+            _check_steps(self.steps, 2)
+        for name, value, least in (("seeds", self.seeds, 1), ("workers", self.workers, 1)):
             if value is not None:
                 _at_least(name, value, least)
         if self.device not in DEVICES:
@@ -340,13 +344,19 @@ class SweepSettings:
 
 def _check_run(steps: int | None, batch_size: int | None, seed: int | None) -> None:
     if steps is not None:
-        _at_least("steps", steps, 1)
+        _check_steps(steps, 1)
     if batch_size is not None:
         _at_least("batch_size", batch_size, 2)
     if seed is not None:
         _check_seed(seed)
 
 
+def _check_steps(steps: int, least: int) -> None:
+    _at_least("steps", steps, least)
+    if steps > 1 << NUMBER_BITS:
+        raise SettingError(f"--steps {steps}: it is at most 2^{NUMBER_BITS}")
+
+
 def _check_seed(seed: int) -> None:
-    if not 0 <= seed < 1 << 32:
-        raise SettingError(f"--seed {seed}: it is 0 to 2^32 - 1")
+    if not 0 <= seed < 1 << NUMBER_BITS:
+        raise SettingError(f"--seed {seed}: it is 0 to 2^{NUMBER_BITS} - 1")

@@ -90,6 +90,8 @@ def test_milestones_are_shares_of_the_run():
     ({"batch": True}, "batch of recipe 'digits' is True"),
     ({"steps": 0}, "steps of recipe 'digits' is 0; a whole number from 1"),
     ({"steps": 10.0}, "steps of recipe 'digits' is 10.0"),
+    ({"steps": 1 << 33}, "steps of recipe 'digits' is 8589934592; it is at most 4294967296"),
+    ({"seed": 1 << 32}, "seed of recipe 'digits' is 4294967296; it is at most 4294967295"),
     ({"epochs": 4}, "steps 100 and epochs 4; exactly one"),
     ({"steps": "gone"}, "steps None and epochs None; exactly one"),
     ({"data": {"kind": "mnist"}}, "data set 'mnist' is not known; there are digits"),
