@@ -16,6 +16,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "mobilenet_v2": mobilenet_v2,
 }  # fmt: skip
 """Name of a network to the function that makes it from a seed and the recipe's arguments."""
+MOST = 65535
+"""Of any argument of a network: noise has 16 bits for the number of a channel."""
 
 
 def make_model(model: dict, seed: int) -> nn.Module:
@@ -38,7 +40,7 @@ def make_model(model: dict, seed: int) -> nn.Module:
     missing = [name for name, one in parameters.items() if one.default is one.empty and name not in arguments]
     if missing:
         raise ExportError(f"model {kind} is given without {', '.join(missing)}; its arguments are {', '.join(parameters)}")
-    wrong = [f"{name} {value!r}" for name, value in arguments.items() if type(value) is not int or value < 1]
+    wrong = [f"{name} {value!r}" for name, value in arguments.items() if type(value) is not int or not 1 <= value <= MOST]
     if wrong:
-        raise ExportError(f"model {kind} is asked for with {', '.join(wrong)}; whole numbers from 1 are needed")
+        raise ExportError(f"model {kind} is asked for with {', '.join(wrong)}; whole numbers from 1 to {MOST} are needed")
     return MODELS[kind](seed, **arguments)

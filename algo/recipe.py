@@ -223,7 +223,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecipeError(f"recipe {given} is not there; give one of {', '.join(recipe_names())} or a .json file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"recipe {given} cannot be read as JSON ({error})") from None
     try:
         return Recipe.from_json(data)

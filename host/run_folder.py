@@ -195,7 +195,7 @@ def read_record(path: Path | str) -> dict:
         record = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunFolderError(f"{path} is not a run folder: {file} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{file} is not JSON: {error}") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
@@ -218,7 +218,7 @@ def read_iterations(path: Path | str) -> Iterator[dict]:
     for number, line in enumerate(lines[:-1], 1):  # what follows the last line feed was cut short
         try:
             yield json.loads(line.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RunFolderError(f"line {number} of {file} is damaged") from None
 
 

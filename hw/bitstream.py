@@ -80,7 +80,10 @@ def unchanged(folder: Path, inputs: str) -> dict | None:
 
 def read_manifest(path: Path) -> dict:
     """Return a manifest in which all that readers look at is there and of its type. Raises OSError, ValueError."""
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"it is nested too deep: {error}") from None
     for place, kind in NEEDED.items():
         found = manifest
         for key in place.split("."):

@@ -159,7 +159,7 @@ def load_experiment(name_or_path: str) -> Experiment:
     except FileNotFoundError:
         known = ", ".join(experiment_names())
         raise ExperimentError(f"experiment {name_or_path!r} is not known; there are {known}, or give a .json file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ExperimentError(f"experiment {name_or_path} cannot be read as JSON ({error})") from None
     if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
         raise ExperimentError(f"experiment {name_or_path} is no object with schema {SCHEMA}")

@@ -95,7 +95,7 @@ def _same(experiment: Experiment, folder: Path, on_boards: bool = False) -> None
 def _json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ExperimentError(f"{path} is damaged ({error}): choose another --out") from None
 
 

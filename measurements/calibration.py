@@ -259,7 +259,7 @@ def read(path: Path) -> Calibration:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CalibrationError(f"no calibration can be read from {path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CalibrationError(f"{path} is no calibration: it is not JSON") from None
     return Calibration.from_json(data, str(path))
 

@@ -138,13 +138,13 @@ def load_table(path: Path = TABLE) -> EnergyTable:
         EnergyTableError: unreadable, or an entry is missing, unknown, negative or without a source.
     """
     try:
-        data = json.loads(Path(path).read_text())
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
         return _checked(data)
     except OSError as error:
         raise EnergyTableError(f"{path} is no energy table that can be read: {error.strerror or error}") from None
     except KeyError as error:
         raise EnergyTableError(f"{path} is no energy table: it has no entry {error}") from None
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, EnergyTableError):
             raise
         raise EnergyTableError(f"{path} is no energy table: {error}") from None

@@ -148,6 +148,7 @@ def _folder(tmp_path):
     ({"kind": "lenet"}, "model 'lenet' is not known; there are digits_network"),
     ({"kind": "random"}, "model 'random' is not known"),
     ({"kind": "digits_network", "depth": 3}, "model digits_network has no depth; its arguments are classes"),
+    ({"kind": "digits_network", "classes": 10**30}, "asked for with classes 10+; whole numbers from 1 to 65535"),
 ])  # fmt: skip
 def test_an_unknown_model_is_one_sentence(model, sentence):
     from algo.graph import ExportError

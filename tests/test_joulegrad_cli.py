@@ -13,10 +13,13 @@ import pytest
 from command_line import invoke
 
 import joulegrad
+from host.run_folder import RunFolder
 from hw.verilator import ToolError
 from joulegrad import errors, kernel, screen
 from joulegrad.cli import app
 from joulegrad.package import FOLDERS
+from measurements.calibration import CalibrationError
+from measurements.calibration import read as read_calibration
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--board", "golden", "--config", "tiny", "--n", "1", "--c", "5", "--k", "3", "--h", "5", "--w", "4"]
@@ -164,6 +167,37 @@ def test_mistakes_are_one_sentence(arguments, code, words):
     outcome = invoke(*arguments, "--json")
     assert refused(outcome, code, *words) == sentence
     assert json.loads(outcome[1]) == {"schema": 1, "error": sentence.removeprefix("joulegrad: "), "run_dir": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("bench digits --board golden --config tiny --energy-table deep.json", 1), ("experiments deep.json", 2),
+        ("train deep.json", 2), ("ledger run", 1), ("ledger lines", 1), ("experiments e2train --out asked", 2),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_nested_without_end_is_one_sentence(nested, arguments, code):
+    refused(invoke(*arguments.split()), code)
+
+
+def test_a_list_goes_on_behind_a_file_that_is_nested_without_end(nested):
+    code, out, _ = invoke("boards", "--out", "builds", "--json")
+    assert code == 0 and "is no manifest of a bitstream: it is nested too deep" in json.loads(out)["bitstreams"][0]["why"]
+    with pytest.raises(CalibrationError, match="it is not JSON"):
+        read_calibration(nested / "deep.json")
+
+
+@pytest.fixture
+def nested(tmp_path, monkeypatch):
+    """The current folder, with files of all kinds that open a hundred thousand lists."""
+    monkeypatch.chdir(tmp_path)
+    with RunFolder(tmp_path / "lines", {"benchmark": "digits"}):
+        pass
+    for name in ("deep.json", "run/run.json", "lines/iterations.jsonl", "asked/asked.json", "builds/one/manifest.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("[" * 100_000 + "\n")
+    (tmp_path / "asked" / "runs").mkdir()
+    return tmp_path
 
 
 def test_a_wrong_counter_of_a_product_is_said(monkeypatch):
