@@ -54,6 +54,17 @@ class CalibrationSettings:
     out: Path | None = None
     accept: bool = False
 
+    def _check_used(self) -> None:
+        """Raise CalibrationError for what would be taken for nothing, or is no temperature."""
+        if self.power and (self.load_limit is not None or self.voltage is not None):
+            raise CalibrationError("--load-limit and --voltage are of --load-ohm: --power states the watts; leave them out")
+        if self.load_ohm and self.power_limit is not None:
+            raise CalibrationError("--power-limit is of --power: with --load-ohm give --load-limit alone")
+        if self.voltage is None and self.voltage_limit is not None:
+            raise CalibrationError("--voltage-limit is of --voltage: give both, or let the sensor measure the volts")
+        if self.temperature_c is not None and not -273.15 <= self.temperature_c < 1000:
+            raise CalibrationError(f"--temperature {self.temperature_c}: degrees Celsius are from -273.15 and below 1000")
+
     def loads(self) -> list[Load]:
         """Return the loads in the order in which they are connected.
 
@@ -68,6 +79,7 @@ class CalibrationSettings:
             raise CalibrationError("how well are the watts known? give --power-limit, for example 0.5%")
         if self.voltage is not None and self.voltage_limit is None:
             raise CalibrationError("how well is the voltage known? give --voltage-limit, for example 0.1%")
+        self._check_used()
         if self.load_ohm:
             loads = [resistor(ohm, self.load_limit, self.voltage, self.voltage_limit or 0.0) for ohm in self.load_ohm]
         else:
@@ -137,6 +149,8 @@ def run(settings: CalibrationSettings, connect: Callable[[int, int, str], None])
 
 def _trace_path(settings: CalibrationSettings, date: datetime.datetime) -> Path:
     """Return where the raw readings go: beside the calibration. Raises CalibrationError where a file is there already."""
+    if settings.out is not None and settings.out.is_dir():
+        raise CalibrationError(f"--out {settings.out} is a folder: name a file in it")
     if settings.out is not None:
         path = settings.out.with_name(settings.out.name.removesuffix(".json") + TRACE)
     else:

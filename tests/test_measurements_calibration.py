@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,6 +306,26 @@ def test_impossible_calibrations_cannot_be_made(changes, said):
         made(**changes)
     with pytest.raises(CalibrationError):
         Calibration.from_json({**made().to_json(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (dict(power=(5.0,), power_limit=0.01, load_limit=0.01), "are of --load-ohm: --power states the watts"),
+        (dict(power=(5.0,), power_limit=0.01, voltage=5.0, voltage_limit=0.01), "are of --load-ohm"),
+        (dict(load_ohm=(5.0,), load_limit=0.01, power_limit=0.01), "is of --power: with --load-ohm give --load-limit alone"),
+        (dict(load_ohm=(5.0,), load_limit=0.01, voltage_limit=0.01), "give both"),
+        (dict(power=(5.0,), power_limit=0.01, temperature_c=math.nan), "from -273.15"),
+        (dict(power=(5.0,), power_limit=0.01, temperature_c=-400.0), "from -273.15"),
+        (dict(power=(5.0,), power_limit=0.01, out=Path()), "--out . is a folder: name a file in it"),
+    ],
+)
+def test_what_would_be_taken_for_nothing_is_refused_before_anything_is_recorded(tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    connected = []
+    with pytest.raises(CalibrationError, match=said):
+        run(CalibrationSettings(HwmonTree(tmp_path / "sys").url(), **asked), lambda *load: connected.append(load))
+    assert not connected and [path.name for path in tmp_path.iterdir()] == ["sys"]
 
 
 def test_a_sensor_is_recorded_calibrated_and_kept(tmp_path):
