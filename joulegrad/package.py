@@ -51,6 +51,8 @@ def make_package(out: Path, wheels: Path = WHEELS) -> dict:
     Raises:
         PackageError: a wheel that is not there cannot be downloaded, or the archive not be written.
     """
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise PackageError(f"{out} cannot be written: name a file in a folder that is there")
     carried = _wheels(wheels)
     name, own = own_wheel()
     words = ".".join(map(str, PYTHON))

@@ -159,6 +159,8 @@ def test_a_wrong_product_is_said_with_its_place(monkeypatch):
         (["bench", "digits", "--batch-size", "1"], 2, ("--batch-size 1", "at least 2")),
         (["bench", "digits", "--config", "z9999"], 2, ("z9999", "tiny")),
         (["bench", "speed", "--config", "z9999"], 2, ("z9999", "tiny")),
+        (["package", "-o", "."], 1, (". cannot be written", "folder that is there")),
+        (["package", "-o", "absent/x.zip"], 1, ("absent/x.zip cannot be written", "folder that is there")),
     ],
     ids=lambda value: " ".join(value[:2] + value[-2:]) if isinstance(value, list) else "",
 )
