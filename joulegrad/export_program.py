@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from host.packed_program import SUFFIX, digest, write_packed
 from host.run_folder import RunFolderError
-from joulegrad.packing import asked
+from joulegrad.packing import asked, refuse_packed
 from joulegrad.screen import Screen
 from joulegrad.settings import ExportSettings, SettingError
 
@@ -21,9 +21,8 @@ def run_export(settings: ExportSettings, screen: Screen) -> dict:
         raise SettingError(f"--out {settings.out}: a program's name ends in {SUFFIX}, such as {settings.recipe}{SUFFIX}")
     if settings.out.is_dir() or not settings.out.absolute().parent.is_dir():
         raise SettingError(f"--out {settings.out}: name a file in a folder that is there")
+    refuse_packed(settings.recipe)
     wanted = asked(settings.recipe, settings.config, settings.steps, settings.batch_size, settings.seed, settings.method)
-    if wanted.packed is not None:
-        raise SettingError(f"{settings.recipe} is exported already: name a recipe")
     screen.say(f"exporting {wanted.recipe.name} for {wanted.config.name}")
     packed = wanted.pack()
     try:

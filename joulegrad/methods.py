@@ -12,7 +12,7 @@ from host.check import Mismatch
 from host.run_folder import RECORD, RunFolderError, new_run_dir, read_iterations, read_record, write_atomically
 from hw.config import load_config
 from joulegrad.bench import run_bench
-from joulegrad.packing import Asked, asked
+from joulegrad.packing import Asked, asked, refuse_packed
 from joulegrad.screen import Screen
 from joulegrad.settings import BenchSettings, MemoryStalls, MethodsSettings, TrainSettings
 from joulegrad.train import run_train
@@ -38,6 +38,7 @@ def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
         Mismatch: board and PyTorch differ in a bit, a counter or a decision.
         as run_bench, run_train.
     """
+    refuse_packed(settings.recipe)
     for method in settings.methods:  # one that cannot be is refused before another is trained
         _asked(method, settings)
     path = settings.out or new_run_dir(f"methods-{Path(settings.recipe).stem}")

@@ -119,7 +119,7 @@ def asked(
         MethodError: no such method, or its settings cannot be.
     """
     path = Path(what)
-    if path.suffix == SUFFIX or (path.is_file() and path.suffix != ".json"):
+    if _is_packed(path):
         return _from_file(path, {"config": config, "steps": steps, "batch-size": batch_size, "seed": seed, "method": method})
     if path.suffix != ".json" and what not in recipe_names():
         raise SettingError(f"{what!r} is neither a recipe ({', '.join(recipe_names())}, or a .json file) nor a PROGRAM{SUFFIX}")
@@ -130,7 +130,18 @@ def asked(
         recipe = dataclasses.replace(recipe, batch=batch_size)
     method = PLAIN if method is None else method
     Method.from_settings(method, recipe.methods)
-    return Asked(recipe, recipe.seed if seed is None else seed, load_config(config or CONFIG), method)
+    return Asked(recipe, recipe.seed if seed is None else seed, load_config(CONFIG if config is None else config), method)
+
+
+def refuse_packed(what: str) -> None:
+    """Raise SettingError where a recipe is needed, and a PROGRAM.jg is named; ProgramError where that is none."""
+    if _is_packed(Path(what)):
+        read_packed(Path(what))
+        raise SettingError(f"{what} is exported already, and compiled for boards: name the recipe that it was made from")
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix == SUFFIX or (path.is_file() and path.suffix != ".json")
 
 
 def _from_file(path: Path, given: dict) -> Asked:

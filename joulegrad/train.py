@@ -29,7 +29,7 @@ from hw.program import write_program
 from joulegrad.earlier import CHECKPOINT, Earlier, read_earlier
 from joulegrad.measurement import TRACE, Measurement, measure
 from joulegrad.opened import opened
-from joulegrad.packing import Asked, asked
+from joulegrad.packing import Asked, asked, refuse_packed
 from joulegrad.screen import Screen
 from joulegrad.settings import SettingError, TrainSettings
 from measurements.energy_model import TABLE, load_table
@@ -73,13 +73,12 @@ def run_train(settings: TrainSettings, screen: Screen) -> dict:
         if not share.rank:
             return _train(settings, screen, share)
         with tempfile.TemporaryDirectory() as kept:
-            return _train(dataclasses.replace(settings, out=Path(kept), sensors=()), screen, share)
+            return _train(dataclasses.replace(settings, out=Path(kept), sensors=(), idle_s=TrainSettings.idle_s), screen, share)
 
 
 def _train(settings: TrainSettings, screen: Screen, share: Share) -> dict:
+    refuse_packed(settings.recipe)
     wanted = asked(settings.recipe, settings.price, settings.steps, settings.batch_size, settings.seed, settings.method)
-    if wanted.packed is not None:
-        raise TrainError(f"train {settings.recipe}: a PROGRAM.jg is compiled for boards; give the recipe it was made from")
     run = _Run(wanted, settings, share)
     path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.device}")
     check_vacant(path)
