@@ -19,7 +19,7 @@ from host.check import CounterMismatch, Mismatch
 from host.checked_run import CheckedRun
 from host.packed_program import PackedProgram
 from host.predictions import Predictions
-from host.readings import HOST_CLOCK
+from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolder, RunFolderError, check_vacant, new_run_dir
 from host.runtime import Iteration, Runtime, check_identity
 from host.trace_file import TRACE
@@ -67,6 +67,7 @@ def run_bench(settings: BenchSettings, screen: Screen) -> dict:
     options = settings.stalls.options(settings.board)
     board = open_board(settings.board, wanted.config, **options)  # one that cannot be had is refused before the work
     sensors = sensors_for(settings.board, board.clock, settings.sensors)
+    settings.check_watched(bool(sensors), board.clock == VIRTUAL_CLOCK)
     _meter(settings, wanted.config)
     path = settings.out or new_run_dir(f"{wanted.recipe.name}-{settings.board.partition('?')[0]}")
     check_vacant(path)

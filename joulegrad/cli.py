@@ -149,7 +149,8 @@ bench_app.command("sweep")(bench_sweep)
 def main() -> None:
     """Entry point of the command `joulegrad`. With --json an option that does not parse is an object, too."""
     _open_streams()
-    if "--json" not in sys.argv:
+    own = sys.argv[:sys.argv.index("--")] if "--" in sys.argv else sys.argv  # what follows is a command to be measured
+    if "--json" not in own:
         app(prog_name="joulegrad")
         return
     try:

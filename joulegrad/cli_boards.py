@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from joulegrad.command import JsonOption, command
+from joulegrad.settings import SettingError
+
+CONFIG = "z7020"
 
 
 def boards(
@@ -16,7 +19,7 @@ def boards(
     ] = None,
     config: Annotated[
         str, typer.Option("--config", help="Configuration of the bitstream to load, where the board has none yet.")
-    ] = "z7020",
+    ] = CONFIG,
     probe: Annotated[
         bool, typer.Option("--probe", help="Open every serial port and ask what is behind it; without it none is opened.")
     ] = False,
@@ -31,6 +34,11 @@ def boards(
     Example: joulegrad boards serial:/dev/ttyUSB0
     """
     with command(as_json) as screen:
+        if url is None and config != CONFIG:
+            raise SettingError(f"--config {config} without a board: it is for the one that is named; name it, or leave it out")
+        if url is not None and (probe or out is not None):
+            found = f"{'--probe' if probe else f'--out {out}'} with board {url}"
+            raise SettingError(f"{found}: it is for the list of all; leave it out, or name no board")
         from hw.verilator import BUILD
         from joulegrad import boards as here
         from joulegrad.bitstreams import list_bitstreams

@@ -28,6 +28,14 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise SettingError(f"--{name.replace('_', '-')} {value}: it is at least {least}")
 
 
+def _refuse_given(settings: object, names: tuple[str, ...], why: str) -> None:
+    """Raise SettingError where one of the settings is not what it is by default, and would be taken for nothing."""
+    given = next((name for name in names if getattr(settings, name) != getattr(type(settings), name)), None)
+    if given:
+        option = given.removesuffix("_s").replace("_", "-")
+        raise SettingError(f"--{option} {getattr(settings, given)} {why}: leave it out")
+
+
 @dataclass(frozen=True)
 class MemoryStalls:
     """Random stalls of the simulated board's memory: `probability` of each handshake, from `seed`."""
@@ -102,6 +110,15 @@ class BenchSettings:
                 raise SettingError(f"--{name[:-2]} {getattr(self, name)}: it is a time in seconds, above 0 and at most a day")
 
 
+    def check_watched(self, watched: bool, virtual: bool) -> None:
+        """Raise SettingError for a setting of the windows that has no effect: nothing watches, or time costs nothing."""
+        if not watched:
+            why = f"with --board {self.board} and no --sensor has no effect"
+            _refuse_given(self, ("repeats", "relative_u", "idle_s", "measuring_s"), why)
+        if virtual:
+            _refuse_given(self, ("measuring_s",), f"with --board {self.board} has no effect, where time is virtual")
+
+
 @dataclass(frozen=True)
 class ExportSettings:
     """A recipe to be packed; attributes as of BenchSettings, and `out`, the file."""
@@ -164,6 +181,8 @@ class TrainSettings:
                 raise SettingError(f"--{name} {getattr(self, name)}: there are {', '.join(known)}")
         if not 0 <= self.idle_s <= 86400:
             raise SettingError(f"--idle {self.idle_s}: it is a time in seconds, from 0 to a day")
+        if not self.sensors:
+            _refuse_given(self, ("idle_s",), "without --sensor has no effect")
 
 
 @dataclass(frozen=True)
@@ -228,6 +247,10 @@ class ExperimentSettings:
             self._check_boards()
         elif self.sensors and (self.workers > 1 or self.scheduler):
             raise SettingError("--sensor with several workers: each measures the others; leave --workers and --scheduler out")
+        if self.scheduler is not None and self.workers > 1:
+            raise SettingError(f"--workers {self.workers} with --scheduler {self.scheduler}: it has its own; leave --workers out")
+        if self.scheduler == "":
+            raise SettingError("--scheduler '': an address is such as tcp://host:8786")
         if self.steps is not None:
             _check_steps(self.steps, 2)
         for name, value, least in (("seeds", self.seeds, 1), ("workers", self.workers, 1)):

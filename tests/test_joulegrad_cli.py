@@ -16,7 +16,7 @@ import joulegrad
 from host.run_folder import RunFolder
 from hw.verilator import ToolError
 from joulegrad import errors, kernel, screen
-from joulegrad.cli import app
+from joulegrad.cli import app, main
 from joulegrad.package import FOLDERS
 from measurements.calibration import CalibrationError
 from measurements.calibration import read as read_calibration
@@ -160,8 +160,20 @@ def test_a_wrong_product_is_said_with_its_place(monkeypatch):
         (["bench", "digits", "--config", "z9999"], 2, ("z9999", "tiny")),
         (["bench", "speed", "--config", "z9999"], 2, ("z9999", "tiny")),
         (["bench", "digits", "--config", ""], 2, ("no configuration ''", "tiny")),
+        (["bench", "digits", "--board", "golden", "--repeats", "7"], 2, ("--repeats 7", "no --sensor has no effect")),
+        (["bench", "digits", "--board", "golden", "--relative-u", "0.1"], 2, ("--relative-u 0.1", "no --sensor")),
+        (["bench", "digits", "--board", "golden", "--idle", "3"], 2, ("--idle 3.0", "no --sensor")),
+        (["bench", "digits", "--board", "golden", "--measuring", "3"], 2, ("--measuring 3.0", "no --sensor")),
+        (["bench", "digits", "--config", "tiny", "--measuring", "3"], 2, ("--measuring 3.0", "board sim", "virtual")),
+        (["train", "digits", "--idle", "3"], 2, ("--idle 3.0", "without --sensor")),
         (["train", "digits", "--price", ""], 2, ("no configuration ''", "tiny")),
         (["train", "absent.jg"], 1, ("absent.jg", "no such program file")),
+        (["experiments", "e2train", "--scheduler", ""], 2, ("--scheduler ''", "tcp://host:8786")),
+        (["experiments", "e2train", "--scheduler", "tcp://a:1", "--workers", "2"], 2, ("--workers 2", "tcp://a:1")),
+        (["boards", "--config", "tiny"], 2, ("--config tiny", "without a board")),
+        (["boards", "golden", "--probe"], 2, ("--probe with board golden",)),
+        (["boards", "golden", "--out", "x"], 2, ("--out x with board golden",)),
+        (["sensors", "--load", "--seconds", "0"], 2, ("--load with --seconds 0",)),
         (["package", "-o", "."], 1, (". cannot be written", "folder that is there")),
         (["package", "-o", "absent/x.zip"], 1, ("absent/x.zip cannot be written", "folder that is there")),
     ],
@@ -211,6 +223,23 @@ def test_a_wrong_counter_of_a_product_is_said(monkeypatch):
     monkeypatch.setattr(kernel, "run", lambda settings: true(settings) | wrong)
     outcome = invoke("kernel", "forward", *SMALL, "--json")
     refused(outcome, errors.FAILED, "counter vectors of segment kernel is 3, predicted 4")
+
+
+@pytest.mark.parametrize("option", [["--url", "rapl"], ["--seconds", "0"], ["--load"], ["--json"]], ids=" ".join)
+def test_options_of_the_list_of_sensors_are_not_swallowed_before_a_subcommand(monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, "argv", ["joulegrad", "sensors", *option, "calibrate", "rapl", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = f"{option[0]} before calibrate: it is of the list of sensors; calibrate takes options behind it"
+    assert ended.value.code == 2 and json.loads(capsys.readouterr().out)["error"] == said
+
+
+def test_options_of_a_measured_command_are_its_own(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["joulegrad", "measure", "--", "true", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2 and not out and "--sensor" in err
 
 
 USAGE = [["kernel", "sideways"], ["kernel", "forward", "--n", "many"], ["bench", "letters"], ["no"]]
