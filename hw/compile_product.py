@@ -38,9 +38,16 @@ def room(product: Product, config: Config) -> Config:
 
 
 def called(node: Compute | Update) -> str:
-    """Return what errors call a node: its name, and why its product's tiles have only half of a bank, where they do."""
+    """Return what errors call a node: the layer whose product it is, which a gradient's name does not tell, or else its own name;
+    and why its product's tiles have only half of a bank, where they do."""
     halved = ", whose gradient's low bytes take half of each accumulator bank" if node.product.low else ""
-    return f"node {node.name}{halved}"
+    operand = node.weight if isinstance(node, Update) else node.product.b
+    made_of = {"sum_forward": f"layer {node.name}", "max_forward": f"layer {node.name}", "sum_backward": node.product.a}
+    for suffix in (".weight", ".index"):
+        if operand.endswith(suffix):
+            made_of[node.product.kind] = f"layer {operand.removesuffix(suffix)}"
+    of = made_of.get(node.product.kind)
+    return f"{f'{node.product.kind} of {of}' if of else f'node {node.name}'}{halved}"
 
 
 def emit_pixels(segment: Segment, product: Product, plan: ProductPlan, drain: Drain) -> None:

@@ -243,3 +243,16 @@ def test_errors():
     with pytest.raises(CompileError, match="no pass reads the accumulators"):
         forward = Product("forward", "x", "w", (3, 3), 1, (1, 1), X, OUT)
         compile_step(hand_step((Pass("z", "", "y", "r_copy"),), forward), TINY, {})
+
+
+@pytest.mark.parametrize(("layers", "said"), [
+    ((nn.Conv2d(4, 4, 16, 1, 8), nn.AdaptiveAvgPool2d(1)), "forward of layer 1: a weight block of 256 taps takes 1024 words"),
+    ((nn.AvgPool2d((31, 4), 1), nn.AdaptiveAvgPool2d(1)), "sum_forward of layer 1: 1 rows of one image do not fit"),
+    ((nn.MaxPool2d((31, 4), 1), nn.AdaptiveAvgPool2d(1)), "max_forward of layer 1: 1 rows of one image do not fit"),
+], ids=["conv", "average", "max"])  # fmt: skip
+def test_what_does_not_fit_is_named_by_its_layer(layers, said):
+    module = nn.Sequential(nn.Conv2d(1, 4, 1), *layers, nn.Flatten(), nn.Linear(4, 3))
+    size = (29, 29) if isinstance(layers[0], nn.Conv2d) else (31, 34)
+    with pytest.raises(CompileError) as caught:
+        compile_step(build_step(module, (1, *size), 1), TINY, {})
+    assert str(caught.value).startswith(said)
