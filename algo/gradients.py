@@ -94,7 +94,7 @@ class _Backward:
         lowering = self.lowering
         self.contributions[lowering.logits].append(_Contribution("identity", lowering.logits_grad))
         for op in lowering.ops:
-            if lowering.exponent(op.out) in lowering.streams:
+            if lowering.exponent(op.out) in self.needed.intersection(lowering.streams):
                 gradient = lowering.tensor(f"{op.out}.grad", "gradient", op.layer.shape, delayed=True)
                 self.contributions[op.out].append(_Contribution("identity", gradient))
         for part in reversed(lowering.parts):
@@ -108,7 +108,7 @@ class _Backward:
             if op.out in self.needed and self.contributions[op.out]:
                 lowering.gradients[op.out] = self._gather(op)
                 self._through(op, lowering.gradients[op.out])
-        if part.gathers in lowering.streams:
+        if part.gathers in self.needed.intersection(lowering.streams):
             self._gather_stream(part)
         if part.reads in self.needed:
             self._gather_reads(part)
@@ -297,9 +297,11 @@ _SGD = {"momentum": "hyper momentum 16", "weight_decay": "hyper weight_decay 24"
 
 
 def _needing_gradient(lowering: Lowering) -> set[str]:
-    """Tensors behind a parameter."""
+    """Tensors behind a parameter, or behind a decision that learns."""
     needed: set[str] = set()
     for op in lowering.ops:
+        if lowering.part(op).gate_sum and lowering.exponent(op.out) == lowering.part(op).stream:
+            needed |= {op.out, lowering.exponent(op.out)}
         if (op.layer.kind in ("conv", "bn") and trained(op)) or needed.intersection(op.inputs):
             needed |= {op.out, lowering.exponent(op.out)}
     return needed

@@ -31,6 +31,7 @@ from hw.scratchpad import CompileError
 
 TINY, BATCH = load_config("tiny"), 5
 NONE, ALL = np.zeros((len(GATED), BATCH)), np.ones((len(GATED), BATCH))
+WHOLE = Gating(pooled=True, gradients=True)
 BOARDS = {
     "golden": dict(url="golden"), "sim": dict(url="sim"), "sim-stalls": dict(url="sim", stall_probability=0.2, seed=4),
 }  # fmt: skip
@@ -78,11 +79,14 @@ def case():
     return made(Gated)
 
 
-def made(kind, update="gradient"):
+def made(kind, update="gradient", whole=WHOLE, held=()):
+    """Return a case of a network; parameters whose names begin with one of `held` are not trained."""
+    module = build(kind)
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(not name.startswith(held))
     data = random_images(3, SHAPE, 24, 8, CLASSES)
     images, labels = data.train[:BATCH], data.train_labels[:BATCH]
-    whole = Gating(pooled=True, gradients=True)
-    exported = export(build(kind), images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), 5, update, whole)
+    exported = export(module, images, labels, data.exponent, BATCH, Sgd(weight_decay="1/100"), 5, update, whole)
     return Case(exported, data, compile_step(exported.step, TINY, exported.tensors, exported.state))
 
 
@@ -100,6 +104,24 @@ def test_gradients_of_16_bits_train_bit_for_bit(kind):
     for one, other in zip(*(course.gates_given for course in courses), strict=True):
         for block, gradients in other.learned[0].items():
             np.testing.assert_array_equal(one.learned[0][block], gradients)
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["drawn", "learned"])
+@pytest.mark.parametrize(("kind", "held"), [
+    (Gated, ("conv.", "bn.", "blocks.0", "blocks.1", "blocks.2")), (Gated, ("conv.", "bn.", "blocks")),
+    (Projected, ("conv.", "bn.", "blocks.0", "blocks.1")), (Projected, ("conv.", "bn.", "blocks")),
+], ids=["first chain", "all", "first projection", "all projections"])  # fmt: skip
+def test_blocks_that_are_held_are_skipped_and_their_decisions_learn(kind, held, learned):
+    """No weight in front of them is trained: only decisions that learn ask for gradients there."""
+    case, blocks = made(kind, whole=Gating(pooled=learned, gradients=learned), held=held), {Gated: 5, Projected: 2}[kind]
+    with opened(case, "golden") as board:
+        done, courses, _ = case.run(board, [drawn(seed, BATCH, 0.6, blocks).decisions for seed in range(3)], (5, 5, 3))
+    assert len(done) == 3
+    for one, other in zip(*(course.gates_given for course in courses), strict=True):
+        assert set(one.learned[0]) == set(range(blocks) if learned else ())
+        for block, gradients in other.learned[0].items():
+            np.testing.assert_array_equal(one.learned[0][block], gradients)
+    assert not learned or any(gradients.any() for gradients in courses[1].gates_given[0].learned[0].values())
 
 
 def opened(case, url, **options):
