@@ -89,17 +89,22 @@ class RunFolder:
         self._every = every
         self._iterations = 0
         check_vacant(self.path)
-        self._was_there = self.path.exists()
+        self._made = [place for place in (self.path, *self.path.parents) if not place.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lines = open(self.path / ITERATIONS, "x", encoding="utf-8")
         except OSError as error:
+            self._leave_place()
             raise _unwritable(self.path, error) from None
         self.record = {
             "schema": SCHEMA, "status": "running", "started_unix_s": time.time(), "ended_unix_s": None, **record,
             "iterations": 0, "loss": [],
         }  # fmt: skip
-        self._write_record()
+        try:
+            self._write_record()
+        except RunFolderError:
+            self._vanish()
+            raise
 
     def __enter__(self):
         return self
@@ -133,15 +138,20 @@ class RunFolder:
             raise
 
     def _vanish(self) -> None:
-        """Remove what was written; an empty folder that was given stays, as it was."""
+        """Remove what was written and every folder that was made for it; folders that were there, or are used, stay."""
         self.record["status"] = "failed"
         with contextlib.suppress(OSError):
             self._lines.close()
         with contextlib.suppress(OSError):  # what cannot be removed stays; the exception that passes is what the user has to see
             for path in self.path.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            if not self._was_there:
-                self.path.rmdir()
+        self._leave_place()
+
+    def _leave_place(self) -> None:
+        """Remove the folders that were made for this one, from the innermost outwards, as far as they are empty."""
+        with contextlib.suppress(OSError):
+            for place in self._made:
+                place.rmdir()
 
     def append(self, iteration: dict) -> None:
         """Add an iteration; its "loss", if there, also goes into run.json's list.

@@ -103,6 +103,30 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_that_never_was_leaves_no_folder_that_was_made_for_it(tmp_path):
+    def never(path):
+        with pytest.raises(ValueError, match="no sensor"), RunFolder(path, {}) as run, run.vanishing("trace.sqlite"):
+            raise ValueError("no sensor")
+
+    never(tmp_path / "new" / "and" / "run")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "given" / "empty").mkdir(parents=True)
+    (tmp_path / "given" / "other").write_text("stays")
+    never(tmp_path / "given" / "new" / "run")
+    never(tmp_path / "given" / "empty")
+    assert sorted(path.name for path in (tmp_path / "given").iterdir()) == ["empty", "other"]
+
+
+def test_a_folder_that_the_disk_takes_only_in_part_goes_again(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(RunFolderError, match="No space left"):
+        patched.setattr(os, "fsync", full)
+        RunFolder(tmp_path / "new" / "run", {})
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("text, message", [("{", "not JSON"), ('{"schema": 99}', "schema 99"), (None, "not a run folder")])
 def test_a_foreign_folder_is_refused(tmp_path, text, message):
     if text is not None:
