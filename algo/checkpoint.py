@@ -23,7 +23,8 @@ from algo.policies.checkpoint import packed, unpacked
 SCHEMA = 1
 _JSON, _TENSOR = "checkpoint.json", "tensor:"
 _LARGEST_BYTES = 1 << 32
-_BROKEN = (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, zipfile.BadZipFile)
+_BROKEN = (OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, RuntimeError, zipfile.BadZipFile)
+"""What a damaged file raises; RuntimeError of bits that say it is encrypted, or compressed as no file is."""
 
 
 class CheckpointError(RuntimeError):

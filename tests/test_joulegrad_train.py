@@ -140,9 +140,17 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
         read_checkpoint(path)
     write_checkpoint(path, Checkpoint({}, {}, {"w": np.zeros(3)}, {}))
-    path.write_bytes(path.read_bytes()[:-40])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
     with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
         read_checkpoint(path)
+    entry = whole.index(b"PK\x01\x02")
+    for byte, bit in ((6, 7), (8, 0), (8, 6), (10, 0)):  # version, encryption twice, compression
+        damaged = bytearray(whole)
+        damaged[entry + byte] ^= 1 << bit
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="cannot be read as a checkpoint"):
+            read_checkpoint(path)
 
 
 @pytest.mark.parametrize("changes, error, says", [
