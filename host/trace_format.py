@@ -36,9 +36,10 @@ TABLES = {
 }
 """Table to its columns; before them stands id (INTEGER PRIMARY KEY: 1, 2, 3, ... without holes), after them crc.
 
-meta: "provenance" (JSON) and "status" (of host.trace.STATUSES). sensor: channels and description are JSON; sensor 0 of a
-Trace has id 1, blocks and gaps name the index from 0. block: `first_row` counts the sensor's rows from 0. observation: what
-the sampler noted of the machine while it ran (load average, clocks), values JSON."""
+meta: "provenance" (JSON), "status" (of host.trace.STATUSES) and "rows" (JSON: table to its number of rows, so that one that
+damage cut short is noticed; traces of old have none). sensor: channels and description are JSON; sensor 0 of a Trace has id 1,
+blocks and gaps name the index from 0. block: `first_row` counts the sensor's rows from 0. observation: what the sampler noted
+of the machine while it ran (load average, clocks), values JSON."""
 
 BLOCK_BYTES = 4 << 20
 """Most bytes of arrays in a block; a reader refuses to unpack more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -12,7 +13,7 @@ from host.readings import Readings
 from host.sensor import Channel
 from host.trace import STATUSES, Gap, Mark, TraceError
 
-PROVENANCE_ID, STATUS_ID = 1, 2
+META_IDS = {"provenance": 1, "status": 2, "rows": 3}
 RETRY_S = 5.0
 """After a commit that failed, the next is tried so much later: trying means copying all that has waited."""
 
@@ -50,6 +51,7 @@ class TraceWriter:
         self._memory_bytes = memory_bytes
         self._pending: list[tuple[str, tuple]] = []
         self._pending_bytes = 0
+        self._counts = {table: 0 for table in form.TABLES if table != "meta"}
         self._columns: list[int] = []
         self._rows: list[int] = []
         self._missing: dict[int, list] = {}
@@ -83,8 +85,10 @@ class TraceWriter:
 
     @property
     def unwritten(self) -> list[tuple[str, tuple]]:
-        """Rows that are not in the file (yet): table and values with their checksum, oldest first."""
-        return [*self._pending, *self._overflow_gaps()]
+        """Rows that are not in the file (yet): table and values with their checksum, oldest first, then how many there are."""
+        rows = [*self._pending, *self._overflow_gaps()]
+        counts = self._counts | {"gap": self._counts["gap"] + len(self._missing)}
+        return [*rows, ("meta", _meta_row("rows", json.dumps(counts)))] if rows else []
 
     def set_provenance(self, provenance: dict) -> None:
         """Replace the provenance. Raises TraceError where it is not JSON data."""
@@ -150,6 +154,7 @@ class TraceWriter:
             return False
         self._pending.clear()
         self._pending_bytes = 0
+        self._counts["gap"] += len(self._missing)
         self._missing.clear()
         self.problem = ""
         return True
@@ -173,12 +178,14 @@ class TraceWriter:
         return complete
 
     def _put(self, table: str, *values) -> None:
-        row = form.sealed(values)
         if table == "meta":
-            row = (PROVENANCE_ID if values[0] == "provenance" else STATUS_ID, *row)
+            row = _meta_row(*values)
         elif self._pending_bytes > 2 * self._memory_bytes:
             self.lost_marks += 1
             return
+        else:
+            row = form.sealed(values)
+            self._counts[table] += 1
         self._pending.append((table, row))
         self._pending_bytes += 100 + sum(len(value) for value in values if isinstance(value, (str, bytes)))
 
@@ -197,6 +204,10 @@ class TraceWriter:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             pass  # the next BEGIN says what is wrong
+
+
+def _meta_row(key: str, value: str) -> tuple:
+    return (META_IDS[key], *form.sealed((key, value)))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -103,7 +103,7 @@ def test_readings_larger_than_a_block_are_split(tmp_path, monkeypatch):
     writer.add_sensor("x", "host", "measured", (POWER,), {}, None)
     readings = rows(101, 1)
     writer.append(0, readings)
-    assert len(writer.unwritten) == 2 + 5 - 1
+    assert [table for table, _ in writer.unwritten] == ["sensor", *["block"] * 5, "meta"]
     writer.close("finished")
     same(read_trace(tmp_path / "a.trace").sensors[0].readings, readings)
 
@@ -226,6 +226,37 @@ def test_damage_anywhere_is_one_sentence_or_is_counted(tmp_path):
         seen["counted" if trace.damaged_blocks else "unseen"] += 1
         assert len(found) == len(good) or trace.damaged_blocks
     assert min(seen["error"], seen["counted"]) > 20
+
+
+def test_a_table_that_lost_its_last_rows_is_noticed(tmp_path):
+    """A single bit of a page's header takes rows away, or all of a table, and what is left of it is whole."""
+    path, broken = tmp_path / "a.trace", tmp_path / "b.trace"
+    writer = written(path, blocks=4, n=30)
+    for number in range(4):
+        writer.mark(Mark(number * 0.1, "host", "begin", "run", number=number))
+        writer.gap(Gap(0, 0.1 * number, "missed deadline", 1))
+    writer.observe(0.5, "load_average", [1.0])
+    writer.close("finished")
+    whole, original = path.read_bytes(), read_trace(path)
+    for at in [page + byte for page in range(4096, len(whole), 4096) for byte in range(12)]:
+        for bit in range(8):
+            data = bytearray(whole)
+            data[at] ^= 1 << bit
+            broken.write_bytes(data)
+            try:
+                trace = read_trace(broken)
+            except TraceError:
+                continue
+            assert replace(trace, sensors=(), damaged_blocks=0) == replace(original, sensors=()), (at, bit)
+            assert trace.damaged_blocks or len(trace.sensors[0].readings) == 120, (at, bit)
+
+
+def test_a_trace_that_does_not_say_how_many_rows_it_has_is_read(tmp_path):
+    """As those of old."""
+    path = tmp_path / "a.trace"
+    written(path).close("finished")
+    altered(path, "DELETE FROM meta WHERE key = 'rows'")
+    assert len(read_trace(path).sensors[0].readings) == 200
 
 
 @pytest.mark.parametrize("content, said", [
