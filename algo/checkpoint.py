@@ -88,8 +88,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-        if size > _LARGEST_BYTES:
-            raise CheckpointError(f"{path} unpacks to {size} bytes; up to {_LARGEST_BYTES} are read")
+            if size > _LARGEST_BYTES:
+                raise CheckpointError(f"{path} unpacks to {size} bytes; up to {_LARGEST_BYTES} are read")
+            damaged = archive.testzip()  # an array whose damaged header says that it is shorter is not read to its checksum
+        if damaged is not None:
+            raise CheckpointError(f"{path} cannot be read as a checkpoint (bad CRC-32 of {damaged})")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         data = json.loads(bytes(arrays.pop(_JSON)))

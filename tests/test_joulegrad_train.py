@@ -153,6 +153,24 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
             read_checkpoint(path)
 
 
+def test_a_checkpoint_with_a_damaged_bit_is_refused_or_whole(tmp_path):
+    """Also where the bit makes an array shorter than it was written."""
+    path, values = tmp_path / "checkpoint.npz", np.arange(6000)
+    write_checkpoint(path, Checkpoint({}, {}, {"w": values}, {"sums": values}))
+    whole = path.read_bytes()
+    shapes = [whole.index(b"'shape': (6000"), whole.rindex(b"'shape': (6000")]
+    for at, bit in [(at, bit) for shape in shapes for at in range(shape - 60, shape + 60) for bit in range(8)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            found = read_checkpoint(path)
+        except CheckpointError:
+            continue
+        np.testing.assert_array_equal(found.tensors["w"], values)
+        np.testing.assert_array_equal(found.course["sums"], values)
+
+
 @pytest.mark.parametrize("changes, error, says", [
     ({"recipe": "cifar10-resnet8"}, DataError, "CIFAR-10"), ({"sensors": ("sim",)}, MeasureError, "virtual time"),
     ({"recipe": "digits", "resume": "nowhere"}, CheckpointError, "nowhere"),
