@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from host.meter_limits import MeterLimits
-from host.meter_protocol import QuestionProtocol, StreamProtocol, protocol_named, shown
+from host.meter_protocol import Question, QuestionProtocol, StreamProtocol, protocol_named, shown
 from host.port import Port
 from host.readings import Loss, Readings
 from host.sensor import Found, Sensor, SensorError, SensorLost
@@ -28,8 +29,21 @@ PAUSE_S = 0.002
 
 GATHER_BYTES = 1 << 17
 
+LATE_S = 3.0
+"""An answer that did not come in time may still come, and would be taken for that to the next question: none is asked before
+it is there, or has been missing for so long."""
+
 SILENT_S = 1.0
 """A stream that says nothing for so long, or for five of its refreshes, is noted."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A question whose answer did not come in time: what has come of it, and when it had been waited for."""
+
+    question: Question
+    answer: bytes
+    waited_s: float
 
 
 class Driver(Sensor):
@@ -47,6 +61,7 @@ class Driver(Sensor):
         self._port: Port | None = None
         self._usb_serial = self._gone = ""
         self._heard_s, self._silent = 0.0, False
+        self._owed: Owed | None = None
 
     def open(self) -> None:
         """Claim the port and learn the channels; after a loss, the same meter wherever it is plugged in now."""
@@ -65,7 +80,7 @@ class Driver(Sensor):
             port.close()
             raise SensorError(f"another meter than before is at {port.path}: its channels differ")
         self.channels = self.protocol.channels
-        self._port, self._usb_serial = port, self._usb_serial or port.usb_serial
+        self._port, self._usb_serial, self._owed = port, self._usb_serial or port.usb_serial, None
         self._heard_s, self._silent = time.monotonic(), False
         if self._gone:
             self.losses.append(Loss(self._heard_s, "replugged", 0, f"found again at {port.path}"))
@@ -130,36 +145,50 @@ class Driver(Sensor):
             self.losses.append(Loss(now_s, "stalled read", 0, f"no row for {now_s - self._heard_s:.1f} s"))
 
     def _asked(self, protocol: QuestionProtocol, timeout_s: float) -> Readings:
-        started_s, answers, why = time.monotonic(), [], []
+        started_s, why, failed = time.monotonic(), [], ""
         values = np.full(len(self.channels), np.nan)
         try:
-            for question in protocol.questions:
-                left_s = started_s + max(timeout_s, 0.0) - time.monotonic()
-                answers.append(protocol.ask(self._port, question, min(protocol.ANSWER_S, max(0.05, left_s))))
-                if not question.answered(answers[-1]):
-                    break
+            if self._caught_up(started_s + max(timeout_s, 0.0)):
+                answers = self._answers(protocol, started_s + max(timeout_s, 0.0))
         except SensorLost as lost:
             self._lose(lost)
             raise SensorLost(f"sensor {self.url!r} is gone: {self._gone}") from None
         ended_s = time.monotonic()
         t_s = (started_s + ended_s) / 2
-        question = protocol.questions[len(answers) - 1]
-        if not question.answered(answers[-1]):
-            self.losses.append(
-                Loss(
-                    t_s,
-                    "failed read",
-                    1,
-                    f"no whole answer to {shown(question.request)} in {ended_s - started_s:.2f} s, only {shown(answers[-1])}",
-                )
-            )
+        if self._owed:
+            request, came = shown(self._owed.question.request), shown(self._owed.answer)
+            failed = f"no whole answer to {request} in {ended_s - started_s:.2f} s, only {came}"
         else:
             try:
                 values, why = protocol.values(answers)
             except ValueError as error:
-                self.losses.append(Loss(t_s, "failed read", 1, str(error)))
-        self.losses += [Loss(t_s, "rejected", 1, reason) for reason in why]
+                failed = str(error)
+        self.losses += [Loss(t_s, "failed read", 1, failed)] if failed else [Loss(t_s, "rejected", 1, reason) for reason in why]
         return Readings.of(t_s, [values], width_s=ended_s - started_s)
+
+    def _answers(self, protocol: QuestionProtocol, until_s: float) -> list[bytes]:
+        """Return the answers to all questions; up to the first that is owed then, where one did not come in time."""
+        answers = []
+        for question in protocol.questions:
+            left_s = until_s - time.monotonic()
+            answers.append(protocol.ask(self._port, question, min(protocol.ANSWER_S, max(0.05, left_s))))
+            if not question.answered(answers[-1]):
+                self._owed = Owed(question, answers[-1], time.monotonic())
+                break
+        return answers
+
+    def _caught_up(self, until_s: float) -> bool:
+        """Wait for the answer that is owed; return whether there is none any more, and the meter may be asked again."""
+        while self._owed and not self._owed.question.answered(self._owed.answer):
+            now_s = time.monotonic()  # what has come is looked at also where the time has passed
+            answer = self._owed.answer + self._port.receive(max(0.0, until_s - now_s))
+            self._owed = replace(self._owed, answer=answer)
+            if now_s - self._owed.waited_s > LATE_S:
+                break
+            if now_s >= until_s:
+                return False
+        self._owed = None
+        return True
 
     def _lose(self, lost: SensorLost) -> None:
         self._gone = str(lost)

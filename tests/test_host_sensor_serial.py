@@ -307,3 +307,35 @@ def test_the_benchmark_runs():
 
     result = run("lines", 5000, 0.5)
     assert result.made == result.received + result.counted and result.counted == result.dropped
+
+
+def test_an_answer_that_comes_late_is_not_taken_for_that_to_the_next_question(monkeypatch):
+    """The supply is held up once, and then works off what it was asked, one after the other: volts are no amperes."""
+    monkeypatch.setattr("host.meter_protocol.QuestionProtocol.ANSWER_S", 0.2)
+    said = {b"*IDN?": b"X,Y,Z,1\n", b"MEAS:VOLT?": b"5.0\n", b"MEAS:CURR?": b"0.5\n"}
+    held_s = [0.0]
+
+    def answer(data: bytes) -> bytes:
+        for request in filter(None, data.split(b"\n")):
+            time.sleep(held_s.pop() if held_s else 0.02)
+            terminal.send(said.get(request, b""))
+        return b""
+
+    with Terminal(answer) as terminal, open_sensor(f"serial:{terminal.port}?protocol=scpi") as sensor:
+        held_s.append(0.5)
+        read = [sensor.read(0.3).values[0] for _ in range(8)]
+        assert all(np.isnan(row).all() or row.tolist() == [5.0, 0.5, 2.5] for row in read), read
+        assert np.isnan(read[0]).all() and read[-1].tolist() == [5.0, 0.5, 2.5]
+
+
+def test_an_answer_that_never_comes_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr("host.sensor_serial.LATE_S", 0.3)
+    said = {b"VOUT1?": b"12.00", b"IOUT1?": b"0.500", b"VSET1?": b"13.00", b"*IDN?": b"KORAD"}
+    lost_requests = []
+    with (
+        Terminal(lambda data: b"" if lost_requests and lost_requests.pop() else said[data]) as terminal,
+        open_sensor(f"serial:{terminal.port}?protocol=korad") as sensor,
+    ):
+        lost_requests.append(True)
+        assert np.isnan(sensor.read(0.1).values).all()
+        until(lambda: not np.isnan(sensor.read(0.1).values).any(), "rows again")
