@@ -16,6 +16,9 @@ from host.readings import Loss, Readings
 from host.scpi_meter import IDENTITY, QUANTITIES, ScpiMeter
 from host.sensor import Found, Sensor, SensorError, SensorLost
 
+MOST_LATE = 100
+"""Answers that may have waited behind one that did not come in time."""
+
 MISSING = "pyvisa with pyvisa-py is not installed: pip install 'joulegrad[meters]'"
 
 
@@ -33,6 +36,7 @@ class Driver(Sensor):
         self.period_s = number("period_s", period_s, 1e-3, 3600)
         self._meter = ScpiMeter(limits, output)
         self._manager = self._instrument = None
+        self._behind = False
 
     def open(self) -> None:
         """Open the resource, ask for identity and a first row."""
@@ -54,7 +58,7 @@ class Driver(Sensor):
         except (pyvisa.errors.Error, OSError, ValueError) as error:
             self.close()
             raise SensorError(f"the instrument at {self._where} cannot be used: {error}") from None
-        self.channels = self.channels or channels
+        self.channels, self._behind = self.channels or channels, False
 
     def _first(self, quantity: str) -> str | None:
         try:
@@ -83,6 +87,7 @@ class Driver(Sensor):
         started_s = time.monotonic()
         values, why, failed = np.full(len(self.channels), np.nan), [], ""
         try:
+            self._catch_up()
             values, why = self._meter.values([self._instrument.query(request) for request in self._meter.requests])
         except (self._errors.Error, OSError) as error:
             if not self._timed_out(error):
@@ -92,10 +97,26 @@ class Driver(Sensor):
             failed = f"no answer in {timeout_s:g} s"
         except ValueError as error:
             failed = str(error)
+        self._behind = bool(failed)
         ended_s = time.monotonic()
         t_s = (started_s + ended_s) / 2
         self.losses += [Loss(t_s, "failed read", 1, failed)] if failed else [Loss(t_s, "rejected", 1, reason) for reason in why]
         return Readings.of(t_s, [values], width_s=ended_s - started_s)
+
+    def _catch_up(self) -> None:
+        """Drop answers that come late, and would be taken for those to the next questions: the identity's has to be the last."""
+        if not self._behind:
+            return
+        self._instrument.write(IDENTITY)
+        last = ""
+        try:
+            for _ in range(MOST_LATE):
+                last = self._instrument.read().strip()
+        except self._errors.VisaIOError as error:
+            if not self._timed_out(error) or last != self._meter.identity:
+                raise
+        else:
+            raise ValueError(f"{MOST_LATE} answers came and no end of them")
 
     def _timed_out(self, error: Exception) -> bool:
         import pyvisa.constants
