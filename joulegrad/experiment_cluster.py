@@ -8,8 +8,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
+from host import termination
 from joulegrad.experiment import ExperimentError
 from joulegrad.experiment_run import Task, execute
 from joulegrad.settings import ExperimentSettings, board_name
@@ -17,6 +19,7 @@ from joulegrad.settings import ExperimentSettings, board_name
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ANSWERS_S = 20
 """A scheduler that has not answered by then is not there."""
 CLOSES_S = 30
@@ -39,7 +42,7 @@ def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[
     """
     from distributed import as_completed
 
-    with _client(settings) as client:
+    with _levels_kept(), _client(settings) as client:
         _check_driven(client, settings)
         futures: dict[tuple[str, int], Future] = {}
         for task in tasks:
@@ -53,9 +56,32 @@ def on_cluster(tasks: list[Task], settings: ExperimentSettings, step: Callable[[
                 done[keys[future]] = _result(future)
                 step(*keys[future])
         except KeyboardInterrupt:
+            _silence()
             _stop(client, list(keys))
             raise
     return done
+
+
+@contextlib.contextmanager
+def _levels_kept() -> Iterator[None]:
+    """Give Dask's loggers behind the block the levels that they had before it."""
+    before = [(one, one.level) for one in _dask_loggers()]
+    try:
+        yield
+    finally:
+        for one, level in before:
+            one.setLevel(level)
+
+
+def _silence() -> None:
+    """Leave out what Dask says while it is stopped: of connections that close and of processes that are killed. What became of
+    a run is in its result and its folder."""
+    for one in _dask_loggers():
+        one.setLevel(logging.CRITICAL)
+
+
+def _dask_loggers() -> list[logging.Logger]:
+    return [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.split(".")[0] == "distributed"]
 
 
 def _stop(client: Client, futures: list[Future]) -> None:
@@ -85,7 +111,7 @@ def _client(settings: ExperimentSettings) -> Iterator[Client]:
 
     if not settings.scheduler:
         with _workers(settings) as cluster, Client(cluster) as client:
-            client.run(_leave_signals)
+            client.run(_prepare)
             yield client
         return
     try:
@@ -108,24 +134,46 @@ def _workers(settings: ExperimentSettings) -> Iterator[object]:
     host = {"host": "127.0.0.1", "dashboard_address": ":0"}
     options = {**host, "nthreads": 1, "silence_logs": logging.WARNING}
     workers = {number: {"cls": Nanny, "options": {**options, **one}} for number, one in enumerate(held)}
+    cluster = None
     try:
-        cluster = SpecCluster(workers, {"cls": Scheduler, "options": {**host, "port": 0}}, silence_logs=logging.WARNING)
-    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        raise ExperimentError(f"{len(held)} worker processes cannot be started here ({error})") from None
-    try:
+        with _held():
+            try:
+                cluster = SpecCluster(workers, {"cls": Scheduler, "options": {**host, "port": 0}}, silence_logs=logging.WARNING)
+            except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+                raise ExperimentError(f"{len(held)} worker processes cannot be started here ({error})") from None
         yield cluster
+    except KeyboardInterrupt:
+        _silence()
+        raise
     finally:
-        with contextlib.suppress(TimeoutError):  # workers that do not answer end with this process
-            cluster.close(timeout=CLOSES_S)
+        if cluster is not None:
+            with contextlib.suppress(TimeoutError):  # workers that do not answer end with this process
+                cluster.close(timeout=CLOSES_S)
 
 
-def _leave_signals() -> None:
-    """Leave Ctrl-C and SIGTERM, which a terminal or `timeout` send to the whole group, to the command: it stops its workers.
+@contextlib.contextmanager
+def _held() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until workers are started; they begin with both held up, so that none dies half started of what
+    went to the whole group."""
+    resource_tracker.ensure_running()  # starting it later would let the signals through again
+    with termination.deferred():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # handed down to Dask's threads, and to processes from there
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare() -> None:
+    """Have a worker leave Ctrl-C and SIGTERM, which a terminal or `timeout` send to the whole group, to the command, which stops
+    it; say nothing of tasks that are cancelled, nor, after such a signal, of a scheduler that has gone.
 
     A handler, unlike SIG_IGN, is not handed down to the processes that a worker starts.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: None)
+    logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: _silence())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _check_driven(client: Client, settings: ExperimentSettings) -> None:
