@@ -59,8 +59,8 @@ class DeploySettings:
         for path in (self.program, self.package):
             if path is not None and not path.is_file():
                 raise SettingError(f"{path} is no file that could be copied to the board")
-        for path in (self.program, self.package, self.bitstream):
-            if path is not None and not NAME.fullmatch(path.resolve().name):
+        for path in (self.program, self.package, self.bitstream and self.bitstream.resolve()):
+            if path is not None and not NAME.fullmatch(path.name):
                 raise SettingError(f"{path.name!r} cannot be a name on the board: it is of letters, digits, and . _ + -")
 
 
@@ -90,7 +90,8 @@ class Remote:
     def copy(self, paths: list[Path], folder: str) -> None:
         """Copy files into a folder of the board. Raises DeployError."""
         names = ", ".join(path.name for path in paths)
-        self._call(["scp", "-q", *self._options, "--", *map(str, paths), f"{self.host}:{folder}/"], f"copying {names} there")
+        here = [str(path.absolute()) for path in paths]  # scp takes what stands before a colon for a host, unless behind a slash
+        self._call(["scp", "-q", *self._options, "--", *here, f"{self.host}:{folder}/"], f"copying {names} there")
 
     def close(self) -> None:
         """End the shared connection, if there is one."""

@@ -203,3 +203,19 @@ def test_hosts_and_folders_that_are_meant(tmp_path):
     bad.write_text("x")
     with pytest.raises(SettingError, match="cannot be a name on the board"):
         DeploySettings("pynq", bad)
+
+
+def test_a_folder_with_a_colon_is_no_host(board, program, archive, tmp_path, monkeypatch):
+    (tmp_path / "evening:1").mkdir()
+    (tmp_path / "evening:1" / "digits.jg").write_bytes(program.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert deploy(HOST, "evening:1/digits.jg", "--package", archive)[0] == 0
+    sent = next(words[words.index("--") + 1 : -1] for words in board.calls() if words[0] == "scp")
+    assert all(path.startswith("/") for path in sent) and "joulegrad/digits.jg" in board.files()
+
+
+def test_the_name_that_the_board_reads_is_that_of_a_link(archive, tmp_path):
+    link = tmp_path / "x; reboot"
+    link.symlink_to(archive)
+    with pytest.raises(SettingError, match="cannot be a name on the board"):
+        DeploySettings(HOST, package=link)
