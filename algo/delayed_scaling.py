@@ -1,7 +1,8 @@
 """The state of a training run outside the tensors, and how it moves from one iteration to the next. No torch.
 
-Delayed scaling: the maximum that the core collected in an iteration gives a tensor's exponent in the next one. Two floors
-keep it in the range of the arithmetic: coefficients fit 17 bits, and the learning rate keeps its leading bits.
+Delayed scaling: the maximum that the core collected in an iteration gives a tensor's exponent in the next one. Three floors
+keep it in the range of the arithmetic: coefficients fit 17 bits, the learning rate keeps its leading bits, and the gradient of
+the loss, which vanishes where all images are told apart, stays within what `algo.loss` computes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from algo.arithmetic import INT8_MAX, next_exponent
+from algo.loss import lowest_exponent
 from algo.sgd import Sgd
 from algo.step import Compute, Step, Update
 
@@ -274,7 +276,7 @@ class _Floor(NamedTuple):
 
 def _floors(step: Step, delayed: frozenset[str]) -> list[_Floor]:
     """Return the floors in the order of their application: a later one sees what earlier ones have raised."""
-    floors, factors = [], {}
+    floors, factors = [_Floor(step.logits_grad, _NOTHING, _NOTHING, "one", 0, lowest_exponent(step.gradient_bits))], {"one": 0}
     for record in step.records.values():
         bits = _COEFFICIENT_BITS if record.fixed_shift is None else _COEFFICIENT_BITS - record.fixed_shift
         for term in filter(None, (record.a, record.b)):

@@ -191,11 +191,16 @@ def gradient_of(
     return Gradient(rounded.astype(kind), maximum, logits, below, labels, exponent, total[:, 0])
 
 
+def lowest_exponent(gradient_bits: int = 8) -> int:
+    """Return the smallest exponent of a logits' gradient: with a smaller one, its ratios would pass 64 bits."""
+    return 16 - 62 + gradient_bits - 8
+
+
 def _scaled(ratio: np.ndarray, images: int, gradient_exponent: int) -> np.ndarray:
     """Make ratio itself ratio / images, from EXP_BITS fraction bits to 16 fraction bits of a gradient step, and return it."""
     shift = 16 - EXP_BITS - gradient_exponent
-    if shift > 63 - EXP_BITS - 1:
-        raise LossError(f"the logits' gradient has exponent {gradient_exponent}; the smallest is {16 - 62}")
+    if gradient_exponent < lowest_exponent():
+        raise LossError(f"the logits' gradient has exponent {gradient_exponent}; the smallest is {lowest_exponent()}")
     if shift >= 0:
         ratio <<= shift
     else:

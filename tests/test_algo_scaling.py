@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from algo_networks import PreActivation, build
 
@@ -13,19 +14,21 @@ from algo import scaling
 from algo.arithmetic import OutOfRange, noise_key
 from algo.delayed_scaling import RATE_BITS, RATE_EXPONENTS, settling
 from algo.export import build_step
+from algo.loss import cross_entropy, lowest_exponent
 from algo.scaling import State, advance, records, scalars, settle, unpack_coefficients
 from algo.sgd import Sgd
 from algo.step import Record, Term
+from algo.update_rule import UpdateRule
 
 STEP = build_step(build(PreActivation), (3, 6, 6), 8)
 
 
-def _state(**changes):
-    names = {name for record in STEP.records.values() for name in (record.out, *_term_names(record))}
-    names |= {f"{weight}{suffix}" for weight in STEP.weights for suffix in ("", ".next")}
-    names |= set(STEP.followers) | set(STEP.tensors)
+def _state(step=STEP, **changes):
+    names = {name for record in step.records.values() for name in (record.out, *_term_names(record))}
+    names |= {f"{weight}{suffix}" for weight in step.weights for suffix in ("", ".next")}
+    names |= set(step.followers) | set(step.tensors)
     exponents = dict.fromkeys(sorted(names), -6)
-    for weight in STEP.weights:
+    for weight in step.weights:
         exponents |= {f"{weight}.master": -19, f"{weight}.momentum": -25, f"{weight}.momentum.previous": -25}
     return State(3, 7, exponents | changes, Sgd(lr="1/10", weight_decay="1/1000"))
 
@@ -110,6 +113,19 @@ def test_settle_keeps_coefficients_in_range_and_the_learning_rate_precise():
     for exponent, floored in ((-14, -13), (-13, -13), (-12, -12)):
         assert settle(STEP, _state(conv1=exponent, conv0=3)).exponents["conv1"] == floored
     assert settle(STEP, settled) == settled
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_gradient_that_vanishes_stays_within_what_the_loss_computes(bits):
+    """256 images that are told apart to the last bit: the gradient's exponent comes down until the loss can take no smaller."""
+    step = build_step(build(PreActivation), (3, 6, 6), 256, UpdateRule(gradient_bits=bits))
+    state, found = settle(step, _state(step, **{step.logits_grad: -30})), []
+    for _ in range(30):
+        exponent = state.exponents[step.logits_grad]
+        loss = cross_entropy(np.full((256, 5), [9, 0, 0, 0, 0]), np.zeros(256, int), 1, exponent, None, bits)
+        found.append(exponent)
+        state = advance(step, state, dict.fromkeys(step.maxima, 100) | {step.logits_grad: max(1, loss.maximum)})
+    assert min(found) == found[-1] == lowest_exponent(bits)
 
 
 def test_a_drop_goes_through_the_floors_only_where_the_learning_rate_moves_one():
