@@ -52,7 +52,8 @@ class Checkpoint:
         wanted = json.loads(json.dumps(about))
         for name in sorted(wanted.keys() | self.about.keys()):
             if wanted.get(name) != self.about.get(name):
-                where, found, asked = _difference(name, self.about.get(name), wanted.get(name))
+                where, *values = _difference(name, self.about.get(name), wanted.get(name))
+                found, asked = ("none" if value is None else value for value in values)
                 raise CheckpointError(f"the checkpoint is of a run with {where} {found}, this run has {asked}: they must agree")
 
 

@@ -116,6 +116,14 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, changes, said):
     assert not (tmp_path / "other").exists()
 
 
+def test_a_checkpoint_of_a_board_has_what_this_run_has_not(tmp_path):
+    _trained(DIGITS, tmp_path / "run", steps=4)
+    checkpoint = read_checkpoint(tmp_path / "run" / "checkpoint.npz")
+    of_board = dataclasses.replace(checkpoint, about=checkpoint.about | {"board": "sim"})
+    with pytest.raises(CheckpointError, match="is of a run with board sim, this run has none: they must agree"):
+        of_board.check(checkpoint.about)
+
+
 @pytest.mark.parametrize(("version", "said"), [(4, "arithmetic version 4"), (None, "no arithmetic version, .* before version 5")])
 def test_a_checkpoint_of_another_arithmetic_is_refused(tmp_path, version, said):
     """It would go on with other bits than it began with."""
