@@ -87,13 +87,14 @@ def refused(url, says, version="3.1", config=TINY, **settings):
             open_board(url, config, ddr_bytes=DDR_BYTES).open()
         assert "\n" not in str(caught.value)
         assert zynq._blocks == []
-    assert not any("flock" in line and str(os.getpid()) in line for line in _locks())
+    assert not _locks_held(pynq_device.LOCKS)
 
 
-def _locks():
-    with contextlib.suppress(OSError):
-        return Path("/proc/locks").read_text().lower().splitlines()
-    return []
+def _locks_held(folder):
+    """Return the locks that this process has on files of `folder`, as Linux tells them: kind, pid and device:inode are fields."""
+    inodes = {str(path.stat().st_ino) for path in Path(folder).iterdir() if path.is_file()}
+    told = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return [line for line in told if "FLOCK" in line and str(os.getpid()) in line and line[-3].rpartition(":")[2] in inodes]
 
 
 @pytest.fixture(scope="module")

@@ -285,7 +285,8 @@ def test_a_fast_meter_arrives_and_what_it_drops_in_a_stall_is_counted(protocol):
     missing, counted = dropped(first), lost(losses, "dropped")
     assert missing > 5000 and received + counted == last - first + 1
     if protocol == "lines":
-        assert counted == missing and last == 39_999
+        unseen = dropped(last)  # a busy machine may make it drop its last rows: no row behind them tells of it
+        assert counted == missing - unseen and last + unseen == 39_999
     else:
         assert counted > 0.75 * missing, "without a sequence number it is near"
 

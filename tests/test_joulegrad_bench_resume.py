@@ -188,7 +188,7 @@ def test_a_checkpoint_of_pytorch_is_refused(tmp_path, recipe):
     assert invoke("train", str(recipe), "--out", str(tmp_path / "trained"))[0] == 0
     asked = ["bench", str(recipe), "--board", "golden", "--config", "tiny", "--resume", str(tmp_path / "trained"), "--json"]
     code, out, _ = invoke(*asked, "--out", str(tmp_path / "other"))
-    assert code == 1 and "board None, this run has golden" in json.loads(out)["error"]
+    assert code == 1 and "board none, this run has golden" in json.loads(out)["error"]
 
 
 def _edited(path, **changes):
