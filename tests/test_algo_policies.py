@@ -137,6 +137,23 @@ def test_fractrains_threshold_shrinks():
     assert switches("1") == 8 and switches("1/10") == 6
 
 
+@pytest.mark.parametrize(("stages", "window", "first"), [((3, 6, 8), 2, 30), ((3, 8), 4, 25), ((8,), 3, 0)])
+def test_fractrain_in_a_run_too_short_for_its_last_stage_says_so(stages, window, first):
+    settings = {"fractrain": {"forward": stages, "backward": [8] * len(stages), "window": window}}
+
+    def last_bits(iterations):
+        run = course("fractrain", settings, iterations, epoch=5)
+        for iteration in range(iterations):
+            decision = run.decide(iteration)
+            run.executed(decision, loss(1.0))  # it rests all the time, so every stage is as short as can be
+        return decision.forward_bits, run.notes
+
+    assert last_bits(first + 1) == (stages[-1], ())
+    if first:
+        bits, (note,) = last_bits(first)
+        assert bits == stages[-2] and f"iteration {first} at the earliest, and the run has {first}" in note
+
+
 def test_swa_is_the_exact_mean():
     run = course("swa", {"swa": {"start": "1/2", "every": 10}}, iterations=100)
     added, rng = [], np.random.default_rng(0)

@@ -101,6 +101,10 @@ class Policy:
         """Return the policy at the start of a course. Raises MethodError where it does not fit the course."""
         return Running()
 
+    def unreached(self, setting: Setting) -> str | None:
+        """Return a sentence on what of the policy a course is too short for; None where it has all of it."""
+        return None
+
     def to_json(self) -> dict:
         """Return the settings as a recipe writes them."""
         return {one.name: plain(getattr(self, one.name)) for one in fields(self)}

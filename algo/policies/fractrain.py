@@ -49,6 +49,18 @@ class FracTrain(Policy):
         """Return the policy at its first stage."""
         return Staged(self, self.epoch or setting.epoch)
 
+    def unreached(self, setting: Setting) -> str | None:
+        """Return a sentence where the run ends before the last stage can begin: each one before it takes window + 1 epochs."""
+        stage, epoch = len(self.forward) - 1, self.epoch or setting.epoch
+        first = stage * (self.window + 1) * epoch
+        if first < setting.iterations:
+            return None
+        bits = f"stage {stage + 1}, {self.forward[-1]} and {self.backward[-1]} bits"
+        return (
+            f"fractrain ends before {bits}: with a window of {self.window} epochs of {epoch} iterations it begins at iteration "
+            f"{first} at the earliest, and the run has {setting.iterations}"
+        )
+
 
 class Staged(Running):
     """Stage and losses so far.

@@ -154,7 +154,7 @@ class Course:
 
     Attributes:
         method, setting: what it is the course of.
-        notes: what of the method has nothing to do here, in sentences.
+        notes: what of the method has nothing to do here or is never reached, in sentences.
         drawn, executed_count: iterations decided on so far (dropped ones too, once a later one is decided), and executed.
     """
 
@@ -165,6 +165,7 @@ class Course:
         beside = {"all": "", "identity": " beside an identity shortcut, and its setting blocks asks for those alone"}
         found = "has nothing to do: the network has no block that may be skipped"
         self.notes = tuple(f"{policy.name} {found}{beside[policy.blocks]}" for policy in idle)
+        self.notes += tuple(note for policy in method.policies if (note := policy.unreached(setting)))
         self.drawn = self.executed_count = 0
         if self.average:
             self._leave_one_to_settle()
