@@ -17,8 +17,9 @@ from algo.policies.method import Course
 from host.board import Board, BoardError
 from host.board_golden import Driver as GoldenBoard
 from host.check import CounterMismatch, Culprit, Mismatch, bisect, first_difference
+from host.iteration import Iteration
 from host.predictions import Predictions
-from host.runtime import Iteration, Runtime
+from host.runtime import Runtime
 from hw.program import Program
 from hw.state import CoreState
 

@@ -19,6 +19,7 @@ from algo.policies.decision import Decision
 from algo.scaling import State
 from algo.step import Step
 from host.averaged_weights import AveragedWeights
+from host.beside_segments import prepare_first, prepare_last, stream
 from host.board import Board, Identity
 from host.core_driver import DONE, CoreDriver
 from host.host_table import HostTable
@@ -26,7 +27,7 @@ from host.input_buffer import Copied, InputBuffer
 from host.part_data import CountScalars
 from host.predictions import Predictions
 from host.processor_work import ProcessorWork
-from host.runtime import Runtime, prepare_first, prepare_last, stream
+from host.runtime import Runtime
 from hw import isa
 from hw.compile_table import IMAGE_LIST
 from hw.config import Config

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from algo.delayed_scaling import FULL_BITS, DelayedScaling, settling
+from algo.delayed_scaling import DelayedScaling, settling
 from algo.gates import Gates, Route
-from algo.loss import NOISE_AHEAD, Gradient, LogitsNoise, Loss, gradient_of
+from algo.loss import Gradient, LogitsNoise, Loss, gradient_of
 from algo.policies.method import Course
 from algo.policies.swa import Averaging
 from algo.scaling import State
 from algo.step import low_name
 from host.averaged_weights import READ_ARRAY_CALLS, AveragedWeights
+from host.beside_segments import prepare_first, prepare_last, stream
 from host.board import Board, BoardError
 from host.host_table import FIRST_ARRAY_CALLS, REST_ARRAY_CALLS, HostTable
-from host.input_buffer import Copied, InputBuffer, with_following
+from host.input_buffer import InputBuffer, with_following
+from host.iteration import Evaluation, Iteration
 from host.part_data import PartData
 from host.processor_work import ProcessorWork
 from hw.compile import CLEAR, weight_shapes
@@ -26,11 +27,11 @@ from hw.compile_table import HOST_TABLE, IMAGE_LIST
 from hw.layout import words_from_ddr
 from hw.program import Program
 
-GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS = 28, 25, 34
-"""numpy calls of a gradient of the logits, of the loss itself, and of making noise ahead."""
+GRADIENT_ARRAY_CALLS, LOSS_ARRAY_CALLS = 28, 25
+"""numpy calls of a gradient of the logits, and of the loss itself."""
 
-LOGITS_OF_ELEMENT, NOISE_OF_ELEMENT = 4, 16
-"""Logits whose gradient, and whose noise, take as long as an element of the model of the processor's time."""
+LOGITS_OF_ELEMENT = 4
+"""Logits whose gradient takes as long as an element of the model of the processor's time."""
 
 SEGMENT_ARRAY_CALLS = 4
 """numpy calls in whose time a segment's image list is pointed at and its counters are read and laid out."""
@@ -40,71 +41,6 @@ TRANSFER_ARRAY_CALLS = 12
 
 LOW_BYTE_ARRAY_CALLS = 12
 """numpy calls that part a gradient of 16 bits into bytes and bring the low ones into their layout."""
-
-
-@dataclass
-class Iteration:
-    """One executed training iteration.
-
-    Attributes:
-        number: among the drawn iterations, from 0.
-        loss: mean cross-entropy of the mini-batch, in nats.
-        correct: images whose largest logit was the label's.
-        images: of the mini-batch.
-        maxima: by name, before saturation.
-        counters, activity: by segment.
-        processor: work done.
-        stamps: (start, end) on the host's monotonic clock, of the whole "iteration", drawing its mini-batch included, and of
-            its segments, streaming included.
-        lists: segment to the images of the tensor that it gathered, in order: who ran it, and where their values lay.
-        decisions: who ran which gated block, bool (blocks, images).
-        bits: of activations and weights, and of gradients.
-    """
-
-    number: int
-    loss: float
-    correct: int
-    images: int
-    maxima: dict[str, int] = field(default_factory=dict)
-    counters: dict[str, dict[str, int]] = field(default_factory=dict)
-    activity: dict[str, dict[str, int]] = field(default_factory=dict)
-    processor: ProcessorWork = field(default_factory=ProcessorWork)
-    stamps: dict[str, tuple[float, float]] = field(default_factory=dict)
-    lists: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    decisions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
-    bits: tuple[int, int] = FULL_BITS
-
-    def images_of(self, segment: str) -> int:
-        """Return how many images a segment ran for."""
-        return len(self.lists[segment]) if segment in self.lists else self.images
-
-    @property
-    def host_s(self) -> float:
-        """Seconds that it took on the host's clock."""
-        start_s, end_s = self.stamps["iteration"]
-        return end_s - start_s
-
-    def total_counters(self) -> dict[str, int]:
-        """Return the counters summed over the segments."""
-        return summed(self.counters.values())
-
-    def total_activity(self) -> dict[str, int]:
-        """Return the signal activity summed over the segments."""
-        return summed(self.activity.values())
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Result over a data set: mean loss in nats, correct images, images."""
-
-    loss: float
-    correct: int
-    images: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share of correct images."""
-        return self.correct / self.images
 
 
 class Runtime:
@@ -471,27 +407,6 @@ class Runtime:
         return data.size
 
 
-def prepare_first(noise: LogitsNoise, state: State, work: ProcessorWork) -> None:
-    """Make an iteration's noise beside its first segment, where it is not there; add what that took."""
-    if noise.make(state.seed, state.iteration):
-        work.add(streamed_array_calls=NOISE_ARRAY_CALLS, streamed_elements=NOISE_AHEAD * noise.size // NOISE_OF_ELEMENT)
-
-
-def stream(copied: Copied, last: bool, work: ProcessorWork) -> None:
-    """Add what streaming a mini-batch took, beside the first segment or the last."""
-    beside = "beside" if last else "streamed"
-    work.add(**{f"{beside}_bytes": copied.size, f"{beside}_array_calls": copied.array_calls})
-
-
-def prepare_last(table: HostTable, noise: LogitsNoise, state: State, coming: int, work: ProcessorWork) -> None:
-    """Make, beside the last segment of an iteration, what the next one, `coming`, needs and is not there: noise and its keys;
-    where neither is made, there is time for what follows from the learning rate."""
-    calls, elements = table.make_keys(state.seed, coming), 0
-    if noise.make(state.seed, coming):
-        calls, elements = calls + NOISE_ARRAY_CALLS, NOISE_AHEAD * noise.size // NOISE_OF_ELEMENT
-    work.add(beside_array_calls=calls, beside_elements=elements, beside_records=0 if calls else table.prepare(state, coming))
-
-
 def check_identity(board: Board, program: Program) -> None:
     """Raise BoardError unless the board's core is of the configuration that the program was compiled for."""
     found = board.identity().config_hash
@@ -503,12 +418,3 @@ def check_identity(board: Board, program: Program) -> None:
         )
     if program.ddr_bytes > board.ddr_bytes:
         raise BoardError(f"the program takes {program.ddr_bytes} bytes of DDR, but the board has {board.ddr_bytes}")
-
-
-def summed(parts: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Return the sums of equal names."""
-    total: dict[str, int] = {}
-    for part in parts:
-        for name, value in part.items():
-            total[name] = total.get(name, 0) + value
-    return total

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from hw import isa
+from hw import isa_package
 
 RTL = Path(__file__).parent / "rtl"
 BOARD_RTL = Path(__file__).parent / "board_rtl"
@@ -95,10 +95,10 @@ def _version(executable: Path, extra: dict[str, str]) -> str:
 
 
 def write_package(folder: Path = BUILD / "generated") -> Path:
-    """Write the SystemVerilog package of hw/isa.py, only if its text changed, and return its path."""
+    """Write the SystemVerilog package of hw/isa_package.py, only if its text changed, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "joulegrad_pkg.sv"
-    text = isa.package()
+    text = isa_package.package()
     if not path.exists() or path.read_text() != text:
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(text)

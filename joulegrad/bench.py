@@ -17,11 +17,12 @@ from host import provenance
 from host.board import Board, open_board
 from host.check import CounterMismatch, Mismatch
 from host.checked_run import CheckedRun
+from host.iteration import Iteration
 from host.packed_program import PackedProgram
 from host.predictions import Predictions
 from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolder, RunFolderError, check_vacant, new_run_dir
-from host.runtime import Iteration, Runtime, check_identity
+from host.runtime import Runtime, check_identity
 from host.trace_file import TRACE
 from host.virtual_rails import LEVELS_SAID, RailLevels, Spread
 from hw.compile import weight_shapes

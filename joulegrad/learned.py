@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from algo.delayed_scaling import FULL_BITS
 from algo.step import Step
+from host.iteration import Evaluation, Iteration, summed
 from host.predictions import Predictions
 from host.processor_work import ProcessorWork
-from host.runtime import Evaluation, Iteration, summed
 from joulegrad.peak import training_macs
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from host.board import BoardError
+from host.iteration import Iteration
 from host.readings import HOST_CLOCK
-from host.runtime import Iteration
 from host.sampler import SamplerError
 from host.signature import AFTER, BEFORE, Pattern, SignaturePlayer
 from host.trace import Mark, windows

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from host.iteration import Iteration, summed
 from host.processor_work import ProcessorWork
-from host.runtime import Iteration, summed
 from host.virtual_rails import core_counts
 from host.virtual_run import Stretch
 from hw.config import Config

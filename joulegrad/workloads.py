@@ -173,7 +173,8 @@ def _training(name: str, says: str, channels: int, widths: tuple[int, ...], side
 
 
 def _trained(board: Board, program, state, batches) -> Unit:
-    from host.runtime import Runtime, summed
+    from host.iteration import summed
+    from host.runtime import Runtime
 
     iterations = list(Runtime(board, program, state).train(batches))
     counters = summed(one.total_counters() for one in iterations)

@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from host.iteration import summed
 from host.processor_work import ProcessorWork
 from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolderError, read_iterations, read_record
-from host.runtime import summed
 from host.trace import Trace
 from host.trace_file import read_trace
 from hw.config import Config, ConfigError

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from host.iteration import summed
 from host.processor_work import ProcessorWork
-from host.runtime import summed
 from hw.config import Config
 from measurements.energy_model import NOTHING, PROCESSOR_BYTES, EnergyTable, Shares, energy_shares, load_table, time_shares
 from measurements.processor_time import ProcessorModel, iteration_time_s, processor_time

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from algo.train import export_digits
+from host.iteration import Iteration
 from host.processor_work import ProcessorWork
 from host.readings import HOST_CLOCK, Readings
 from host.run_folder import RunFolder
-from host.runtime import Iteration
 from host.sensor import Channel, Specification
 from host.trace import Gap, Mark
 from host.trace_file import TRACE, TraceWriter

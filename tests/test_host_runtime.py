@@ -9,12 +9,13 @@ from algo.emulator import Emulator
 from algo.policies.method import Method, drawn_batches
 from algo.train import export_digits
 from host import board_golden
+from host.beside_segments import NOISE_ARRAY_CALLS
 from host.board import BoardError, open_board
 from host.check import Mismatch
 from host.checked_run import CheckedRun
 from host.host_table import KEYS_ARRAY_CALLS
 from host.input_buffer import GATHER_ARRAY_CALLS, Copied, InputBuffer, with_following
-from host.runtime import LOSS_ARRAY_CALLS, NOISE_ARRAY_CALLS, Runtime
+from host.runtime import LOSS_ARRAY_CALLS, Runtime
 from hw import golden, isa
 from hw.compile import compile_step
 from hw.compile_table import IMAGE_LIST

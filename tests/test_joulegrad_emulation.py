@@ -11,9 +11,9 @@ import pytest
 
 from host import specimen
 from host.board import open_board
+from host.iteration import Iteration
 from host.processor_work import ProcessorWork
 from host.run_folder import RunFolder
-from host.runtime import Iteration
 from host.sampler import SamplerError
 from host.trace import TraceError, windows
 from host.trace_file import TRACE, read_trace

@@ -12,7 +12,7 @@ from gated_networks import GATED, SHAPE, Gated
 from algo.export import build_step
 from algo.gates import Gating
 from algo.graph import ExportError
-from host.runtime import Iteration
+from host.iteration import Iteration
 from host.virtual_rails import ACTIVITY
 from hw import isa
 from hw.config import load_config
