@@ -51,7 +51,7 @@ class HwmonChip:
     """A chip.
 
     Attributes:
-        path: folder of its files.
+        path: folder of its files, below its device: a link hwmonN of the class may be another chip's after a rebind.
         name: of the driver or, through iio-hwmon, of the chip on the board ("ina260_u14").
         label: of the device tree, "" where there is none.
         device: last part of the device's path: "4-0043" is address 0x43 on I2C bus 4. Bus numbers move between boots, too.
@@ -179,7 +179,7 @@ def _chip(folder: Path) -> HwmonChip | None:
         return None
     link = folder / "device"
     return HwmonChip(
-        path=base,
+        path=base.resolve(),
         name=_text(base / "name"),
         label=_text(base / "label"),
         device=link.resolve().name if link.exists() else "",

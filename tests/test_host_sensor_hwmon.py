@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,6 +148,35 @@ def test_a_chip_that_comes_back_under_another_number_is_found_again(tree):
     sensor.open()
     assert one_row(sensor)["ina226_u76/power"] == 0.85
     sensor.close()
+
+
+@pytest.mark.fault(2)
+def test_a_number_that_another_chip_has_taken_is_not_read_in_its_stead(tree, tmp_path):
+    """As in sysfs, where hwmonN is a link into the folder of the device; both drivers are bound again, in the other order."""
+
+    def bind(number: int, device: str, power_uw: int) -> Path:
+        folder = tree.ina2xx("ina226", device, volts=5.0, amps=1.0, power1_input=power_uw)
+        real = tmp_path / "devices" / device / f"hwmon{number}"
+        link = tree.root / real.name
+        folder.rename(real)
+        link.symlink_to(real)
+        return link
+
+    def unbind(link: Path) -> None:
+        shutil.rmtree(link.resolve())
+        link.unlink()
+
+    links = [bind(0, "4-0040", 5_000_000), bind(1, "4-0041", 4_900_000)]
+    with hwmon(tree, "4-0040", "channels=power") as sensor:
+        assert list(sensor.read().values[0]) == [5.0]
+        for link in links:
+            unbind(link)
+        bind(0, "4-0041", 4_900_000)
+        bind(1, "4-0040", 5_000_000)
+        with pytest.raises(SensorLost, match="is gone"):
+            sensor.read()
+        sensor.open()
+        assert list(sensor.read().values[0]) == [5.0]
 
 
 def test_several_chips_of_one_name(tree):
