@@ -17,6 +17,8 @@ from host.sensor import SensorError
 
 ROOT = "/sys/class/hwmon"
 PMBUS_LABEL = re.compile(r"([vip])(in|out)(\d*)")
+MOST_SHUNT_MV = 400
+"""More is across no shunt: monitors take 320 mV at most."""
 LETTERS = {"v": "in", "i": "curr", "p": "power"}
 
 
@@ -201,7 +203,7 @@ def _rails(base: Path, files: set[str]) -> list[RailFiles]:
     if pages:
         return _pmbus_rails(pages)
     if max(len(numbers["curr"]), len(numbers["power"]), len(numbers["energy"]), len(averages)) <= 1:
-        return [_single_rail(numbers, averages)]
+        return [_single_rail(base, numbers, averages)]
     every = sorted(set(numbers["curr"] + numbers["power"] + numbers["energy"] + averages))
     return [
         RailFiles(
@@ -230,13 +232,16 @@ def _pmbus_rails(pages: dict[tuple[str, int], re.Match]) -> list[RailFiles]:
     ]
 
 
-def _single_rail(numbers: dict[str, list[int]], averages: list[int]) -> RailFiles:
+def _single_rail(base: Path, numbers: dict[str, list[int]], averages: list[int]) -> RailFiles:
     """Return the rail of a chip with one power, current or energy.
 
     Where there are two voltages, the lower number is that across the shunt: in0 and in1 of the ina2xx driver, in1 and in2
-    through iio-hwmon.
+    through iio-hwmon. Of chips that measure something else beside (LTC2945, LTC4151), it is the bus, and too high for a shunt.
+    A voltage without a current need not be that of the supply: beside a GPU's watts it is that of its core.
     """
-    volts = numbers["in"] if len(numbers["in"]) <= 2 else []
+    volts = numbers["in"] if numbers["curr"] and len(numbers["in"]) <= 2 else []
+    if len(volts) == 2 and (positive(base / f"in{volts[0]}_input", 1) or 0) > MOST_SHUNT_MV:
+        volts = volts[:1]
     name = {kind: f"{kind}{numbers[kind][0]}_input" if numbers[kind] else "" for kind in ("curr", "power", "energy")}
     return RailFiles(
         label="",

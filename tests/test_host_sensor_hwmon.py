@@ -107,6 +107,25 @@ def test_the_bus_voltage_is_told_from_the_shunt_voltage(tree):
             assert one_row(sensor)[f"{where}/volts"] == pytest.approx(volts)
 
 
+@pytest.mark.parametrize("more", [{}, {"power1_input": 6_000_000}])
+@pytest.mark.parametrize("aux_mv", [0, 900])
+def test_a_voltage_too_high_for_a_shunt_is_that_of_the_bus(tree, more, aux_mv):
+    """LTC2945, LTC4151: in1 is the bus, in2 an input of its own for anything."""
+    tree.add("ltc2945", {"in1_input": 12000, "in2_input": aux_mv, "curr1_input": 500, **more})
+    with hwmon(tree, "ltc2945") as sensor:
+        assert one_row(sensor) == {"ltc2945/power": 6.0, "ltc2945/volts": 12.0, "ltc2945/amps": 0.5}
+
+
+def test_a_voltage_without_a_current_is_not_the_supplys(tree):
+    """A GPU's watts are those of the card; in0 is its core, which is off while it idles."""
+    tree.add("amdgpu", {"in0_input": 6, "in0_label": "vddgfx", "power1_average": 8_000_000, "power1_label": "PPT"})
+    tree.add("i915", {"in0_input": 0, "energy1_input": 8_000_000})
+    for name, unit in (("amdgpu", "W"), ("i915", "J")):
+        with hwmon(tree, name) as sensor:
+            assert [channel.unit for channel in sensor.channels] == [unit]
+            assert list(sensor.read().values[0]) == [8.0]
+
+
 def test_rails_of_a_chip_with_several(tree):
     files = {f"in{n}_input": 1000 * n for n in (1, 2, 3)} | {f"curr{n}_input": 100 * n for n in (1, 2, 3)}
     tree.add("ina3221", files | {"in1_label": "VDD_CPU", "in2_label": "VDD_GPU"}, device="7-0040")
