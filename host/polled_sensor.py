@@ -94,7 +94,9 @@ def number(name: str, text: str | float | None, low: float = 0.0, high: float = 
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{name}={text} is no number") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={text} is no number")
     if not low <= value <= high:
         raise ValueError(f"{name}={text} is not in {low:g} to {high:g}")
     return value

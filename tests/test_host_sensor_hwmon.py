@@ -394,7 +394,11 @@ def test_one_reader_per_chip(tree):
         pass
 
 
-@pytest.mark.parametrize("options", ["shunt_ohm=x", "gain_limit=2", "power=yes", "channels=some", "shunt_limit=-0.1"])
+@pytest.mark.parametrize(
+    "options",
+    ["shunt_ohm=x", "gain_limit=2", "power=yes", "channels=some", "shunt_limit=-0.1"]
+    + [f"{name}=inf" for name in ("shunt_ohm", "period_s", "refresh_s", "averaging_s", "off_v")],
+)
 def test_bad_options_are_a_sentence(tree, options):
     with pytest.raises(SensorError, match="cannot be had like this"):
         open_sensor(f"hwmon:x?{options}")
