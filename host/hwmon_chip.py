@@ -205,16 +205,18 @@ def _rails(base: Path, files: set[str]) -> list[RailFiles]:
     if max(len(numbers["curr"]), len(numbers["power"]), len(numbers["energy"]), len(averages)) <= 1:
         return [_single_rail(base, numbers, averages)]
     every = sorted(set(numbers["curr"] + numbers["power"] + numbers["energy"] + averages))
+    kinds = ("power", "curr", "in", "energy")
+    called = [next((labels[kind, n] for kind in kinds if labels.get((kind, n))), str(n)) for n in every]
     return [
         RailFiles(
-            label=next((labels[kind, n] for kind in ("power", "curr", "in", "energy") if labels.get((kind, n))), str(n)),
+            label=label if called.count(label) == 1 else f"{label}#{n}",
             **{
                 role: f"{kind}{n}_input" if n in numbers[kind] else ""
                 for role, kind in (("volts", "in"), ("amps", "curr"), ("power", "power"), ("energy", "energy"))
             },
             average=f"power{n}_average" if n in averages else "",
         )
-        for n in every
+        for label, n in zip(called, every, strict=True)
     ]
 
 

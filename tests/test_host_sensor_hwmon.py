@@ -137,6 +137,15 @@ def test_rails_of_a_chip_with_several(tree):
         }
 
 
+def test_rails_of_one_label_are_told_apart(tree):
+    """Device trees call several channels "NC", and joules of a name are those of one rail."""
+    files = {f"in{n}_input": 1000 * n for n in (1, 2, 3)} | {f"curr{n}_input": 100 * n for n in (1, 2, 3)}
+    tree.add("ina3221", files | {"in1_label": "VDD_IN", "in2_label": "NC", "in3_label": "NC"}, device="7-0041")
+    with hwmon(tree, "ina3221", "channels=power") as sensor:
+        assert [channel.rail for channel in sensor.channels] == ["ina3221/VDD_IN", "ina3221/NC#2", "ina3221/NC#3"]
+        assert list(sensor.read().values[0]) == pytest.approx([0.1, 0.4, 0.9])
+
+
 def test_update_interval_is_refresh_and_averaging(tree):
     tree.ina2xx("ina226", "4-0040", 5.0, 0.5, update_interval=35)
     with hwmon(tree, "ina226") as sensor:
