@@ -29,8 +29,12 @@ class PynqRail:
         return [_value(self._sensor)]
 
 
-def open_rails(gain: float | None, refresh_s: float | None) -> list[PynqRail]:
+def open_rails(gain: float | None, refresh_s: float | None, parents: dict[str, str]) -> list[PynqRail]:
     """Return the rails with power.
+
+    Args:
+        gain, refresh_s: as the user states them, else None.
+        parents: rail to the rail that contains it, "" for none; PYNQ knows no such thing.
 
     Raises:
         SensorError: PYNQ is not installed, or knows no rails.
@@ -52,6 +56,7 @@ def open_rails(gain: float | None, refresh_s: float | None) -> list[PynqRail]:
             f"rail {name} as PYNQ names it",
             "point",
             Specification(gain, source=SOURCE if gain is None else "gain as stated when the sensor was opened"),
+            part_of=parents.get(name, ""),
             refresh_s=refresh_s,
             low=-4000.0,
             high=4000.0,

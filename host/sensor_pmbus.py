@@ -133,12 +133,20 @@ class Driver(PolledSensor):
 
     def _open_pynq(self, sought: list[str]) -> None:
         try:
-            parts = pynq_rails.open_rails(self._gain, self._refresh_s)
+            parts = pynq_rails.open_rails(self._gain, self._refresh_s, self._parents())
         except SensorError as error:
             raise SensorError(f"{error}; sought in {self._root}: {', '.join(sought)}" if sought else str(error)) from None
         self._check_wanted([part.channels[0].rail for part in parts])
         self._opened([part for part in parts if not self._wanted or part.channels[0].rail in self._wanted])
         self._description = {"board": self._board or board_text(self._device_tree), "note": pynq_rails.NOTE}
+
+    def _parents(self) -> dict[str, str]:
+        """Return rail to the rail that contains it, as the board's map says; none where there is no map, as of cards."""
+        try:
+            named = [self._board] if self._board else candidates(self._device_tree)
+            return {rail.rail: rail.part_of for name in named for rail in rail_map(name).rails}
+        except SensorError:
+            return {}
 
     def _check_wanted(self, there: list[str]) -> None:
         unknown = [name for name in self._wanted if name not in there]

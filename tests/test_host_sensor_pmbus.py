@@ -318,6 +318,15 @@ def test_rails_through_pynq(tmp_path, pynq):
         assert math.isnan(sensor.read().values[0, 0]) and sensor.take_losses()[0].reason == "rejected"
 
 
+def test_the_board_input_through_pynq_is_the_total_of_its_rails(tmp_path, pynq):
+    pynq |= {name: SimpleNamespace(power=SimpleNamespace(value=watts)) for name, watts in (("12V", 14.0), ("INT", 3.5))}
+    machine = device_tree(tmp_path, "ZynqMP ZCU104 RevC")
+    with pmbus(HwmonTree(tmp_path), machine, "through=pynq") as sensor:
+        assert {channel.rail: channel.part_of for channel in sensor.channels} == {"12V": "", "INT": "12V"}
+    with pmbus(HwmonTree(tmp_path / "card"), tmp_path / "nowhere", "through=pynq") as sensor:
+        assert [channel.part_of for channel in sensor.channels] == ["", ""], "a card of which there is no map"
+
+
 @pytest.mark.fault(32)
 def test_pynq_without_rails_is_no_sensor(tmp_path, pynq):
     with pytest.raises(SensorError, match="pynq.pmbus knows no rails"):
