@@ -64,20 +64,29 @@ def zones(root: Path | str = ROOT) -> list[Zone]:
             "the module intel_rapl_msr is not loaded)"
         )
     names = {folder.name: _name(folder) for folder in folders}
-    psys = next((name for name in names.values() if name.startswith("psys")), "")
+    # One for each package where the firmware has several: psys of the first, psys-1 of the second.
+    psys = {name.partition("-")[2] or "0": name for name in names.values() if name.startswith("psys")}
     packages = [name for name in names.values() if name.startswith("package")]
     found = []
     for folder in folders:
         name, parent = names[folder.name], names.get(folder.name.rsplit(":", 1)[0], "") if folder.name.count(":") == 2 else ""
         rail = f"{parent}/{name}" if parent and len(packages) > 1 else name
         # The tree of folders puts dram below its package; the package's counter does not contain it (Intel SDM 15.10).
-        part_of = psys if name != psys and (not parent or name.startswith("dram")) else parent
+        part_of = _platform(parent or name, psys) if not parent or name.startswith("dram") else parent
         try:
             range_j = read_number(folder / "max_energy_range_uj") / MICRO
         except (OSError, ValueError) as error:
             raise SensorError(f"RAPL zone {folder.name} does not say where its counter wraps: {error}") from None
         found.append(Zone(folder, name, rail, part_of, range_j))
-    return sorted(found, key=lambda zone: (zone.name != psys, zone.path.name))
+    return sorted(found, key=lambda zone: (not zone.name.startswith("psys"), zone.path.name))
+
+
+def _platform(name: str, psys: dict[str, str]) -> str:
+    """Return the platform's counter that contains a package (by number the counters that there are), "" for none."""
+    if name in psys.values():
+        return ""
+    number = re.match(r"package-(\d+)", name)
+    return psys.get(number[1] if number else "0", psys.get("0", ""))
 
 
 class Driver(PolledSensor):

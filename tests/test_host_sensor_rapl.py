@@ -66,6 +66,24 @@ def test_two_packages_have_rails_of_their_own(powercap):
         assert [channel.rail for channel in sensor.channels] == ["package-0/dram", "package-1"]
 
 
+def test_two_platform_counters_contain_a_package_each(tmp_path):
+    """Linux calls the second package's counter of the platform psys-1: as a part of psys its joules would be left out."""
+    folders = {"intel-rapl:0": "package-0", "intel-rapl:0:0": "dram", "intel-rapl:1": "package-1", "intel-rapl:1:0": "core"}
+    for folder, name in {**folders, "intel-rapl:2": "psys", "intel-rapl:3": "psys-1"}.items():
+        (tmp_path / folder).mkdir()
+        for file, content in {"name": name, "energy_uj": 1000000, "max_energy_range_uj": RANGE_UJ}.items():
+            (tmp_path / folder / file).write_text(f"{content}\n")
+    with open_sensor(f"rapl?root={tmp_path}") as sensor:
+        assert {channel.rail: channel.part_of for channel in sensor.channels} == {
+            "psys": "",
+            "psys-1": "",
+            "package-0": "psys",
+            "package-0/dram": "psys",
+            "package-1": "psys-1",
+            "package-1/core": "package-1",
+        }
+
+
 @pytest.mark.fault(13)
 def test_a_failed_read_is_no_zero(powercap):
     with open_sensor(f"rapl:dram?root={powercap}") as sensor:
