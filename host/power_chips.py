@@ -28,7 +28,7 @@ class PowerChip:
         shunt_offset_v, amps_offset_a: of the current path; the second where the shunt is inside the chip.
         volts_offset_v: of the bus voltage.
         shunt_step_v, amps_step_a, volts_step_v: one step of the converter.
-        power_factor: watts per step of power over amperes per step of current; None: as volts times amperes.
+        power_factor: watts per step of power over amperes per step of current; 0 where that is finer than volts times amperes.
         shunt_range_v, amps_range_a, volts_range_v: full scale.
         internal_shunt: the shunt is inside and its error in `amps_gain`.
         pmbus: a regulator that reports through PMBus; its outputs never deliver negative volts.
@@ -46,7 +46,7 @@ class PowerChip:
     shunt_step_v: float = 0.0
     amps_step_a: float = 0.0
     volts_step_v: float = 0.0
-    power_factor: float | None = None
+    power_factor: float = 0.0
     shunt_range_v: float = math.inf
     amps_range_a: float = math.inf
     volts_range_v: float = math.inf
@@ -203,7 +203,8 @@ def specification(
     # Watts saturate with the amperes; 5 % less, since the voltage sags under such a load.
     range_w = 0.95 * range_a * volts if volts > 0 else math.inf
     if unit == "W":
-        step_w = step_a * (chip.power_factor if chip.power_factor is not None else max(0.0, volts) if volts > 0 else 0.0)
+        # The chip multiplies its registers: a step of the amperes at these volts may be more than one of its power.
+        step_w = step_a * max(chip.power_factor, volts if volts > 0 else 0.0)
         return Specification(power_gain if gain is None else gain, offset_w, max(least_step, step_w), shunt, 0.0, range_w, source)
     # The energy register adds up what the power register shows, so that an offset of the power is one of every joule's watts: the
     # same in a run and in its idle, where a gain would not cancel. Its own are the chip's clock and the step of the total.

@@ -425,6 +425,13 @@ def test_limits_of_an_ina226_follow_from_its_data_sheet():
     assert "SBOS547B" in limits.source and "assumed" not in limits.source
 
 
+@pytest.mark.parametrize("chip, volts", [("ina260", 12.0), ("ina228", 5.0), ("ina226", 30.0)])
+def test_watts_move_in_no_finer_steps_than_amperes_at_the_volts(chip, volts):
+    """The chip multiplies registers: 1.25 mA are 15 mW at 12 V, whatever a step of the power register is."""
+    watts, amps = (specification(CHIPS[chip], unit, volts=volts, shunt_ohm=0.01) for unit in "WA")
+    assert watts.quantum == pytest.approx(volts * amps.quantum)
+
+
 @pytest.mark.fault(26)
 def test_an_unstated_shunt_tolerance_is_an_assumption_that_is_said():
     limits = specification(CHIPS["ina226"], "W", volts=5.0, shunt_ohm=0.01)
