@@ -78,8 +78,14 @@ class Board(abc.ABC):
         return self
 
     def __exit__(self, *exc_info):
-        with termination.deferred():
-            self.close()
+        begun = False
+        try:
+            with termination.deferred():
+                begun = True
+                self.close()
+        finally:
+            if not begun:  # another Ctrl-C came before it could be put off
+                self.close()
 
     @abc.abstractmethod
     def open(self) -> None:

@@ -57,9 +57,9 @@ def terminable() -> Iterator[None]:
     """Leave the process in order on SIGTERM, so that the core is stopped, unless somebody does so already."""
     mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
-    if mine:
-        signal.signal(signal.SIGTERM, termination.raises(SystemExit, 128 + signal.SIGTERM))
     try:
+        if mine:
+            signal.signal(signal.SIGTERM, termination.raises(SystemExit, 128 + signal.SIGTERM))
         yield
     finally:
         if mine:

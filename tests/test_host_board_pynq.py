@@ -20,7 +20,7 @@ from command_line import invoke
 
 from algo.emulator import Emulator
 from algo.train import export_digits
-from host import benchmark_pynq_board, board_pynq, pynq_bitstream, pynq_device, pynq_interrupt, segment_watch
+from host import benchmark_pynq_board, board_pynq, pynq_bitstream, pynq_device, pynq_interrupt, segment_watch, termination
 from host.benchmark_serial_board import differing, trained
 from host.board import BoardError, BoardTimeout, open_board
 from host.board_pynq import Driver
@@ -275,6 +275,23 @@ def test_leaving_stops_the_core_before_its_memory_is_given_back(folder, monkeypa
             monkeypatch.setattr(board._waits, "pause", interrupted)
             board.wait()
     assert seen == [False]
+
+
+def test_a_second_ctrl_c_before_it_can_be_put_off_leaves_no_core_running(folder, monkeypatch):
+    """A program that forwards the terminal's Ctrl-C makes two of it, and the second meets the board as it is left."""
+
+    @contextlib.contextmanager
+    def too_late():
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(termination, "deferred", too_late)
+    with pytest.raises(KeyboardInterrupt):
+        with opened(folder) as (board, zynq):
+            start(board, PROGRAM, hanging())
+            monkeypatch.setattr(board._waits, "pause", interrupted)
+            board.wait()
+    assert zynq._blocks == [] and not _locks_held(pynq_device.LOCKS)
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.1 remote"])
