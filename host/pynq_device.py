@@ -41,6 +41,8 @@ def claimed(host: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
+            if holder == f"process {os.getpid()}":
+                raise BoardError("this process has the board open already: close it first, or leave its with block") from None
             raise BoardError(
                 f"the board is in use by another process{f' ({holder})' if holder else ''}: end that one first; two would load "
                 "their bitstreams over each other"

@@ -569,6 +569,14 @@ def test_sigterm_while_the_board_is_left_waits_until_its_core_has_stopped(folder
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+def test_a_board_that_this_process_has_already_is_said_to_be_its_own(folder):
+    with opened(folder) as (board, _):
+        for second in (board, open_board(f"pynq:{folder}", TINY, ddr_bytes=DDR_BYTES)):
+            with pytest.raises(BoardError, match="this process has the board open already: close it first"):
+                second.open()
+        board.write(0, bytes(4))
+
+
 def test_one_process_has_the_board_and_sigterm_stops_its_core(folder, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
