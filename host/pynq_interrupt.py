@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 
+from host.pynq_device import error_text
 from host.segment_watch import Poll
 
 PIN = "joulegrad_0/irq"
@@ -90,6 +91,8 @@ def find(pynq, overlay, device) -> Interrupt | Polling:
         return _interrupt(pynq, overlay, device)
     except NoInterrupt as error:
         return Polling(str(error))
+    except Exception as error:  # there is no common class of what PYNQ raises, and a core can be waited for without
+        return Polling(f"PYNQ cannot tell where the interrupt is: {error_text(error)}")
 
 
 def _interrupt(pynq, overlay, device) -> Interrupt:

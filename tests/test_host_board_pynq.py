@@ -577,6 +577,21 @@ def test_a_board_that_this_process_has_already_is_said_to_be_its_own(folder):
         board.write(0, bytes(4))
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), RuntimeError("No Devices\nFound"), KeyError("axi")])
+def test_an_interrupt_that_pynq_fails_to_find_is_polled_for(folder, error):
+    def fails(irq):
+        raise error
+
+    with installed() as zynq:
+        sys.modules["pynq.interrupt"].get_uio_irq = fails
+        with open_board(f"pynq:{folder}", TINY, ddr_bytes=DDR_BYTES) as board:
+            start(board, PROGRAM, copies(1))
+            assert board.wait(30)["instructions"] == 2
+            waits = board.facts()["waits"]
+        assert zynq._blocks == []
+    assert waits.startswith("polls every 0.2 to 5 ms: PYNQ cannot tell where the interrupt is: ") and "\n" not in waits
+
+
 def test_one_process_has_the_board_and_sigterm_stops_its_core(folder, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
