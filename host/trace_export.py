@@ -46,57 +46,64 @@ class Exported:
     labels: tuple[str, ...]
 
 
-def export_csv(trace: Path | str, out: Path | str) -> Exported:
-    """Write a trace as CSV tables.
+def export(trace: Path | str, csv: Path | str | None = None, parquet: Path | str | None = None) -> Exported:
+    """Write a trace as CSV tables, as Parquet files, or as both: all files that are asked for, or none.
 
     Args:
         trace: its file.
-        out: F; none of the files to make may be there.
+        csv, parquet: F of either kind; none of the files to make may be there.
 
     Raises:
         TraceError: the trace cannot be read, or a file is there already or cannot be written.
+        ModuleNotFoundError: Parquet without pyarrow.
     """
-    out = Path(out)
+    kinds = [(Path(out), write) for out, write in ((csv, _write_csv), (parquet, _write_parquet)) if out is not None]
     with open_trace(trace) as source, _all_or_none() as made:
-        rows = 0
-        for index, sensor in enumerate(source.sensors):
-            names = [f"{channel.name} [{channel.unit}]" for channel in sensor.channels]
-            with made.table(_numbered(out, index)) as table:
-                table.writerow(["t_s", *names, "width_s", "device_t_s", "sequence", "clock", "label"])
-                for block in source.readings(index):
-                    rows += len(block)
-                    table.writerows(_cells(block, sensor))
-        with made.table(_beside(out, "marks")) as table:
-            table.writerow(["t_s", "clock", "edge", "name", "phase", "number", "iterations", "note"])
-            table.writerows((*dataclasses.astuple(mark)[:-1], json.dumps(mark.note)) for mark in source.marks)
-        with made.table(_beside(out, "gaps")) as table:
-            table.writerow(["sensor", "t_s", "reason", "count", "detail"])
-            table.writerows(dataclasses.astuple(gap) for gap in source.gaps)
-        with made.text(out.with_suffix(".json")) as file:
-            sensors = [about(sensor) for sensor in source.sensors]
-            json.dump({**about_trace(source), "sensors": sensors}, file, indent=1)
-        return _exported(source, made.paths, rows)
+        for out, write in kinds:
+            rows = write(source, out, made)
+        labels = tuple(sorted({sensor.label for sensor in source.sensors}))
+        return Exported(tuple(made.paths), rows, source.damaged_blocks, labels)
 
 
-def export_parquet(trace: Path | str, out: Path | str) -> Exported:
-    """Write a trace as Parquet files; arguments and errors as of `export_csv`. Raises ModuleNotFoundError without pyarrow."""
+def _write_csv(source: TraceFile, out: Path, made: _Made) -> int:
+    """Write the tables of F; return the number of rows of all sensors."""
+    rows = 0
+    for index, sensor in enumerate(source.sensors):
+        names = [f"{channel.name} [{channel.unit}]" for channel in sensor.channels]
+        with made.table(_numbered(out, index)) as table:
+            table.writerow(["t_s", *names, "width_s", "device_t_s", "sequence", "clock", "label"])
+            for block in source.readings(index):
+                rows += len(block)
+                table.writerows(_cells(block, sensor))
+    with made.table(_beside(out, "marks")) as table:
+        table.writerow(["t_s", "clock", "edge", "name", "phase", "number", "iterations", "note"])
+        table.writerows((*dataclasses.astuple(mark)[:-1], json.dumps(mark.note)) for mark in source.marks)
+    with made.table(_beside(out, "gaps")) as table:
+        table.writerow(["sensor", "t_s", "reason", "count", "detail"])
+        table.writerows(dataclasses.astuple(gap) for gap in source.gaps)
+    with made.text(out.with_suffix(".json")) as file:
+        sensors = [about(sensor) for sensor in source.sensors]
+        json.dump({**about_trace(source), "sensors": sensors}, file, indent=1)
+    return rows
+
+
+def _write_parquet(source: TraceFile, out: Path, made: _Made) -> int:
+    """Write the files of F; return the number of rows of all sensors."""
     import pyarrow
     from pyarrow import parquet
 
-    out = Path(out)
-    with open_trace(trace) as source, _all_or_none() as made:
-        rows = 0
-        for index, sensor in enumerate(source.sensors):
-            schema = _schema(pyarrow, source, sensor)
-            with made.path(_numbered(out, index)) as path, parquet.ParquetWriter(path, schema) as writer:
-                for part in _joined(source.readings(index), len(sensor.channels)):
-                    rows += len(part)
-                    columns = [part.t_s, *part.values.T, part.width_s, part.device_t_s, part.sequence]
-                    arrays = [pyarrow.array(column, from_pandas=True) for column in columns]  # NaN becomes null
-                    same = [pyarrow.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [text])
-                            for text in (sensor.clock, sensor.label)]  # fmt: skip
-                    writer.write_table(pyarrow.Table.from_arrays([*arrays, *same], schema=schema))
-        return _exported(source, made.paths, rows)
+    rows = 0
+    for index, sensor in enumerate(source.sensors):
+        schema = _schema(pyarrow, source, sensor)
+        with made.path(_numbered(out, index)) as path, parquet.ParquetWriter(path, schema) as writer:
+            for part in _joined(source.readings(index), len(sensor.channels)):
+                rows += len(part)
+                columns = [part.t_s, *part.values.T, part.width_s, part.device_t_s, part.sequence]
+                arrays = [pyarrow.array(column, from_pandas=True) for column in columns]  # NaN becomes null
+                same = [pyarrow.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [text])
+                        for text in (sensor.clock, sensor.label)]  # fmt: skip
+                writer.write_table(pyarrow.Table.from_arrays([*arrays, *same], schema=schema))
+    return rows
 
 
 def about(sensor: SensorRecord) -> dict:
@@ -109,11 +116,6 @@ def about_trace(source: TraceFile) -> dict:
     """Return what is known of a trace besides its sensors, marks and gaps, as JSON data."""
     return {"schema": 1, "trace": source.name, "status": source.status, "damaged_blocks": source.damaged_blocks,
             "provenance": source.provenance}  # fmt: skip
-
-
-def _exported(source: TraceFile, paths: list[Path], rows: int) -> Exported:
-    labels = tuple(sorted({sensor.label for sensor in source.sensors}))
-    return Exported(tuple(paths), rows, source.damaged_blocks, labels)
 
 
 def _cells(block: Readings, sensor: SensorRecord) -> Iterator[list]:
@@ -169,8 +171,10 @@ class _Made:
 
     @contextlib.contextmanager
     def path(self, path: Path) -> Iterator[Path]:
-        if path.exists() or path in self.paths:
+        if path.exists():
             raise TraceError(f"{path} is there already: an export overwrites nothing, name another file")
+        if path in self.paths:
+            raise TraceError(f"{path} would be made twice, for two tables of this export: name another file")
         self.paths.append(path)
         yield _partial(path)
 

@@ -29,21 +29,19 @@ def export(
     Example: joulegrad trace export runs/digits-sim-20260101-120000 --csv power.csv
     """
     with command(as_json) as screen:
-        from host.trace_export import export_csv, export_parquet
+        from host.trace_export import export as export_trace
         from host.trace_file import trace_path
         from joulegrad.settings import SettingError
 
         if csv is None and parquet is None:
             raise SettingError("nothing to export to: name a file with --csv or --parquet")
-        path, made = trace_path(run), []
-        for out, write in ((csv, export_csv), (parquet, export_parquet)):
-            if out is not None:
-                made.append(write(path, out))
-        if made[0].damaged_blocks:
-            screen.say(f"{made[0].damaged_blocks} blocks of {path} are damaged: their samples are missing from the export")
-        files = [str(file) for export in made for file in export.files]
+        path = trace_path(run)
+        made = export_trace(path, csv, parquet)
+        if made.damaged_blocks:
+            screen.say(f"{made.damaged_blocks} blocks of {path} are damaged: their samples are missing from the export")
+        files = [str(file) for file in made.files]
         if not as_json:
             for file in files:
                 screen.out.print(file, markup=False)
-        screen.result({"schema": 1, "trace": str(path), "labels": list(made[0].labels), "rows": made[0].rows,
-                       "damaged_blocks": made[0].damaged_blocks, "files": files})  # fmt: skip
+        screen.result({"schema": 1, "trace": str(path), "labels": list(made.labels), "rows": made.rows,
+                       "damaged_blocks": made.damaged_blocks, "files": files})  # fmt: skip

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from host.readings import Readings
 from host.trace import Gap, Mark, TraceError
-from host.trace_export import export_csv, export_parquet
+from host.trace_export import export
 from host.trace_file import TraceWriter
 from joulegrad.cli import app
 
@@ -53,7 +53,7 @@ def numbers(lines, column):
 
 def test_csv(run, tmp_path):
     folder, first, second = run
-    done = export_csv(folder / "trace.sqlite", tmp_path / "out.csv")
+    done = export(folder / "trace.sqlite", csv=tmp_path / "out.csv")
     names = ["out.csv", "out.1.csv", "out.marks.csv", "out.gaps.csv", "out.json"]
     assert [path.name for path in done.files] == names
     assert (done.rows, done.damaged_blocks, done.labels) == (350, 0, ("emulated", "measured"))
@@ -76,7 +76,7 @@ def test_csv(run, tmp_path):
 
 def test_parquet(run, tmp_path):
     folder, first, second = run
-    done = export_parquet(folder / "trace.sqlite", tmp_path / "out.parquet")
+    done = export(folder / "trace.sqlite", parquet=tmp_path / "out.parquet")
     assert [path.name for path in done.files] == ["out.parquet", "out.1.parquet"] and done.rows == 350
     found = parquet.read_table(tmp_path / "out.parquet")
     np.testing.assert_array_equal(found["t_s"].to_numpy(), first.t_s)
@@ -97,15 +97,26 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(run, tmp_path):
     folder, *_ = run
     (tmp_path / "out.marks.csv").write_text("mine")
     with pytest.raises(TraceError, match="out.marks.csv is there already"):
-        export_csv(folder / "trace.sqlite", tmp_path / "out.csv")
+        export(folder / "trace.sqlite", csv=tmp_path / "out.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.marks.csv", "run"]
     assert (tmp_path / "out.marks.csv").read_text() == "mine"
     with pytest.raises(TraceError, match="cannot be written: .*No such file"):
-        export_parquet(folder / "trace.sqlite", tmp_path / "nowhere" / "out.parquet")
+        export(folder / "trace.sqlite", parquet=tmp_path / "nowhere" / "out.parquet")
 
 
 def invoke(*arguments):
     return CliRunner().invoke(app, ["trace", "export", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(("options", "said"), [(("--csv", "a.csv", "--parquet", "b.parquet"), "b.parquet is there already"),
+                                               (("--csv", "a.csv", "--parquet", "a.csv"), "a.csv would be made twice"),
+                                               (("--csv", "a.json"), "a.json would be made twice")])  # fmt: skip
+def test_of_several_kinds_all_are_made_or_none(run, tmp_path, options, said):
+    folder, *_ = run
+    (tmp_path / "b.parquet").write_text("mine")
+    failed = invoke(folder, *(text if text.startswith("--") else tmp_path / text for text in options))
+    assert failed.exit_code == 1 and said in failed.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.parquet", "run"]
 
 
 def test_the_command(run, tmp_path):
