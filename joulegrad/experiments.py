@@ -18,6 +18,7 @@ from joulegrad.experiment_cluster import on_cluster
 from joulegrad.experiment_lock import only_here
 from joulegrad.experiment_report import compared, draw, page, table
 from joulegrad.experiment_run import RUNS, Task, execute
+from joulegrad.measurement import measure
 from joulegrad.screen import Screen
 from joulegrad.settings import ExperimentSettings
 from joulegrad.train import check_device
@@ -75,6 +76,8 @@ def _asked(settings: ExperimentSettings) -> Experiment:
         check_device(settings.device)
         for url in settings.boards:
             sensors_for(url, open_board(url, config).clock, settings.sensors_of(url))
+        if settings.sensors and not settings.boards:
+            measure(settings.sensors)
     return experiment.only(settings.runs) if settings.runs else experiment
 
 

@@ -19,6 +19,7 @@ from joulegrad import experiment_cluster, experiment_run, experiments
 from joulegrad.board_checkpoints import BoardCheckpoints
 from joulegrad.experiment import ExperimentError
 from joulegrad.experiments import run_experiments
+from joulegrad.measurement import MeasureError
 from joulegrad.screen import Screen
 from joulegrad.settings import ExperimentSettings, SettingError
 from tests.hwmon_tree import HwmonTree
@@ -178,6 +179,8 @@ def test_boards_and_sensors_that_are_not_there_are_found_out_before_any_run(aske
         (("none",), (), BoardError, "no driver for board 'none'"),
         (("sim",), ("none",), SensorError, "none"),
         (("sim",), (HwmonTree(tmp_path / "sys").url(),), SettingError, "would watch this computer"),
+        ((), ("none",), SensorError, "no driver for sensor 'none'"),
+        ((), ("sim",), MeasureError, "virtual time: it cannot watch this"),
     ):
         with pytest.raises(error, match=said):
             run_experiments(dataclasses.replace(asked, boards=boards, sensors=sensors), Screen(True))
