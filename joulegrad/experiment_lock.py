@@ -12,7 +12,7 @@ from pathlib import Path
 from joulegrad.experiment import ExperimentError
 from joulegrad.screen import Screen
 
-LOCK = "lock"
+LOCK, SAYS = "lock", "process "
 
 
 @contextlib.contextmanager
@@ -23,10 +23,10 @@ def only_here(folder: Path, screen: Screen) -> Iterator[None]:
     take the lock away from one who has opened it meanwhile. A file system that knows no locks gets a warning.
 
     Raises:
-        ExperimentError: another process holds it.
+        ExperimentError: another process holds it, or the file is no lock.
         OSError: nothing can be written there.
     """
-    with open(folder / LOCK, "a+", encoding="utf-8") as file:
+    with open(folder / LOCK, "a+", encoding="utf-8", errors="replace") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,14 +34,22 @@ def only_here(folder: Path, screen: Screen) -> Iterator[None]:
             raise ExperimentError(f"{found}: wait for its end, or choose another --out") from None
         except OSError as error:
             screen.say(f"{folder} cannot be locked ({error.strerror}): take care that no second command works there")
+        _check_own(file, folder)
         _say_who(file)
         yield
+
+
+def _check_own(file, folder: Path) -> None:
+    """Raise ExperimentError where the file holds what no process's name is: it is somebody else's, and must not be replaced."""
+    file.seek(0)
+    if file.read(len(SAYS)) not in ("", SAYS):
+        raise ExperimentError(f"{folder / LOCK} is there already, and no experiment's: choose another --out")
 
 
 def _say_who(file) -> None:
     """Leave this process's name to whom the lock keeps out."""
     file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
+    file.write(f"{SAYS}{os.getpid()} on {socket.gethostname()}")
     file.flush()
 
 

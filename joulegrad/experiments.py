@@ -16,7 +16,7 @@ from hw.config import load_config
 from joulegrad.experiment import PRICED, Experiment, ExperimentError, Run, load_experiment
 from joulegrad.experiment_cluster import on_cluster
 from joulegrad.experiment_lock import only_here
-from joulegrad.experiment_report import compared, draw, page, table
+from joulegrad.experiment_report import PICTURE, compared, draw, page, table
 from joulegrad.experiment_run import RUNS, Task, execute
 from joulegrad.measurement import measure
 from joulegrad.screen import Screen
@@ -24,7 +24,7 @@ from joulegrad.settings import ExperimentSettings
 from joulegrad.train import check_device
 from joulegrad.watch import sensors_for
 
-RESULTS, REPORT = "experiment.json", "report.md"
+RESULTS, REPORT, ASKED = "experiment.json", "report.md", "asked.json"
 
 
 def run_experiments(settings: ExperimentSettings, screen: Screen) -> dict:
@@ -38,6 +38,7 @@ def run_experiments(settings: ExperimentSettings, screen: Screen) -> dict:
     experiment = _asked(settings)
     folder = settings.out or new_run_dir(f"experiment-{experiment.name}")
     folder.mkdir(parents=True, exist_ok=True)
+    _check_own(folder)
     with only_here(folder, screen):
         try:
             return _run(experiment, folder, settings, screen)
@@ -81,10 +82,17 @@ def _asked(settings: ExperimentSettings) -> Experiment:
     return experiment.only(settings.runs) if settings.runs else experiment
 
 
+def _check_own(folder: Path) -> None:
+    """Raise ExperimentError where files that an experiment writes are there, and no experiment left them."""
+    foreign = next((name for name in (RESULTS, REPORT, PICTURE, RUNS) if (folder / name).exists()), None)
+    if foreign and not (folder / ASKED).exists():
+        raise ExperimentError(f"{folder / foreign} is there already, and {folder} holds no experiment: choose another --out")
+
+
 def _same(experiment: Experiment, folder: Path, on_boards: bool = False) -> None:
     """Raise ExperimentError where the folder holds runs of another experiment, or of an arithmetic with other bits, which have no
     place in one table with those to come; runs may have been added or left out."""
-    path = folder / "asked.json"
+    path = folder / ASKED
     asked = {"recipe": experiment.recipe, "config": experiment.config, "steps": experiment.steps}
     asked |= {"trained": "on boards"} if on_boards else {}
     asked["arithmetic_version"] = ARITHMETIC_VERSION

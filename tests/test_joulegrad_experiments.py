@@ -288,6 +288,15 @@ def test_a_folder_of_another_experiment_is_refused(asked):
         run_experiments(settings, Screen(True))
 
 
+@pytest.mark.parametrize("name", ["report.md", "experiment.json", "energy-accuracy.png", "lock"])
+def test_files_of_others_are_not_replaced(asked, name):
+    asked.out.mkdir()
+    (asked.out / name).write_bytes(b"mine \xff")
+    with pytest.raises(ExperimentError, match=f"{name} is there already, and .*no experiment.*: choose another --out"):
+        run_experiments(dataclasses.replace(asked, runs=("half",), seeds=1), Screen(True))
+    assert [(path.name, path.read_bytes()) for path in asked.out.iterdir()] == [(name, b"mine \xff")]
+
+
 def test_a_run_that_the_experiment_says_otherwise_now_is_not_taken_for_it(asked, tmp_path):
     settings = dataclasses.replace(asked, runs=("whole", "floats"), seeds=1)
     run_experiments(settings, Screen(True))
