@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from algo.arithmetic import ARITHMETIC_VERSION
 from algo.policies.method import PLAIN
 from host.check import Mismatch
 from host.run_folder import RECORD, RunFolderError, new_run_dir, read_iterations, read_record, write_atomically
@@ -23,7 +24,8 @@ from measurements.saved import saved
 from measurements.table_validity import check_valid
 
 BOARD = "sim"
-SUMMARY = "methods.json"
+SIDES = ("predicted", "counted")
+SUMMARY, ARITHMETIC = "methods.json", "arithmetic.json"
 DECIDED = ("iteration", "images", "gates", "bits")
 """Entries of an iteration's line that a method decides, or that follow from its seed."""
 
@@ -34,7 +36,7 @@ def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
     Runs that the folder holds already are not done again; their simulated joules are, with the energy table that is asked for.
 
     Raises:
-        RunFolderError: the folder holds other runs, or ones that were stopped.
+        RunFolderError: the folder holds other runs, ones of an arithmetic with other bits, or ones that were stopped.
         Mismatch: board and PyTorch differ in a bit, a counter or a decision.
         as run_bench, run_train.
     """
@@ -44,6 +46,7 @@ def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
     path = settings.out or new_run_dir(f"methods-{Path(settings.recipe).stem}")
     table = load_table(settings.energy_table or TABLE)
     check_valid(table, BOARD, load_config(settings.config), dataclasses.asdict(ProcessorModel()))
+    _same(path)
     results = {}
     for method in (PLAIN, *settings.methods):
         screen.say(f"{method}: in PyTorch, then on the board")
@@ -58,6 +61,26 @@ def run_methods(settings: MethodsSettings, screen: Screen) -> dict:
     }  # fmt: skip
     write_atomically(path / SUMMARY, json.dumps(found, indent=1) + "\n")
     return found
+
+
+def _same(path: Path) -> None:
+    """Note the arithmetic's version in the folder, in which all runs have the same bits.
+
+    Raises:
+        RunFolderError: the folder's runs have others, or what would be written is there and somebody else's; or it cannot be
+            written.
+    """
+    noted, here = path / ARITHMETIC, {"arithmetic_version": ARITHMETIC_VERSION}
+    there = [name for name in (*SIDES, SUMMARY, ARITHMETIC) if (path / name).exists()]
+    try:
+        before = json.loads(noted.read_text(encoding="utf-8")) if noted.exists() else None
+        if there and before != here:
+            found = "nothing says of which arithmetic" if before is None else f"{ARITHMETIC} says {before}"
+            raise RunFolderError(f"{path / there[0]} is there already, {found}, not {here}: choose another --out")
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(noted, json.dumps(here))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(f"{noted} cannot be used: {getattr(error, 'strerror', None) or error}") from None
 
 
 def wrong(found: dict) -> Iterator[str]:
@@ -80,7 +103,7 @@ def wrong(found: dict) -> Iterator[str]:
 def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) -> dict:
     """Return a method's results, {"predicted", "counted"}. Raises Mismatch where their decisions differ."""
     name = "".join(c if c.isalnum() else "_" for c in method)
-    places = {side: path / side / name for side in ("predicted", "counted")}
+    places = {side: path / side / name for side in SIDES}
     common = dict(method=method, steps=settings.steps, batch_size=settings.batch_size, seed=settings.seed)
 
     def predict(out: Path) -> dict:
@@ -93,9 +116,7 @@ def _both(method: str, settings: MethodsSettings, path: Path, screen: Screen) ->
 
     wanted = _asked(method, settings)
     found = {"predicted": _once(places["predicted"], predict, wanted), "counted": _once(places["counted"], count, wanted)}
-    decided = [
-        [[line.get(key) for key in DECIDED] for line in read_iterations(places[side])] for side in ("predicted", "counted")
-    ]
+    decided = [[[line.get(key) for key in DECIDED] for line in read_iterations(places[side])] for side in SIDES]
     if decided[0] != decided[1]:
         raise Mismatch(f"method {method}: the decisions in {places['predicted']} are not those in {places['counted']}")
     table = settings.energy_table or TABLE

@@ -8,6 +8,7 @@ import json
 import command_line
 import pytest
 
+from algo.arithmetic import ARITHMETIC_VERSION
 from algo.recipe import load_recipe
 from host.run_folder import read_iterations
 from joulegrad import methods
@@ -47,6 +48,13 @@ def test_what_methods_save_is_what_was_predicted(tmp_path, monkeypatch):
         assert code == 1 and said in err, "runs of two kinds are not compared with each other"
     code, _, err = invoke(*options[:-1])
     assert code == 1 and "has seed 3, not 0" in err, "the recipe's seed is another one, too"
+    noted = tmp_path / "all" / "arithmetic.json"
+    for version, said in ((ARITHMETIC_VERSION - 1, f"says {{'arithmetic_version': {ARITHMETIC_VERSION - 1}}}, not"),
+                          (None, "nothing says of which arithmetic")):  # fmt: skip
+        noted.write_text(json.dumps({"arithmetic_version": version})) if version else noted.unlink()
+        code, _, err = invoke(*options, str(SEED))
+        assert code == 1 and said in err, "of two versions of the arithmetic neither"
+    noted.write_text(json.dumps({"arithmetic_version": ARITHMETIC_VERSION}))
 
     lines = list(read_iterations(tmp_path / "all" / "counted" / "e2train"))
     monkeypatch.setattr(methods, "read_iterations", lambda place: lines[:-1] if place.parent.name == "counted" else lines)
@@ -61,6 +69,14 @@ def test_what_methods_save_is_what_was_predicted(tmp_path, monkeypatch):
 def test_what_cannot_be_is_refused_before_anything_is_trained(tmp_path, recipe, method, said):
     code, _, err = invoke(recipe, "--method", "swa", "--method", method, "--out", str(tmp_path / "all"))
     assert code == 2 and said in err and not (tmp_path / "all").exists()
+
+
+@pytest.mark.parametrize("name", ["methods.json", "arithmetic.json"])
+def test_files_of_others_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("[]")
+    code, _, err = invoke("digits", "--method", "swa", "--steps", "2", "--out", str(tmp_path))
+    assert code == 1 and f"{name} is there already" in err and "choose another --out" in err
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "[]")]
 
 
 def test_what_is_not_as_predicted_fails_in_a_sentence():
