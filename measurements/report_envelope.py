@@ -11,6 +11,28 @@ POINTS = 800
 """Least number of stretches that a long series is divided into; at most twice as many."""
 
 
+class Numbers:
+    """What values over time come to: how many, lowest, mean and highest of them, longest distance of two neighbours."""
+
+    def __init__(self):
+        self.values, self.low, self.high, self.longest_s = 0, np.inf, -np.inf, 0.0
+        self._sum, self._last_s = 0.0, np.nan
+
+    def add(self, t_s: np.ndarray, values: np.ndarray) -> None:
+        """Add values (n,) and their times (n,), finite ones."""
+        if not len(t_s):
+            return
+        joined = np.append(self._last_s, t_s) if self.values else t_s
+        self.longest_s = max(self.longest_s, float(np.diff(joined).max(initial=0.0)))
+        self.values, self._sum, self._last_s = self.values + len(values), self._sum + float(values.sum()), float(t_s[-1])
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+
+    @property
+    def mean(self) -> float:
+        """Mean of the values, one as good as the other; NaN of none."""
+        return self._sum / self.values if self.values else np.nan
+
+
 class Envelope:
     """Collects values over time.
 

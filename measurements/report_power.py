@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from host.trace import Window
-from measurements.report_envelope import Envelope
+from measurements.report_envelope import Envelope, Numbers
 from measurements.report_parts import PHASE_COLOUR, SERIES, Figure, Table, View, axis, marked, number, plain, with_unit
 from measurements.report_trace import RailView, TraceView, relative
 
@@ -45,7 +45,7 @@ def _figure(trace: TraceView, key: str, title: str, span_s: tuple[float, float],
         data += _curves(rail, envelope, colour, origin_s, len(trace.sensors) > 1)
         gap_shapes = _gaps(rail, origin_s, start_s, end_s)
         shapes += gap_shapes[: max(0, SHADES_MOST - len(shapes))]
-        rows.append(_row(rail, envelope, len(gap_shapes)))
+        rows.append(_row(rail, rail.in_close if close else rail.in_whole, len(gap_shapes)))
     if any(shape.get("name") == "gap" for shape in shapes):
         data.append(_key("gap: no value", "@vermillion/0.45", "x"))
     data += [_key(phase, f"{PHASE_COLOUR[phase]}/0.45", "square") for phase in PHASE_COLOUR if phase in phases]
@@ -182,9 +182,9 @@ def _gaps(rail: RailView, origin_s: float, start_s: float, end_s: float) -> list
     return shapes
 
 
-def _row(rail: RailView, envelope: Envelope, gaps: int) -> tuple[str, ...]:
-    _, low, mean, high = envelope.curve()
-    if not len(mean):
-        return plain(rail.rail, 60), plain(rail.label, 12), "0", "none", "none", "none", "none", "0"
-    return (plain(rail.rail, 60), plain(rail.label, 12), number(envelope.rows), f"{low.min():.4g} W", f"{mean.mean():.4g} W",
-            f"{high.max():.4g} W", with_unit(rail.longest_s, "s"), number(gaps))  # fmt: skip
+def _row(rail: RailView, inside: Numbers, gaps: int) -> tuple[str, ...]:
+    said = plain(rail.rail, 60), plain(rail.label, 12)
+    if not inside.values:
+        return (*said, "0", "none", "none", "none", "none", number(gaps))
+    watts = (f"{value:.4g} W" for value in (inside.low, inside.mean, inside.high))
+    return (*said, number(inside.values), *watts, with_unit(inside.longest_s, "s"), number(gaps))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from host.sensor import Channel
 from host.trace import Gap, SensorRecord, Window, windows
 from host.trace_file import TraceFile, open_trace
 from host.trace_format import row_bytes
-from measurements.report_envelope import Envelope
+from measurements.report_envelope import Envelope, Numbers
 from measurements.series import GAP_REFRESHES
 
 ITERATION = "iteration"
@@ -38,9 +38,9 @@ class RailView:
     Attributes:
         sensor: index in the trace; url, label: of the sensor.
         rail, scope, kind: as in Channel.
-        whole, close: all of it, and the stretch shown close up.
+        whole, close: curves of all of it, and of the stretch shown close up and a little beside it.
+        in_whole, in_close: what the values come to in either picture.
         gaps: (start, end) of stretches without a value, the longest GAPS_MOST; gap_count: all of them.
-        longest_s: longest distance of two values.
     """
 
     sensor: int
@@ -52,8 +52,9 @@ class RailView:
     whole: Envelope
     close: Envelope
     gaps: list[tuple[float, float]]
+    in_whole: Numbers = field(default_factory=Numbers)
+    in_close: Numbers = field(default_factory=Numbers)
     gap_count: int = 0
-    longest_s: float = 0.0
     first_s: float = math.nan
     last_s: float = math.nan
 
@@ -217,7 +218,10 @@ def _fill(file: TraceFile, index: int, rails: list, close_s: tuple[float, float]
                 continue
             _look_for_gaps(view, record, t_s)
             view.whole.add(t_s, watts)
+            view.in_whole.add(t_s, watts)
             if close_s is not None:
+                inside = (t_s >= close_s[0]) & (t_s <= close_s[1])
+                view.in_close.add(t_s[inside], watts[inside])
                 inside = (t_s >= close_s[0] - margin_s) & (t_s <= close_s[1] + margin_s)
                 view.close.add(t_s[inside], watts[inside])
     for view, _ in rails:
@@ -236,7 +240,6 @@ def _look_for_gaps(view: RailView, record: SensorRecord, t_s: np.ndarray) -> Non
     view.last_s = float(t_s[-1])
     if not len(steps_s):
         return
-    view.longest_s = max(view.longest_s, float(steps_s.max()))
     typical_s = max([*refreshes, record.period_s or 0.0, float(np.median(steps_s))])
     for at in np.flatnonzero(steps_s > GAP_REFRESHES * typical_s):
         view.gaps.append((float(joined[at]), float(joined[at + 1])))

@@ -111,6 +111,24 @@ def test_the_curve_is_the_traces_power(bench):
     assert curve["x"] == pytest.approx((readings.t_s[inside] - bench.trace.start_s).tolist(), abs=1e-6)
 
 
+def test_the_tables_below_the_pictures_are_of_the_values_in_them(bench, tmp_path):
+    """Not of those beside a close-up, which only carry the curve to its edges, and each value as good as another."""
+    readings, (low_s, high_s) = read_trace(bench.path / TRACE).sensors[0].readings, bench.trace.close_s
+    inside = (readings.t_s >= low_s) & (readings.t_s <= high_s)
+    for figure, kept in zip(power_figures(bench.trace, "run"), (np.ones(len(readings), bool), inside), strict=True):
+        watts, distance_s = readings.values[kept, 0], np.diff(readings.t_s[kept]).max()
+        found = [f"{watt:.4g} W" for watt in (watts.min(), watts.mean(), watts.max())]
+        assert figure.table.rows[0][2:-1] == (f"{len(watts):,}", *found, f"{1e3 * distance_s:.4g} ms")
+    writer = TraceWriter(tmp_path / TRACE, {})
+    writer.add_sensor("serial:x", HOST_CLOCK, "measured", (channel(),), {}, None)
+    t_s = np.concatenate([np.arange(1000) / 1000, np.arange(1, 101)])
+    for part in (t_s[:700], t_s[700:]):
+        writer.append(0, Readings.of(part, np.where(part < 1, 10.0, 1.0)))
+    writer.close("finished")
+    (figure,) = power_figures(view_trace(tmp_path / TRACE), "burst")
+    assert figure.table.rows[0][2:-1] == ("1,100", "1 W", f"{10100 / 1100:.4g} W", "10 W", "1 s")
+
+
 def test_gaps_are_marked_and_the_curve_is_broken_there(gap):
     whole = one_view(power_figures(gap.trace, "run")[0])
     (hole,) = [shape for shape in whole.layout["shapes"] if shape.get("name") == "gap"]
