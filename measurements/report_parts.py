@@ -132,11 +132,13 @@ def with_unit(value: float | None, unit: str, digits: int = 4) -> str:
 
 
 def with_u(value: float, u95: float | None, unit: str = "J") -> str:
-    """Return a value with its expanded uncertainty, both with two digits of it; without one, four digits."""
+    """Return a value with its expanded uncertainty, both with two digits of it; without one, or with none at all, four digits."""
     if u95 is None:
         return with_unit(value, unit)
     scale, prefix = scale_of([value if abs(value) > u95 else u95])
-    places = max(0, 1 - math.floor(math.log10(u95 / scale))) if u95 > 0 else 3
+    if u95 == 0:
+        return f"{value / scale:.4g} ± 0 {prefix}{unit}"
+    places = max(0, 1 - math.floor(math.log10(float(f"{u95 / scale:.1e}"))))  # of two digits: 0.0996 is 0.10
     return f"{value / scale:.{places}f} ± {u95 / scale:.{places}f} {prefix}{unit}"
 
 

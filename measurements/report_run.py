@@ -253,7 +253,8 @@ def quantity(run: ReportedRun, label: str, kind: str, each: bool = False) -> dic
     found = (by_label.get(label) or {}).get(kind) if isinstance(by_label.get(label), (dict, type(None))) else "damaged"
     if found is None:
         return None
-    fine = isinstance(found, dict) and _is_number(found.get("value")) and (found.get("u95") is None or _is_number(found["u95"]))
+    fine = isinstance(found, dict) and "u95" in found and _is_number(found.get("value"))
+    fine = fine and (found["u95"] is None or _is_number(found["u95"]))
     if not fine or not isinstance(found.get("verdict"), str) or not isinstance(found.get("scope"), str):
         raise ReportError(f"run {run.path} is damaged: its {label} {kind} energy is {plain(found, 80)}")
     return found

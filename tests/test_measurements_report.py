@@ -344,12 +344,17 @@ def test_figures_are_plotlys_and_their_colours_the_stylesheets(bench, gap, three
 
 def test_numbers_have_units_and_as_many_digits_as_their_uncertainty():
     assert with_u(0.072433, 0.000444) == "72.43 ± 0.44 mJ" and with_u(12.3456, None) == "12.35 J"
+    assert with_u(0.0, 0.0) == "0 ± 0 J" and with_u(0.0123456, 0.0) == "12.35 ± 0 mJ", "no digits of an uncertainty that is none"
+    assert with_u(1.0, 0.0996) == "1.00 ± 0.10 J" and with_u(-12.34, 9.96) == "-12 ± 10 J"
     assert with_u(1e-3, 0.02) == "1 ± 20 mJ" and with_unit(None, "W") == "none" and with_unit(3.1e-7, "s") == "310 ns"
     assert plain("a\n\x00b" + "c" * 999, 20) == "a b" + "c" * 14 + "..." and distinct(["a", "b", "a"]) == ["a", "b", "a (2)"]
 
 
 def test_a_damaged_record_is_one_sentence(tmp_path, bench):
-    for number, energies in enumerate((["x"], {"measured": 3}, {"measured": {"gross": {"value": "1"}}})):
+    lacking = {"value": 1.0, "verdict": "resolved", "scope": "all"}
+    for number, energies in enumerate((
+        ["x"], {"measured": 3}, {"measured": {"gross": {"value": "1"}}}, {"measured": {"gross": lacking}}
+    )):  # fmt: skip
         path = measured_run(tmp_path / f"run{number}")
         spoil(path, lambda record, energies=energies: record["result"].__setitem__("run_energy_j", energies))
         with pytest.raises(ReportError, match="is damaged"):
