@@ -150,11 +150,13 @@ def main() -> None:
     """Entry point of the command `joulegrad`. With --json an option that does not parse is an object, too."""
     _open_streams()
     own = sys.argv[:sys.argv.index("--")] if "--" in sys.argv else sys.argv  # what follows is a command to be measured
-    if "--json" not in own:
-        app(prog_name="joulegrad")
-        return
+    as_json = "--json" in own
     try:
-        code = app(standalone_mode=False, prog_name="joulegrad")
+        code = app(standalone_mode=not as_json, prog_name="joulegrad")
+    except OSError as error:  # behind standard output, which takes no help text
+        Screen(as_json).fail(errors.sentence(error))
+        errors.leave_output()
+        code = errors.FAILED
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise

@@ -143,11 +143,11 @@ def reported(screen: Screen) -> Iterator[None]:
         if code is None:
             raise
         screen.fail(sentence(error))
-        _leave_output()
+        leave_output()
         raise Exit(code) from None
 
 
-def _leave_output() -> None:
+def leave_output() -> None:
     """Let go of a standard output that takes nothing: Python flushes it once more as it ends, and would end with 120."""
     try:
         sys.stdout.flush()

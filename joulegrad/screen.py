@@ -53,12 +53,19 @@ class Screen:
         self._said = False
         self.err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.out = self.err if as_json else Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        if as_json:
+            self.err.on_broken_pipe = self._unread
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
         logging.getLogger().handlers[0].addFilter(_is_ours_or_a_warning)
 
+    def _unread(self) -> None:
+        """Go on in silence where nobody reads standard error any more: rich would end the program without its object."""
+        self.err.quiet = True
+
     def say(self, message: str) -> None:
-        """Write a line to standard error."""
-        self.err.print(message, markup=False)
+        """Write a line to standard error; one that a full disk does not take is no reason to lose what is worked at."""
+        with suppress(OSError):
+            self.err.print(message, markup=False)
 
     def result(self, data: dict) -> None:
         """Write the command's one JSON object, where it is asked for."""
@@ -68,7 +75,10 @@ class Screen:
 
     def fail(self, message: str) -> None:
         """Say why the command fails; with `json` also as the JSON object, if none has been written."""
-        self.say(f"joulegrad: {message}")
+        with suppress(OSError):  # past rich, which would end the program with a code of its own
+            if not self.err.quiet:
+                self.err.file.write(f"joulegrad: {message}\n")
+                self.err.file.flush()
         if not self._said:
             with suppress(OSError):  # where standard output takes nothing, the sentence above stands
                 self.result({"schema": 1, "error": message, **self.facts})

@@ -26,10 +26,11 @@ SMALL = ["--board", "golden", "--config", "tiny", "--n", "1", "--c", "5", "--k",
 
 
 def run(*arguments: str, **kwargs):
-    """Run the command in a process of its own."""
+    """Run the command in a process of its own, its output collected where it is not told to go elsewhere."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     command = [sys.executable, "-m", "joulegrad.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, **kwargs)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(command, text=True, env=environment, **streams | kwargs)
 
 
 def refused(outcome, code: int, *words: str) -> str:
@@ -266,6 +267,23 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(options, unbuffered)
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
     assert done.returncode == errors.FAILED
     assert done.stderr.count("\n") == 1 and "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["report", "--help", "--json"]], ids=" ".join)
+def test_help_that_goes_nowhere_is_one_sentence(arguments):
+    with open("/dev/full", "w") as full:
+        done = run(*arguments, stdout=full)
+    assert done.returncode == errors.FAILED and done.stderr == "joulegrad: No space left on device\n"
+
+
+@pytest.mark.parametrize("unread", [False, True], ids=["full disk", "reader gone"])
+@pytest.mark.parametrize(("arguments", "code"), [(["kernel", "forward", *SMALL], 0), (["bench", "letters"], errors.USAGE)])
+def test_the_object_does_not_depend_on_who_reads_standard_error(arguments, code, unread):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as nobody, open("/dev/full", "w") as full:
+        done = run(*arguments, "--json", stderr=nobody if unread else full)
+    assert done.returncode == code and ("error" in json.loads(done.stdout)) == (code != 0)
 
 
 def test_a_full_disk_behind_standard_output_hides_no_other_failure(monkeypatch):
