@@ -175,19 +175,24 @@ def _initialised():
 
 
 def _handles(nvml, where: str) -> dict[str, object]:
-    """Return rail name to NVML handle. Raises SensorError for one that is not there."""
-    count = nvml.nvmlDeviceGetCount()
-    handles = {f"gpu{i}": nvml.nvmlDeviceGetHandleByIndex(i) for i in range(count)}
+    """Return rail name to NVML handle. Raises SensorError for one that is not there, NVMLError for a lost one."""
+    handles = {}
+    for i in range(nvml.nvmlDeviceGetCount()):
+        try:
+            handles[f"gpu{i}"] = nvml.nvmlDeviceGetHandleByIndex(i)
+        except nvml.NVMLError:
+            if where in ("", str(i)):  # else another one is asked for
+                raise
     if not where:
         if not handles:
             raise SensorError("NVIDIA's driver is loaded and has no GPU")
         return handles
-    for i, (rail, handle) in enumerate(handles.items()):
-        if where in (str(i), _text(nvml.nvmlDeviceGetUUID(handle))):
+    for rail, handle in handles.items():
+        if where in (rail[3:], _text(nvml.nvmlDeviceGetUUID(handle))):
             return {rail: handle}
     raise SensorError(
         f"no GPU {where!r}: there are "
-        + (", ".join(f"{i} ({_text(nvml.nvmlDeviceGetUUID(handle))})" for i, handle in enumerate(handles.values())) or "none")
+        + (", ".join(f"{rail[3:]} ({_text(nvml.nvmlDeviceGetUUID(handle))})" for rail, handle in handles.items()) or "none")
     )
 
 
@@ -202,9 +207,16 @@ def found() -> list[Found]:
     except SensorError as error:
         return [Found("nvml", "NVIDIA GPUs", str(error))]
     try:
-        handles = _handles(nvml, "")
-        return [Found(f"nvml:{rail[3:]}", _text(nvml.nvmlDeviceGetName(handle))) for rail, handle in handles.items()]
-    except (SensorError, nvml.NVMLError) as error:
+        there = [_found(nvml, i) for i in range(nvml.nvmlDeviceGetCount())]
+        return there or [Found("nvml", "NVIDIA GPUs", "NVIDIA's driver is loaded and has no GPU")]
+    except nvml.NVMLError as error:
         return [Found("nvml", "NVIDIA GPUs", str(error))]
     finally:
         nvml.nvmlShutdown()
+
+
+def _found(nvml, i: int) -> Found:
+    try:
+        return Found(f"nvml:{i}", _text(nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(i))))
+    except nvml.NVMLError as error:
+        return Found("nvml", f"NVIDIA GPU {i}", str(error))

@@ -149,6 +149,22 @@ def test_a_lost_gpu_is_lost(nvml):
             sensor.read()
 
 
+def test_a_gpu_that_fell_off_its_bus_takes_no_other_along(nvml):
+    def handle(i):
+        if i == 1:
+            raise NVMLError_GpuIsLost(15)
+        return nvml.gpus[i]
+
+    nvml.nvmlDeviceGetHandleByIndex = handle
+    for where in ("0", "GPU-aaaa"):
+        with open_sensor(f"nvml:{where}") as sensor:
+            assert [channel.rail for channel in sensor.channels] == ["gpu0", "gpu0"]
+    for url in ("nvml", "nvml:1"):
+        with pytest.raises(SensorError, match="cannot be opened: GPU is lost"):
+            open_sensor(url).open()
+    assert [(line.url, line.missing) for line in found()] == [("nvml:0", ""), ("nvml", "GPU is lost")]
+
+
 @pytest.mark.fault(32)
 def test_what_is_missing_is_said(nvml, monkeypatch):
     with pytest.raises(SensorError, match="no GPU '7': there are 0 .GPU-aaaa., 1 .GPU-bbbb."):
