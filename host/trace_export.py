@@ -95,7 +95,7 @@ def _write_parquet(source: TraceFile, out: Path, made: _Made) -> int:
     rows = 0
     for index, sensor in enumerate(source.sensors):
         schema = _schema(pyarrow, source, sensor)
-        with made.path(_numbered(out, index)) as path, parquet.ParquetWriter(path, schema) as writer:
+        with made.file(_numbered(out, index)) as file, parquet.ParquetWriter(file, schema) as writer:
             for part in _joined(source.readings(index), len(sensor.channels)):
                 rows += len(part)
                 columns = [part.t_s, *part.values.T, part.width_s, part.device_t_s, part.sequence]
@@ -170,18 +170,17 @@ class _Made:
         self.paths: list[Path] = []
 
     @contextlib.contextmanager
-    def path(self, path: Path) -> Iterator[Path]:
+    def file(self, path: Path, mode: str = "wb", **options) -> Iterator:
         if path.exists():
             raise TraceError(f"{path} is there already: an export overwrites nothing, name another file")
         if path in self.paths:
             raise TraceError(f"{path} would be made twice, for two tables of this export: name another file")
         self.paths.append(path)
-        yield _partial(path)
-
-    @contextlib.contextmanager
-    def text(self, path: Path) -> Iterator:
-        with self.path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        with open(_partial(path), mode, **options) as file:
             yield file
+
+    def text(self, path: Path) -> contextlib.AbstractContextManager:
+        return self.file(path, "w", encoding="utf-8", newline="")
 
     @contextlib.contextmanager
     def table(self, path: Path) -> Iterator:

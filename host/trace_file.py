@@ -7,6 +7,7 @@ trace ends at the last checkpoint. The format stands in `trace_format`.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -266,7 +267,8 @@ def _connect(path: Path) -> tuple[sqlite3.Connection, tempfile.TemporaryDirector
 
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True, isolation_level=None, timeout=5.0)
+    name = quote(os.fsencode(path.absolute()))  # bytes, since a folder's name need not be UTF-8
+    connection = sqlite3.connect(f"file:{name}?{mode}", uri=True, isolation_level=None, timeout=5.0)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -106,6 +107,14 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(run, tmp_path):
 
 def invoke(*arguments):
     return CliRunner().invoke(app, ["trace", "export", *map(str, arguments)])
+
+
+def test_a_folder_whose_name_is_no_utf_8(run, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9: #1?%41")
+    run[0].rename(folder)
+    done = invoke(folder, "--csv", folder / "a.csv", "--parquet", folder / "a.parquet", "--json")
+    assert done.exit_code == 0, done.output
+    assert len(json.loads(done.stdout)["files"]) == len(list(folder.iterdir())) - 1 == 7
 
 
 @pytest.mark.parametrize(("options", "said"), [(("--csv", "a.csv", "--parquet", "b.parquet"), "b.parquet is there already"),
