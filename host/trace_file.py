@@ -56,9 +56,9 @@ class TraceFile:
             meta = {row[0]: row[1] for row in self._rows("meta")}
             self._written = dict(json.loads(meta.get("rows", "{}")))
             self.status = meta["status"]
-            self.provenance = json.loads(meta["provenance"])
+            self.provenance = _object(meta["provenance"])
             self.sensors = tuple(self._sensor(*row) for row in self._rows("sensor"))
-            self.marks = tuple(Mark(*row[:-1], json.loads(row[-1])) for row in self._rows("mark"))
+            self.marks = tuple(Mark(*row[:-1], _object(row[-1])) for row in self._rows("mark"))
             self.gaps = tuple(Gap(*row) for row in self._rows("gap"))
             for t_s, key, value in self._rows("observation"):
                 self.provenance.setdefault("observations", {}).setdefault(key, []).append([t_s, json.loads(value)])
@@ -124,6 +124,7 @@ class TraceFile:
             found += 1
             if number != found or form.checksum(tuple(values)) != crc:
                 raise ValueError(f"row {found} of table {table} is not what was written")
+            form.check_kinds(table, tuple(values))
             yield tuple(values)
         if found < self._written.get(table, 0):
             raise ValueError(f"table {table} has {found} of its {self._written[table]} rows")
@@ -132,7 +133,7 @@ class TraceFile:
         listed = tuple(form.channel_from(channel) for channel in json.loads(channels))
         if clock not in CLOCKS or not listed:
             raise ValueError(f"sensor {url} with clock {clock!r} and {len(listed)} channels")
-        return SensorRecord(url, clock, label, listed, json.loads(description), period_s, Readings.none(len(listed)))
+        return SensorRecord(url, clock, label, listed, _object(description), period_s, Readings.none(len(listed)))
 
     def _owners_of_blocks(self) -> list[int]:
         """Return the sensor of every block, -1 where it cannot be read. Asked one by one: damage to one hides no other."""
@@ -153,6 +154,14 @@ class TraceFile:
         if form.checksum(tuple(values)) != crc:
             raise ValueError(f"block {number} is not what was written")
         return tuple(values)
+
+
+def _object(text: str) -> dict:
+    """Return a JSON object. Raises ValueError where the text is none."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{text[:40]!r} is no JSON object")
+    return found
 
 
 @contextmanager

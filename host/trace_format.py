@@ -41,6 +41,16 @@ damage cut short is noticed; traces of old have none). sensor: channels and desc
 blocks and gaps name the index from 0. block: `first_row` counts the sensor's rows from 0. observation: what the sampler noted
 of the machine while it ran (load average, clocks), values JSON."""
 
+_NUMBER = (int, float)
+KINDS = {
+    "meta": (str, str),
+    "sensor": (str, str, str, (int, float, type(None)), str, str),
+    "mark": (_NUMBER, str, str, str, str, int, int, str),
+    "gap": (int, _NUMBER, str, int, str),
+    "observation": (_NUMBER, str, str),
+}
+"""Table to what its values are, in the order of the columns: SQLite takes anything anywhere, also with a checksum that fits."""
+
 BLOCK_BYTES = 4 << 20
 """Most bytes of arrays in a block; a reader refuses to unpack more."""
 
@@ -75,6 +85,13 @@ def checksum(values: tuple) -> int:
 def sealed(values: tuple) -> tuple:
     """Return the values with their checksum behind them."""
     return (*values, checksum(values))
+
+
+def check_kinds(table: str, values: tuple) -> None:
+    """Raise ValueError where a row, whose checksum may fit, holds what no trace has there."""
+    for column, value, kind in zip(TABLES[table].split(", "), values, KINDS[table], strict=True):
+        if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"table {table} has a {column} that is {str(value)[:40]!r}")
 
 
 def row_bytes(columns: int) -> int:
@@ -172,6 +189,8 @@ def channel_from(data: dict) -> Channel:
 
 def _checked(cls, data: dict):
     texts = {"name", "unit", "rail", "scope", "kind", "part_of", "source"}
+    if not isinstance(data, dict):
+        raise ValueError(f"a {cls.__name__} is {data!r}")
     for name, value in data.items():
         allowed = str if name in texts else Specification if name == "specification" else (int, float)
         if not isinstance(value, allowed) and not (value is None and name in ("gain", "refresh_s")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sqlite3
@@ -352,6 +353,30 @@ def test_a_mark_that_was_changed_is_noticed(tmp_path):
     writer.close("finished")
     altered(path, "UPDATE mark SET t_s = 1.5")
     with pytest.raises(TraceError, match="row 1 of table mark"):
+        read_trace(path)
+
+
+@pytest.mark.parametrize(("table", "column", "value"), [
+    ("mark", "t_s", "soon"), ("mark", "t_s", None), ("mark", "t_s", math.inf), ("mark", "number", 0.5), ("mark", "name", b"run"),
+    ("mark", "note", "[1]"), ("sensor", "url", 3), ("sensor", "label", 0), ("sensor", "period_s", "often"),
+    ("sensor", "description", "3"), ("sensor", "channels", '[{"specification": 3}]'), ("gap", "t_s", "x"),
+    ("gap", "detail", b"x"), ("observation", "key", b"x"), ("meta", "key", 1.5),
+])  # fmt: skip
+def test_a_trace_of_others_that_holds_what_none_has_is_one_sentence(tmp_path, table, column, value):
+    """Its checksums fit, as those of a file that was not damaged, but made elsewhere."""
+    path = tmp_path / "a.trace"
+    writer = written(path)
+    writer.mark(Mark(1.0, "host", "begin", "run"))
+    writer.gap(Gap(0, 0.5, "dropped", 1))
+    writer.observe(1.0, "load", 0.5)
+    writer.close("finished")
+    raw = sqlite3.connect(path)
+    found = raw.execute(f"SELECT {form.TABLES[table]} FROM {table}").fetchone()
+    row = dict(zip(form.TABLES[table].split(", "), found, strict=True))
+    raw.close()
+    crc = form.checksum(tuple((row | {column: value}).values()))
+    altered(path, f"UPDATE {table} SET {column} = ?, crc = ? WHERE id = 1", value, crc)
+    with pytest.raises(TraceError, match="is damaged outside its samples: "):
         read_trace(path)
 
 
