@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from algo.arithmetic import INT8_MAX, next_exponent
+from algo.fraction_text import read_fraction
 from algo.loss import lowest_exponent
 from algo.sgd import Sgd
 from algo.step import Compute, Step, Update
@@ -21,6 +22,9 @@ RATE_BITS = 10
 
 SPREAD_DECAY = "spread_weight_decay"
 """Factor of a algo.step.Term: the weight decay, rounded so that the mean over iterations is exact."""
+
+MOST_EXPONENT = 1 << 12
+"""Magnitude of an exponent in a file: coefficients are worked out exactly, of a huge one with as many bits."""
 
 FULL_BITS = (8, 8)
 
@@ -67,6 +71,9 @@ class State:
     def from_json(data: dict) -> State:
         """Rebuild a state. Raises KeyError, TypeError or ValueError where the data is not one."""
         exponents = {str(name): int(value) for name, value in data["exponents"].items()}
+        for name, exponent in exponents.items():
+            if abs(exponent) > MOST_EXPONENT:
+                raise ValueError(f"{name} has exponent {exponent}; no tensor needs one beyond +-{MOST_EXPONENT}")
         levels = {str(name): (int(maximum), int(unit)) for name, (maximum, unit) in data.get("levels", {}).items()}
         forward, backward = data.get("bits", FULL_BITS)
         sgd = Sgd.from_json(data["sgd"])
@@ -107,7 +114,7 @@ def factor_value(factor: str, state: State) -> Fraction:
         return state.sgd.momentum
     if factor in ("weight_decay", SPREAD_DECAY):
         return state.sgd.weight_decay
-    return Fraction(factor)
+    return read_fraction(factor)
 
 
 def is_rate(factor: str) -> bool:

@@ -23,6 +23,7 @@ from functools import cache
 
 from algo.arithmetic import COEFFICIENT_MAX, MASK32, OutOfRange, coefficients_of_ratios, noise_key, pow2
 from algo.delayed_scaling import SPREAD_DECAY, DelayedScaling, State, factor_value, is_rate
+from algo.fraction_text import read_fraction
 from algo.step import Record, Step, Term, Update
 
 MASTER_BELOW, SIGN_MASTER_BELOW = 13, 10
@@ -132,7 +133,7 @@ def record_threshold(step: Step, record: Record, state: State) -> int:
 
 @cache
 def _share(share: str) -> tuple[int, int]:
-    return Fraction(share).as_integer_ratio()
+    return read_fraction(share).as_integer_ratio()
 
 
 def _record(step: Step, record: Record, state: State) -> tuple[int, int, int, int]:
@@ -176,11 +177,11 @@ def _reciprocal_shift(arguments: list[str], step: Step, state: State, images: in
 
 def _unbiased(arguments: list[str], step: Step, state: State, images: int) -> int:
     count = images * int(arguments[0])
-    return _rounded(Fraction(arguments[1]) * Fraction(count, max(count - 1, 1)) * (1 << 16))
+    return _rounded(read_fraction(arguments[1]) * Fraction(count, max(count - 1, 1)) * (1 << 16))
 
 
 def _epsilon(arguments: list[str], step: Step, state: State, images: int) -> int:
-    scaled = Fraction(arguments[0]) * pow2(30 + _exponent_sum(arguments[1:], state))
+    scaled = read_fraction(arguments[0]) * pow2(30 + _exponent_sum(arguments[1:], state))
     return min(max(_rounded(scaled), 1), 1 << 61)
 
 

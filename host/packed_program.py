@@ -23,8 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from algo.data import Images
+from algo.policies.decision import MethodError
 from algo.policies.method import PLAIN, Course, Method
 from algo.recipe import Recipe
+from host.rehearsal import rehearse
 from hw.config import Config
 from hw.program import (
     HEADER_MAX,
@@ -123,7 +125,7 @@ def read_packed(path: Path) -> PackedProgram:
     """Return what a file holds.
 
     Raises:
-        ProgramError: no such file, no PROGRAM.jg, damaged, of another version, or inconsistent.
+        ProgramError: no such file, no PROGRAM.jg, damaged, of another version, inconsistent, or one that no run can begin with.
     """
     path = Path(path)
     program = read_program(path)
@@ -134,12 +136,14 @@ def read_packed(path: Path) -> PackedProgram:
         images = Images(**arrays, **about)
         config = Config(**said["config"])
         try:
-            return PackedProgram(
+            packed = PackedProgram(
                 program, config, Recipe.from_json(said["recipe"]), _whole(said["seed"]), images, dict(said["made"]),
                 str(said.get("method", PLAIN)),
             )
-        except ProgramError as error:
+            rehearse(packed)
+        except (ProgramError, MethodError) as error:
             raise ProgramError(f"{path}: {error}") from None
+        return packed
 
 
 def digest(path: Path) -> str:

@@ -21,7 +21,7 @@ from algo.scaling import State
 from algo.step import Step
 from hw import isa
 from hw.compile_table import HOST_TABLE, TableLayout
-from hw.memory_map import DDR_MAX, KINDS, MemoryMap, Region, region_bytes
+from hw.memory_map import ALIGNMENT, DDR_MAX, KINDS, MemoryMap, Region, region_bytes
 
 SCHEMA = 2
 MANIFEST_MAX = 64 << 20
@@ -160,7 +160,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ProgramError(f"{path}: no such program file") from None
     except (OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError) as error:
         raise ProgramError(f"{path} is not a whole program file: {error}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
         raise ProgramError(f"{path} is not a program of this version: {type(error).__name__}: {error}") from None
     except Exception as error:
         if type(error).__module__ in ("zlib", "lzma"):
@@ -236,6 +236,9 @@ def _memory(manifest: dict, path: Path) -> MemoryMap:
         if region.offset + region.size > memory.size:
             raise ProgramError(f"{path}: region {region.name} lies outside the program's {memory.size} bytes")
         memory.regions[region.name] = region
+    end = max((region.offset + region.size for region in memory.regions.values()), default=0)
+    if memory.size - end >= ALIGNMENT:  # whoever runs it makes room for as much
+        raise ProgramError(f"{path}: the program claims {memory.size} bytes of memory, but its regions end at {end}")
     return memory
 
 
