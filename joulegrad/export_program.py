@@ -14,7 +14,7 @@ def run_export(settings: ExportSettings, screen: Screen) -> dict:
 
     Raises:
         SettingError: the file to write has another suffix, or the recipe is a PROGRAM.jg already.
-        RecipeError, ConfigError, ExportError, DataError, CompileError: as of joulegrad.packing.
+        RecipeError, ConfigError, ExportError, DataError, CompileError, MethodError: as of joulegrad.packing.
         RunFolderError: it cannot be written.
     """
     if settings.out.suffix != SUFFIX:
@@ -25,6 +25,8 @@ def run_export(settings: ExportSettings, screen: Screen) -> dict:
     wanted = asked(settings.recipe, settings.config, settings.steps, settings.batch_size, settings.seed, settings.method)
     screen.say(f"exporting {wanted.recipe.name} for {wanted.config.name}")
     packed = wanted.pack()
+    for note in packed.course().notes:  # a method that does not fit the run is refused here: on the board it could not be mended
+        screen.say(note)
     try:
         write_packed(packed, settings.out)
     except OSError as error:

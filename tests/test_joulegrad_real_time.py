@@ -290,6 +290,9 @@ def test_export_says_what_it_made_and_bench_keeps_to_it(tmp_path):
     refused(invoke("bench", "methods", path, "--json"), "exported already")
     refused(invoke("export", "digits", "-o", str(tmp_path / "e.zip"), "--json"), ".jg")
     refused(invoke("export", "digits", "-o", str(tmp_path / "no" / "e.jg"), "--json"), "folder")
+    short = ["--config", "tiny", "--steps", "4", "--batch-size", "4", "--method", "cpt", "--json"]
+    refused(invoke("export", "digits", "-o", str(tmp_path / "e.jg"), *short), "32 periods in 4 iterations")
+    assert not (tmp_path / "e.jg").exists()
     refused(invoke("export", "moon", "-o", str(tmp_path / "e.jg"), "--json"), "moon", "digits")
     refused(invoke("bench", "moon", "--board", "golden", "--json"), "neither a recipe", "digits", "PROGRAM.jg")
     refused(invoke("bench", str(tmp_path / "none.jg"), "--board", "golden", "--json"), "no such program")
