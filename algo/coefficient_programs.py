@@ -34,6 +34,9 @@ BIAS_ENTRIES = ("S1", "S2", "AB", "D", "BIAS", "M_BIAS")
 BIAS_PERSISTENT = BIAS_ENTRIES[4:]
 BIAS_LOW_ENTRIES = ("LS1", "LS2")
 PARAMETER_FRACTION = 20
+LOWEST_NORMALISED = BN_SHIFT + 15 - PARAMETER_FRACTION - 31
+"""Smallest exponent of what a batch norm makes: with a smaller one, the largest BETA, of 30 bits, would pass 64 bits on its way
+to D, and D the 48 bits that a pass takes."""
 RUNNING_MEAN_FRACTION = 15
 RUNNING_VARIANCE_FRACTION = 16
 

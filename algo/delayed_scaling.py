@@ -1,8 +1,9 @@
 """The state of a training run outside the tensors, and how it moves from one iteration to the next. No torch.
 
-Delayed scaling: the maximum that the core collected in an iteration gives a tensor's exponent in the next one. Three floors
-keep it in the range of the arithmetic: coefficients fit 17 bits, the learning rate keeps its leading bits, and the gradient of
-the loss, which vanishes where all images are told apart, stays within what `algo.loss` computes.
+Delayed scaling: the maximum that the core collected in an iteration gives a tensor's exponent in the next one. Four floors
+keep it in the range of the arithmetic: coefficients fit 17 bits, the learning rate keeps its leading bits, the gradient of
+the loss, which vanishes where all images are told apart, stays within what `algo.loss` computes, and the offsets of a batch norm,
+whose output may be all zeros until its beta moves, fit 48 bits.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from algo.arithmetic import INT8_MAX, next_exponent
+from algo.coefficient_programs import LOWEST_NORMALISED
 from algo.fraction_text import read_fraction
 from algo.loss import lowest_exponent
 from algo.sgd import Sgd
@@ -285,6 +287,8 @@ def _floors(step: Step, delayed: frozenset[str]) -> list[_Floor]:
     """Return the floors in the order of their application: a later one sees what earlier ones have raised."""
     floors, factors = [_Floor(step.logits_grad, _NOTHING, _NOTHING, "one", 0, lowest_exponent(step.gradient_bits))], {"one": 0}
     for record in step.records.values():
+        if record.fixed_shift is not None and record.out in delayed and step.tensors[record.out].role == "activation":
+            floors.append(_Floor(record.out, _NOTHING, _NOTHING, "one", 0, LOWEST_NORMALISED))
         bits = _COEFFICIENT_BITS if record.fixed_shift is None else _COEFFICIENT_BITS - record.fixed_shift
         for term in filter(None, (record.a, record.b)):
             place = 2 * factors.setdefault(term.factor, len(factors))
