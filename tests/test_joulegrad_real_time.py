@@ -32,6 +32,8 @@ from measurements.repeats import NotPooled
 
 ROOT = Path(__file__).parents[1]
 IDLE_W, WORK_W = 5.0, 9.0
+REHEARSED = 2
+"""Losses that are worked out as the program is read: an evaluation's and an iteration's."""
 QUICK = ["--repeats", "2", "--idle", "0.5", "--json"]
 
 
@@ -255,7 +257,7 @@ def test_a_repeat_that_computes_something_else_ends_the_run(tmp_path, program, s
     def wrong(gradient):
         found = true(gradient)
         seen.append(found)
-        return dataclasses.replace(found, loss=found.loss + 1e-9) if len(seen) == 5 else found
+        return dataclasses.replace(found, loss=found.loss + 1e-9) if len(seen) == REHEARSED + 5 else found
 
     monkeypatch.setattr(loss.Gradient, "finished", wrong)
     out = tmp_path / "run"
