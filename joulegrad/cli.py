@@ -150,19 +150,30 @@ def main() -> None:
     """Entry point of the command `joulegrad`. With --json an option that does not parse is an object, too."""
     _open_streams()
     own = sys.argv[:sys.argv.index("--")] if "--" in sys.argv else sys.argv  # what follows is a command to be measured
-    as_json = "--json" in own
     try:
-        code = app(standalone_mode=not as_json, prog_name="joulegrad")
-    except OSError as error:  # behind standard output, which takes no help text
+        code = _answered(as_json="--json" in own)
+    finally:
+        errors.leave_streams()
+    sys.exit(code)
+
+
+def _answered(as_json: bool) -> int:
+    """Run the command and return its exit code, or raise it as SystemExit."""
+    try:
+        try:
+            return app(standalone_mode=not as_json, prog_name="joulegrad")
+        finally:
+            sys.stdout.flush()  # help and version, which are still on their way, may find a full disk
+    except BrokenPipeError:  # who reads the output has closed it and wants no message
+        return errors.FAILED
+    except OSError as error:
         Screen(as_json).fail(errors.sentence(error))
-        errors.leave_output()
-        code = errors.FAILED
+        return errors.FAILED
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         Screen(as_json=True).fail(errors.sentence(error.format_message()))
-        code = error.exit_code
-    sys.exit(code)
+        return error.exit_code
 
 
 def _open_streams() -> None:

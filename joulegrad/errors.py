@@ -143,15 +143,16 @@ def reported(screen: Screen) -> Iterator[None]:
         if code is None:
             raise
         screen.fail(sentence(error))
-        leave_output()
+        leave_streams()
         raise Exit(code) from None
 
 
-def leave_output() -> None:
-    """Let go of a standard output that takes nothing: Python flushes it once more as it ends, and would end with 120."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def leave_streams() -> None:
+    """Let go of standard streams that take nothing: Python flushes them once more as it ends, and would end with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
