@@ -15,7 +15,7 @@ from host.readings import HOST_CLOCK, VIRTUAL_CLOCK
 from host.run_folder import RunFolderError, read_iterations, read_record
 from host.trace import Trace
 from host.trace_file import read_trace
-from hw.config import Config, ConfigError
+from hw.config import Config
 from measurements.alignment import Alignment, AlignmentError
 from measurements.calibration import Calibration
 from measurements.energy_model import load_table
@@ -52,7 +52,7 @@ def recompute(path: Path | str, need_trace: bool = True, energy_table: Path | No
         EnergyTableError, NoEnergy: the table is no table; the trace has no energy of the run.
     """
     path = Path(path)
-    record = read_record(path)
+    record = _checked(read_record(path), path)
     name = record.get("trace")
     if need_trace and not name:
         raise RecomputeError(f"run {path} has no trace: no sensor watched it")
@@ -62,10 +62,11 @@ def recompute(path: Path | str, need_trace: bool = True, energy_table: Path | No
     executed = len(totals["images"])
     if not executed:
         raise RecomputeError(f"run {path} has executed no iteration: it has no energy")
+    drawn = record.get("steps") or 0
+    if drawn < executed:
+        raise RunFolderError(f"run {path} is damaged: it drew {drawn} iterations and executed {executed}")
     found = sensed(path / name, record) if name else []
-    energies = meter.run_energies(
-        record["steps"], executed, {one.label: (one.gross, one.net) for one in reversed(found)}
-    )  # fmt: skip
+    energies = meter.run_energies(drawn, executed, {one.label: (one.gross, one.net) for one in reversed(found)})
     joules, seconds = meter.shares()
     timed = bool(meter.iterations)
     return {
@@ -78,10 +79,18 @@ def recompute(path: Path | str, need_trace: bool = True, energy_table: Path | No
     }
 
 
+def _checked(record: dict, path: Path) -> dict:
+    """Return the record. Raises RunFolderError where an entry that is read here is of no kind that it can be."""
+    for name, kind in {"steps": int, "trace": str, "sensors": list, "calibrations": list}.items():
+        if not isinstance(record.get(name), (kind, type(None))):
+            raise RunFolderError(f"run {path} is damaged: {name} in its run.json is {str(record[name])[:40]!r}")
+    return record
+
+
 def _measured(path: Path, record: dict) -> dict:
     """Return the JSON data of `joulegrad.measure` again, with the calibrations that it used."""
-    used = [Calibration.from_json(one, str(path.parent)) for one in record.get("calibrations", [])]
-    return measured(_whole(path, len(record["sensors"])), used).to_json()
+    used = [Calibration.from_json(one, str(path.parent)) for one in record.get("calibrations") or ()]
+    return measured(_whole(path, len(record.get("sensors") or ())), used).to_json()
 
 
 def sensed(path: Path, record: dict) -> list[Sensed]:
@@ -90,7 +99,7 @@ def sensed(path: Path, record: dict) -> list[Sensed]:
     Raises:
         TraceError, NoEnergy, RecomputeError, CalibrationError: there is no such number.
     """
-    trace = _whole(path, len(record["sensors"]))
+    trace = _whole(path, len(record.get("sensors") or ()))
     return [sensed_by(trace, sensor, record, str(path.parent)) for sensor in range(len(trace.sensors))]
 
 
@@ -104,7 +113,7 @@ def sensed_by(trace: Trace, sensor: int, record: dict, where: str = "this") -> S
     Raises:
         TraceError, NoEnergy, CalibrationError: there is no such number.
     """
-    used = [Calibration.from_json(one, where) for one in record.get("calibrations", [])]
+    used = [Calibration.from_json(one, where) for one in record.get("calibrations") or ()]
     alignment, notes = _aligned(trace, sensor)
     return sensed_run(trace, sensor, alignment, notes, by_sensor(trace, used)[sensor], record.get("watched", ""))
 
@@ -154,10 +163,11 @@ def _is_number(value) -> bool:
 
 def _replayed(path: Path, record: dict, energy_table: Path) -> tuple[EnergyMeter, dict]:
     """Return the meter fed with all iterations, and their sums."""
+    table = load_table(energy_table)
     try:
         config = Config(**record["config"])
         model = ProcessorModel(**record["energy_assumptions"]["processor_time"])
-        meter = EnergyMeter(config, load_table(energy_table), model)
+        meter = EnergyMeter(config, table, model)
         totals = {"images": [], "counters": {}, "activity": {}, "processor_s": 0.0}
         real_time = record.get("clock") == HOST_CLOCK
         for line in read_iterations(path):
@@ -166,7 +176,7 @@ def _replayed(path: Path, record: dict, energy_table: Path) -> tuple[EnergyMeter
             totals["processor_s"] += processor_time(ProcessorWork(**line["processor"]), model).busy_s
             for name in ("counters", "activity"):
                 totals[name] = summed([totals[name], *line[name].values()])
-    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         said = f"{type(error).__name__} {error}"
         raise RunFolderError(f"run {path} is damaged or was written by another version of this software: {said}") from None
     return meter, totals

@@ -55,6 +55,7 @@ def at(*keys, value=None):
         else:
             data[keys[-1]] = value
 
+    change.__name__ = ".".join(map(str, keys))
     return change
 
 
@@ -73,7 +74,7 @@ def at(*keys, value=None):
         (at("recipe", "batch", value=4), PACKED),
         (at("method", value="slu"), PACKED),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_parts_that_do_not_fit_each_other_are_refused(path, tmp_path, change, of):
     with pytest.raises(ProgramError, match="wrong.jg"):

@@ -134,6 +134,24 @@ def test_a_corrupt_trace_is_one_sentence(copy, how):
     assert (copy / TRACE).read_bytes() == damaged
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("steps", -1), ("steps", "x"), ("sensors", 5), ("calibrations", {}), ("trace", 5)], ids=str
+)
+def test_a_record_edited_to_what_no_run_has_is_one_sentence(copy, name, value):
+    record = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps(record | {name: value}))
+    code, said = command(copy)
+    assert code == errors.FAILED and "is damaged" in said["error"] and str(value) in said["error"]
+
+
+def test_a_record_whose_processor_takes_negative_time_is_one_sentence(copy):
+    record = json.loads((copy / "run.json").read_text())
+    record["energy_assumptions"]["processor_time"]["register_access_s"] = -1.0
+    (copy / "run.json").write_text(json.dumps(record))
+    code, said = command(copy)
+    assert code == errors.FAILED and "register_access_s is -1.0" in said["error"]
+
+
 def test_a_record_that_lacks_something_is_one_sentence(copy):
     record = json.loads((copy / "run.json").read_text())
     for change in ({"config": {}}, {"energy_assumptions": {}}):
