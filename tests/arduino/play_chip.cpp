@@ -1,8 +1,10 @@
-// Runs a sketch against an INA226 or INA228 that plays a known load: play_chip CHIP SECONDS START_US EDGE_US STALL_US.
+// Runs a sketch against an INA226 or INA228 that plays a known load: play_chip CHIP SECONDS START_US EDGE_US STALL_US CLOCK BUSY_US.
 //
 // Time is virtual and passes with every byte on the I2C bus. Conversion number k has 12 V and a shunt voltage that
 // follows from k, so that a row tells which conversion it came from. The transmit buffer drains at the line's speed; with
 // STALL_US the host reads nothing for so long, once, in the middle. What the sketch read but could not send is counted.
+// The chip's conversions take CLOCK times as long as its data sheet says; after 0.1 s the controller does something
+// else for BUSY_US every 9.1 ms.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +18,7 @@ void loop();
 namespace {
 bool is_228 = false;
 double now_us = 0, end_us = 0, start_us = 0, edge_us = 0, next_edge_us = 0, stall_us = 0;
+double clock_share = 1, busy_us = 0, next_busy_us = 100e3;
 void (*edge_handler)() = nullptr;
 
 const double BUFFER = 512, BYTES_PER_US = 0.0921600;
@@ -43,7 +46,7 @@ void pass(double us) {
   }
 }
 
-double cycle_us() { return is_228 ? 1080 : 1176; }
+double cycle_us() { return clock_share * (is_228 ? 1080 : 1176); }
 long conversions() { return (long)((now_us - configured_us) / cycle_us()); }
 long shunt_of(long k) { return (is_228 ? 20000 : 1000) + (k * 7) % 500 - (k % 5 == 0 ? (is_228 ? 30000 : 2000) : 0); }
 
@@ -85,7 +88,13 @@ void pinMode(uint8_t, uint8_t) {}
 void attachInterrupt(uint8_t, void (*handler)(), int) { edge_handler = handler; }
 
 void SerialPort::begin(unsigned long) {}
-int SerialPort::available() { return *request ? 1 : 0; }
+int SerialPort::available() {
+  if (busy_us > 0 && now_us >= next_busy_us) {
+    next_busy_us = now_us + 9100;
+    pass(busy_us);
+  }
+  return *request ? 1 : 0;
+}
 int SerialPort::read() { return *request ? *request++ : -1; }
 int SerialPort::availableForWrite() { return (int)(BUFFER - waiting); }
 size_t SerialPort::write(const uint8_t *data, size_t size) {
@@ -122,12 +131,14 @@ uint8_t TwoWire::requestFrom(uint8_t, uint8_t count) {
 int TwoWire::read() { return answer_bytes > 0 ? (int)((answer >> (8 * --answer_bytes)) & 255) : -1; }
 
 int main(int count, char **arguments) {
-  if (count != 6) return 2;
+  if (count != 8) return 2;
   is_228 = strcmp(arguments[1], "INA228") == 0;
   end_us = 1e6 * atof(arguments[2]);
   start_us = atof(arguments[3]);
   edge_us = next_edge_us = atof(arguments[4]);
   stall_us = atof(arguments[5]);
+  clock_share = atof(arguments[6]);
+  busy_us = atof(arguments[7]);
   setup();
   while (now_us < end_us) loop();
   fprintf(stderr, "%ld %04X\n", conversions(), is_228 ? config_228 : config_226);

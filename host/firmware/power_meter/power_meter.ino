@@ -24,10 +24,13 @@ const uint32_t CYCLE_226_US = 2 * 588;   // shunt, then bus, 588 us each, no ave
 const uint32_t CYCLE_228_US = 2 * 540;   // shunt, then bus, 540 us each, no averaging
 
 Chip chip = NO_CHIP;
-uint32_t cycle_us = 0;
+uint32_t cycle_us = 0;         // as the data sheet has it
+uint32_t cycle_q8 = 0;         // as this chip has it, in 1/256 us: its clock may be 10 % off
 uint32_t sequence = 0;
-uint32_t last_us = 0;
+uint32_t ready_us = 0;         // when the last conversion became ready
+uint32_t looked_us = 0;        // when the chip last had nothing new
 bool have_last = false;
+bool was_on_time = false;
 bool bounded = false;
 volatile uint8_t edges = 0;
 
@@ -146,11 +149,34 @@ void send_header() {
 }
 
 // Counts a conversion, and those before it that nobody was there to read.
+//
+// A look shortly before that found nothing new says when the conversion became ready. Without one it may have been ready for
+// nearly a cycle, and counts as the next one until a whole cycle has passed since. If that is one too few, the next one that
+// is read on time makes up for it; one too many would stay.
 void count(uint32_t now_us) {
-  uint32_t passed = have_last ? (uint32_t)(now_us - last_us + cycle_us / 2) / cycle_us : 1;
-  sequence += passed > 1 ? passed : 1;
-  last_us = now_us;
+  uint32_t looked_ago_us = now_us - looked_us;
+  bool on_time = looked_ago_us < cycle_us / 4;
+  uint32_t at_us = on_time ? now_us - looked_ago_us / 2 : now_us;
+  uint64_t since_q8 = (uint64_t)(uint32_t)(at_us - ready_us) << 8;
+  uint32_t passed = have_last ? (uint32_t)((since_q8 + (on_time ? cycle_q8 / 2 : 0)) / cycle_q8) : 1;
+  if (!on_time && passed > 1 && since_q8 - (uint64_t)passed * cycle_q8 < cycle_q8 / 8) passed--;
+  if (passed < 1) passed = 1;
+  if (have_last && on_time && was_on_time && passed == 1) cycle_q8 += ((int32_t)since_q8 - (int32_t)cycle_q8) / 256;
+  uint32_t expected_us = ready_us + (uint32_t)(((uint64_t)passed * cycle_q8) >> 8);
+  bool is_past = have_last && (int32_t)(now_us - expected_us) >= 0;
+  ready_us = !on_time && is_past ? expected_us : at_us;
+  sequence += passed;
   have_last = true;
+  was_on_time = on_time;
+}
+
+// Whether the chip's flag says that a conversion is there; reading it clears it.
+bool is_ready(uint8_t number, uint64_t flag) {
+  uint64_t flags;
+  if (!read_register(number, 2, &flags)) return false;
+  if (flags & flag) return true;
+  looked_us = micros();
+  return false;
 }
 
 void send_row(uint32_t now_us, const uint64_t *values, const uint8_t *digits, uint8_t columns) {
@@ -168,8 +194,8 @@ void send_row(uint32_t now_us, const uint64_t *values, const uint8_t *digits, ui
 }
 
 void measure_226() {
-  uint64_t flags, bus, shunt;
-  if (!read_register(0x06, 2, &flags) || !(flags & 0x0008)) return;   // reading clears "conversion ready"
+  uint64_t bus, shunt;
+  if (!is_ready(0x06, 0x0008)) return;
   uint32_t now_us = micros();
   count(now_us);
   if (!read_register(0x02, 2, &bus) || !read_register(0x01, 2, &shunt)) return;
@@ -179,8 +205,8 @@ void measure_226() {
 }
 
 void measure_228() {
-  uint64_t flags, bus, shunt, energy;
-  if (!read_register(0x0B, 2, &flags) || !(flags & 0x0002)) return;
+  uint64_t bus, shunt, energy;
+  if (!is_ready(0x0B, 0x0002)) return;
   uint32_t now_us = micros();
   count(now_us);
   if (!read_register(0x05, 3, &bus) || !read_register(0x04, 3, &shunt) || !read_register(0x09, 5, &energy)) return;
@@ -210,6 +236,7 @@ void find_chip() {
     delay(1000);
     return;
   }
+  cycle_q8 = cycle_us << 8;
   send_header();
 }
 
