@@ -14,6 +14,8 @@ HELD_OUT = 360
 
 PIXEL_EXPONENT = -6
 """Of the data sets with 256 levels of brightness: about one standard deviation of natural images is then 1."""
+EXPONENTS = range(-16, 17)
+"""Of images. Far larger ones pass the range of shifts, far smaller ones vanish beside the epsilon of batch norm."""
 
 
 class DataError(ValueError):

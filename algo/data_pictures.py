@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from algo.arithmetic import noise_key
 from algo.data import PIXEL_EXPONENT, DataError, Images, centred, shuffled
+from algo.data_arrays import LARGEST_BYTES, read_arrays
 from algo.data_places import find
 
 FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
-LARGEST_BYTES = 4 << 30
 _LARGEST_EDITION_BYTES = 1 << 30
 _EDITION = "cifar10_jpeg.npz"
 _ARRAYS = ("train_jpeg", "train_end", "train_label", "test_jpeg", "test_end", "test_label")
@@ -56,15 +55,7 @@ def load_jpeg_edition(path: object = None) -> Images:
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _LARGEST_EDITION_BYTES:
-            raise DataError(f"{file} unpacks to {size} bytes; up to {_LARGEST_EDITION_BYTES} are read")
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in _ARRAYS if name in archive.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file} cannot be read as an npz file ({' '.join(str(error).split())})") from None
+    arrays = read_arrays(file, _ARRAYS, _LARGEST_EDITION_BYTES)
     wrong = [name for name in _ARRAYS if name not in arrays or arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu"]
     if wrong:
         raise DataError(f"{file} has no {', '.join(wrong)} as a list of whole numbers; its arrays are {', '.join(_ARRAYS)}")

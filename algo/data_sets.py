@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 
 from algo.data import DataError, Images, load_digits, random_images
+from algo.data_arrays import load_arrays
 from algo.data_cifar import load_cifar
 from algo.data_pictures import load_image_folder, load_jpeg_edition
 from algo.data_split import Split
@@ -66,6 +67,6 @@ def _cifar100(path: str | None = None) -> Images:
 
 KINDS: dict[str, Callable[..., Images]] = {
     "digits": load_digits, "random": _random, "cifar10": _cifar10, "cifar100": _cifar100, "cifar10_jpeg": load_jpeg_edition,
-    "image_folder": load_image_folder,
+    "image_folder": load_image_folder, "arrays": load_arrays,
 }  # fmt: skip
 """Name of a data set to its loader: seed and the recipe's arguments to images."""

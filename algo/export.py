@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from algo.calibrate import calibrate, first_tensors, set_running_statistics
+from algo.data import EXPONENTS
 from algo.fuse import fold_input, fuse
 from algo.gated_blocks import cut
 from algo.gates import Gating
@@ -50,7 +51,7 @@ def export(
         module: see `build_step`; its parameters and running statistics are where training starts.
         images: calibration images, int8 (n, c, h, w), n from 1; the first `batch` are used.
         labels: (n,) classes.
-        exponent: of the images: value = q * 2^exponent.
+        exponent: of the images, from -16 to 16: value = q * 2^exponent.
         batch: images in a full mini-batch.
         sgd: hyper-parameters.
         seed: of the noise.
@@ -66,8 +67,9 @@ def export(
         raise ExportError(f"images are {found}; a numpy array of int8 (n, c, h, w) is needed")
     if len(images) != len(labels) or not len(images):
         raise ExportError(f"there are {len(images)} images and {len(labels)} labels; as many of both are needed, at least one")
-    if not isinstance(exponent, Integral):
-        raise ExportError(f"the exponent of the images is {exponent!r}; an integer is needed, value = q * 2^exponent")
+    if not isinstance(exponent, Integral) or exponent not in EXPONENTS:
+        needed = f"an integer from {EXPONENTS[0]} to {EXPONENTS[-1]} is needed, value = q * 2^exponent"
+        raise ExportError(f"the exponent of the images is {exponent!r}; {needed}")
     step = build_step(module, images.shape[1:], batch, update, gated)
     modules = dict(module.named_modules())
     tensors, exponents = first_tensors(step, modules)

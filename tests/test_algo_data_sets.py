@@ -255,3 +255,55 @@ def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path, monkeypatch):
 
 def _refused(*_):
     raise PermissionError(13, os.strerror(13))
+
+
+def _npz(path, **changes):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "train_images": rng.integers(0, 256, (12, 2, 5, 4), dtype=np.uint8), "train_labels": np.arange(12) % 3,
+        "test_images": rng.integers(0, 256, (4, 2, 5, 4), dtype=np.uint8), "test_labels": np.arange(4) % 3,
+    } | changes  # fmt: skip
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    return arrays
+
+
+def test_arrays_of_ones_own_are_brightness_or_int8_with_an_exponent(tmp_path):
+    path = tmp_path / "mine.npz"
+    arrays = _npz(path)
+    data = load_data({"kind": "arrays", "path": str(path)}, 0)
+    np.testing.assert_array_equal(data.train, centred(arrays["train_images"]))
+    np.testing.assert_array_equal(data.test_labels, arrays["test_labels"])
+    assert (data.exponent, data.classes, data.name) == (-6, 3, "mine") and data.train_labels.dtype == np.int64
+    grey = np.random.default_rng(1).integers(-127, 128, (12, 5, 4), dtype=np.int8)
+    _npz(path, train_images=grey, test_images=grey[:4])
+    data = load_data({"kind": "arrays", "path": str(path), "exponent": -3}, 0)
+    np.testing.assert_array_equal(data.train, grey[:, None])
+    assert data.exponent == -3 and data.test.shape == (4, 1, 5, 4)
+
+
+@pytest.mark.parametrize("changes, asked, sentence", [
+    ({"test_labels": None}, {}, "has no test_labels; its arrays are"),
+    ({"train_images": np.zeros((12, 2, 5, 4))}, {}, "train_images of float64 .* brightness, or int8 from -127"),
+    ({"train_images": np.zeros((), np.uint8)}, {}, r"train_images of uint8 \(\); images are"),
+    ({"train_images": np.zeros((12, 0, 4), np.uint8)}, {}, r"train_images of uint8 \(12, 1, 0, 4\)"),
+    ({"train_images": np.array([None] * 12)}, {}, "cannot be read as an npz file"),
+    ({"train_labels": np.arange(11)}, {}, r"12 train_images and train_labels of int64 \(11,\); a whole number"),
+    ({"train_labels": np.arange(12) - 1}, {}, "a whole number from 0 is needed for each image"),
+    ({"train_labels": np.ones(12)}, {}, "train_labels of float64"),
+    ({"train_labels": np.zeros(12, int), "test_labels": np.zeros(4, int)}, {}, "the same classes, 2 or more"),
+    ({"test_labels": np.array([0, 1, 2, 3])}, {}, "labels up to 2 to train on and .* labels up to 3 for the test"),
+    ({"test_images": np.zeros((4, 2, 5, 5), np.uint8)}, {}, "the same shape"),
+    ({}, {"exponent": -5}, "train_images of uint8 from 0, and exponent -5; images are uint8"),
+    ({"train_images": np.zeros((12, 2, 5, 4), np.int8)}, {}, "train_images of int8 from 0, and exponent None"),
+    ({"train_images": np.zeros((12, 2, 5, 4), np.int8)}, {"exponent": 17}, "and exponent 17; .*from -16 to 16"),
+    ({"train_images": np.full((12, 2, 5, 4), -128, np.int8)}, {"exponent": -5}, "train_images of int8 from -128"),
+])  # fmt: skip
+def test_arrays_that_cannot_be_are_refused(changes, asked, sentence, tmp_path):
+    _npz(tmp_path / "mine.npz", **changes)
+    with pytest.raises(DataError, match=sentence):
+        load_data({"kind": "arrays", "path": str(tmp_path / "mine.npz"), **asked}, 0)
+
+
+def test_arrays_that_are_not_there_say_what_is_wanted(tmp_path):
+    with pytest.raises(DataError, match="is not found in .*none.npz, the recipe's path; wanted is an npz file with the arrays"):
+        load_data({"kind": "arrays", "path": str(tmp_path / "none.npz")}, 0)

@@ -266,13 +266,13 @@ def test_a_conversion_that_the_sketch_reads_late_is_counted_once(sketch, chip, c
         (_, values, _, sequence), losses = fed(begun("lines", ScriptedPort(first=sent[:2000])), sent)
         assert losses == [] and 0 <= conversions - sequence[-1] <= 1
         if share == 0.5:  # later ones are replaced by the next while they are read
-            assert np.allclose(values[:, 1], shunt_volts(sequence, chip == "INA228") / 0.01), "each number is that of its conversion"
+            assert np.allclose(values[:, 1], shunt_volts(sequence, chip == "INA228") / 0.01)
 
 
 @pytest.mark.parametrize("clock", [0.9, 1.0, 1.1])
 @pytest.mark.parametrize("chip", ["INA226", "INA228"])
 def test_conversions_that_the_sketch_missed_are_counted(sketch, chip, clock):
-    """Until it has learned a chip's cycle, about 0.3 s, it may miscount what passed in a pause: 0.5 % of all here, at the most."""
+    """Until it has learned a chip's cycle, about 0.3 s, it may miscount what passed in a pause: up to 0.5 % of all here."""
     sent, conversions, _ = sketch(chip, 4.0, clock=clock, busy_us=2.5 * clock * (1080 if chip == "INA228" else 1176))
     (_, _, _, sequence), losses = fed(begun("lines", ScriptedPort(first=sent[:2000])), sent)
     assert lost(losses, "dropped") == sequence[-1] - len(sequence) > 500

@@ -76,6 +76,7 @@ IMAGES, LABELS = np.ones((4, 2, 5, 5), np.int8), np.arange(4) % 3
         ({"labels": LABELS[:3]}, "4 images and 3 labels"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "0 images and 0 labels"),
         ({"exponent": -0.5}, "exponent of the images is -0.5; an integer"),
+        ({"exponent": 10**30}, "exponent of the images is 1000000000000000000000000000000; an integer from -16 to 16"),
         ({"batch": 30_000}, "sums 270000 products in grad_weight; 132104"),
     ],
 )
