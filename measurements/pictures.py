@@ -186,7 +186,9 @@ def draw_energy_accuracy(title: str, label: str, points: Sequence[Point], path: 
     for number, point in enumerate(points):
         style = {"color": colours[number % len(colours)], "marker": marks[number % len(marks)], "linestyle": ""}
         ax.errorbar(point.energy_j, 100 * point.accuracy, 100 * point.half_width, capsize=3, label=point.name, **style)
-    ax.set_xscale("log")
+    ax.set_xscale("log", subs=())
+    ax.xaxis.get_major_locator().set_params(subs=(1, 1.5, 2, 3, 5, 7))
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_xlabel(f"energy of the run, gross (J, {label})")
     ax.set_ylabel("right answers on held-out images (%)")
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
