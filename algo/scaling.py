@@ -31,6 +31,7 @@ MOMENTUM_LIMIT = 1 << 22
 
 _SHIFT_LIMIT = 62
 _DIVERGED = "training has diverged, a lower learning rate may help"
+_OUT_OF_SCALE = "nothing has been trained yet, so weights, images or learning rate are too large or too small beside one another"
 
 
 def master_below(step: Step, weight: str) -> int:
@@ -105,10 +106,14 @@ def record_numbers(record: Record, state: State) -> tuple[int, int]:
         exact = _coefficient(record.b, record, state)
         a, b, shift = coefficients_of_ratios(_coefficient(record.a, record, state), exact)
     except OutOfRange as error:
-        raise OutOfRange(f"{record.name} in iteration {state.iteration}: {error}; {_DIVERGED}") from None
+        raise OutOfRange(f"{record.name} in iteration {state.iteration}: {error}; {_advice(state)}") from None
     if _is_spread(record):
         b = _spread(Fraction(*exact) * (1 << shift), state.iteration)
     return _pack(a, b), shift
+
+
+def _advice(state: State) -> str:
+    return _DIVERGED if state.iteration else _OUT_OF_SCALE
 
 
 def _is_spread(record: Record) -> bool:
@@ -196,7 +201,7 @@ def _gradient_shift(arguments: list[str], step: Step, state: State, images: int)
     if amount > limit:
         name, largest = arguments[2][1:], limit - int(arguments[1])
         found = f"the gradient {name} has exponent {state.exponents[name]} in iteration {state.iteration}"
-        raise OutOfRange(f"{found}, parameter updates take up to {largest}; {_DIVERGED}")
+        raise OutOfRange(f"{found}, parameter updates take up to {largest}; {_advice(state)}")
     return max(amount, -_SHIFT_LIMIT)
 
 

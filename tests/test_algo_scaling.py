@@ -181,6 +181,8 @@ def test_a_momentum_past_what_the_master_can_take_is_an_error():
     state = settle(STEP, _state(**{f"{weight}.momentum": 20}))
     with pytest.raises(OutOfRange, match=rf"{weight}.w in iteration 7: .* training has diverged"):
         records(STEP, state)
+    with pytest.raises(OutOfRange, match=rf"{weight}.w in iteration 0: .* nothing has been trained yet"):
+        records(STEP, replace(state, iteration=0))
 
 
 @pytest.mark.parametrize(("program", "largest"), [("bn1.update", 6), ("conv0.update", 14)])
