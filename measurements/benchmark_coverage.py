@@ -15,11 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from measurements.coverage_cases import CLASSES, REGIMES, draw, locked
+from measurements.coverage_cases import CLASSES, REGIMES, beating, draw, locked
 from measurements.joules import joules
 
 COVERED = 0.93
 WIDEST = 1.5
+BEATS = [(spacing_s, averaging_s, vary) for vary in (0.0, 0.03)
+         for spacing_s, averaging_s in ((0.05, 0.0), (0.1, 0.0352), (0.05, 0.0352), (0.036, 0.0352), (0.03, 0.0352))]  # fmt: skip
+"""Spacing, length of averages (0: points) and variation of iterations, where samples and iterations are nearly in step."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,17 @@ def locked_verdicts(trials: int, seed: int) -> list[str]:
     return said
 
 
+def beats(trials: int, seed: int, spacing_s: float, averaging_s: float, vary: float) -> tuple[float, int]:
+    """Return the share of gross energies inside U, and how many were refused, where samples beat with the iterations."""
+    inside = []
+    for number in range(trials):
+        case = beating(np.random.default_rng([seed, 98, number]), spacing_s, averaging_s, vary)
+        found = joules(case.trace, case.window, idle=case.idle, alignment=case.alignment).gross
+        if found.u95 is not None:
+            inside.append(abs(found.value - case.gross_j) <= found.u95)
+    return float(np.mean(inside)), trials - len(inside)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the trials, print a table, return 0 where everything holds."""
     parser = argparse.ArgumentParser(prog="python -m measurements.benchmark_coverage", description=__doc__.split("\n")[0])
@@ -107,6 +121,12 @@ def main(arguments: list[str] | None = None) -> int:
     caught = sum(verdict.startswith("invalid: locked") for verdict in verdicts)
     good &= caught == len(verdicts)
     print(f"pulses locked to a point sampler: {caught} of {len(verdicts)} are 'invalid: locked'")
+    print("samples at about the iterations' period (within 5 %), gross energy inside U:")
+    for spacing_s, averaging_s, vary in BEATS:
+        inside, refused = beats(asked.trials, asked.seed, spacing_s, averaging_s, vary)
+        good &= inside >= COVERED
+        what = f"averages over {averaging_s:g} s read every {spacing_s:g} s" if averaging_s else f"points every {spacing_s:g} s"
+        print(f"    {what}, iterations that vary by {vary:g}: {inside:.1%}, {refused} refused as locked")
     print(f"{'holds' if good else 'FAILS'} after {time.monotonic() - began:.0f} s")
     return 0 if good else 1
 

@@ -201,15 +201,15 @@ def _kept(at_s: np.ndarray, window: tuple, spacing_s: float, rng: np.random.Gene
     return ~lost
 
 
-def _averages(kind: str, load: Pieces, limits: Limits, times: tuple, rng: np.random.Generator):
+def _averages(kind: str, load: Pieces, limits: Limits, times: tuple, rng: np.random.Generator, poll_s: float | None = None):
     """Return the record of a polled register that holds the mean over the last refresh."""
-    last_s = times[2]
-    refresh_s, poll_s = limits.refresh_s, limits.refresh_s / rng.uniform(2.5, 4.5)
+    last_s, refresh_s = times[2], limits.refresh_s
+    poll_s = poll_s or refresh_s / rng.uniform(2.5, 4.5)
     renewed_s = np.arange(-2.0 + rng.uniform(0, refresh_s), last_s + 2, refresh_s)
     watts = _said(np.diff(load.until_j(renewed_s)) / refresh_s, limits, rng)
     polled_s = np.arange(-1.0 + rng.uniform(0, poll_s), last_s + 1, poll_s) + 0.0005 * rng.random()
     held = watts[np.searchsorted(renewed_s[1:], polled_s, "right") - 1]
-    channel = Channel("power", "W", "board", "whole board", "average", _specification(limits), refresh_s=0.0352,
+    channel = Channel("power", "W", "board", "whole board", "average", _specification(limits), refresh_s=refresh_s,
                       averaging_s=refresh_s)  # fmt: skip
     record = SensorRecord("hwmon:made-up", HOST_CLOCK, "emulated", (channel,), {}, poll_s, Readings.of(polled_s, held, 0.0004))
     return record, None
@@ -238,18 +238,37 @@ def _totals(kind: str, load: Pieces, limits: Limits, times: tuple, rng: np.rando
 
 def locked(rng: np.random.Generator, spacing_s: float = 0.1) -> Case:
     """Return pulses whose period is the sampling period: each sample falls on the same phase of an iteration."""
-    start_s, n, duty = IDLE_S, 300, rng.uniform(0.2, 0.8)
-    begin_s = start_s + spacing_s * np.arange(n)
-    bounds_s = np.stack([begin_s, begin_s + duty * spacing_s], axis=1).ravel()
-    end_s = start_s + n * spacing_s
+    return _iterated(rng, np.full(300, spacing_s), replace(REGIMES["balanced"], spacing_s=spacing_s), 0.0)
+
+
+def beating(rng: np.random.Generator, spacing_s: float, averaging_s: float, vary: float) -> Case:
+    """Return pulses whose period is within 5 % of the sampling period, so that samples fall on the same phases for long.
+
+    Args:
+        spacing_s: between samples or reads.
+        averaging_s: length of the averages of a free running sensor, and between two of them; 0 for points.
+        vary: standard deviation of an iteration's duration, which nobody marked, over its mean.
+    """
+    period_s = spacing_s * (1 + 10 ** rng.uniform(-4, -1.3) * rng.choice([-1, 1]))
+    each_s = period_s * (1 + vary * rng.standard_normal(int(35 / period_s)).clip(-3, 3))
+    return _iterated(rng, each_s, replace(_LITTLE, spacing_s=spacing_s, refresh_s=averaging_s), averaging_s)
+
+
+def _iterated(rng: np.random.Generator, each_s: np.ndarray, limits: Limits, averaging_s: float) -> Case:
+    """Return two-level pulses, one an iteration, which lasts each_s."""
+    duty, begin_s = rng.uniform(0.2, 0.8), IDLE_S + np.concatenate([[0.0], np.cumsum(each_s)])
+    start_s, end_s = IDLE_S, float(begin_s[-1])
+    bounds_s = np.stack([begin_s[:-1], begin_s[:-1] + duty * each_s], axis=1).ravel()
     last_s = end_s + IDLE_S
-    watts = np.tile([2.2, 1.6], n)
+    watts = np.tile([2.2, 1.6], len(each_s))
     load = Pieces(np.concatenate([[-5.0], bounds_s, [end_s, last_s + 5]]), np.concatenate([[1.5], watts, [1.5]]),
                   np.concatenate([[1.5], watts, [1.5]]))  # fmt: skip
-    limits = replace(REGIMES["balanced"], spacing_s=spacing_s)
-    record, alignment = _points("constant", load, limits, (start_s, end_s, last_s), rng)
+    if averaging_s:
+        record, alignment = _averages("constant", load, limits, (start_s, end_s, last_s), rng, limits.spacing_s)
+    else:
+        record, alignment = _points("constant", load, limits, (start_s, end_s, last_s), rng)
     gross_j = float(np.diff(load.until_j(np.array([start_s, end_s])))[0])
-    window = Window("run", 0, "other", HOST_CLOCK, start_s, end_s, n)
+    window = Window("run", 0, "other", HOST_CLOCK, start_s, end_s, len(each_s))
     idle = tuple(Window(name, 0, "idle", HOST_CLOCK, *at) for name, at in
                  (("idle before", (0.0, start_s)), ("idle after", (end_s, last_s))))  # fmt: skip
     return Case(Trace("finished", {}, (record,), (), ()), window, idle, alignment, gross_j, gross_j - 1.5 * (end_s - start_s))

@@ -20,8 +20,6 @@ from measurements.budget import Budget, Source, combined
 from measurements.calibration import Calibration, product_channel
 from measurements.calibration import chosen as newest
 from measurements.coverage import (
-    HARMONICS,
-    LOCKED_ABOVE,
     MINIMUM_S,
     REQUESTED,
     STUCK_REFRESHES,
@@ -29,6 +27,7 @@ from measurements.coverage import (
     Lock,
     coverage_of,
     lock_of,
+    phase_uncertainty_w,
     why_invalid,
     why_too_short,
 )
@@ -215,7 +214,7 @@ class SensorEnergies:
         reasons += ([too_short] if too_short else []) + why_invalid(covers) + _stuck(covers) + _unknown(parts)
         key = ("run", window.name, window.number, window.start_s)
         told = Circumstances(key, self.residual_s, found.noise if found else {}, found.power_w if found else {})
-        sources = [*sources_of(record, parts, told), *_phase_sources(parts, lock)]
+        sources = [*sources_of(record, parts, told), *_phase_sources(parts, lock, found)]
         scope, time_s = "; ".join(each.scope for each in self.series), window.end_s - window.start_s
         gross_j = math.fsum(part.energy_j for part in parts)
         budget_gross = combined(sources)
@@ -295,8 +294,7 @@ def _worst_lock(marks: list[Window], window: Window, parts: list[WindowEnergy]) 
 
 
 def _locked(lock: Lock) -> str:
-    order = int(np.argmax(lock.alias[:HARMONICS] > max(LOCKED_ABOVE, lock.chance))) + 1
-    part = "iteration" if order == 1 else f"1/{order} of an iteration"
+    part = "iteration" if lock.harmonic == 1 else f"1/{lock.harmonic} of an iteration"
     return (f"locked to the iterations: samples always fall on the same phase of {part} ({lock.period_s * 1e3:.4g} ms each), so "
             "their mean is not the run's; change the sampling period or let iterations vary")  # fmt: skip
 
@@ -323,12 +321,16 @@ def _frozen(parts: list[WindowEnergy], found: IdlePower) -> list[str]:
     return ["stuck: no value ever changed, neither in idle nor in the run: stale readings, or the load is not on these rails"]
 
 
-def _phase_sources(parts: list[WindowEnergy], lock: Lock) -> list[Source]:
+def _phase_sources(parts: list[WindowEnergy], lock: Lock, idle: IdlePower | None) -> list[Source]:
     """Return what samples that fall unevenly on the iterations may cost."""
     if not lock.share:
         return []
-    swing_w = math.fsum(2 * math.sqrt(max(0.0, part.scatter.sd_w**2 - part.scatter.white_w2)) for part in parts)
-    return [Source("sampling phase", ("run",), swing_w * lock.share * parts[0].time_s, grows=1.0)]
+    found_w = 0.0
+    for part in parts:
+        rail = part.series.rail
+        noise_w2, always_w = (idle.noise[rail].white_w2, idle.power_w[rail]) if idle else (0.0, 0.0)
+        found_w += phase_uncertainty_w(lock, part, noise_w2, abs(part.power_w - always_w))
+    return [Source("sampling phase", ("run",), found_w * parts[0].time_s, grows=1.0)]
 
 
 def _channel_json(channel) -> dict:

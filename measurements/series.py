@@ -71,6 +71,11 @@ class Series:
         """Share of the time that lies inside an average; 1 for totals, and for points, of which nobody expects it."""
         return min(1.0, self.span_s / self.refresh.refresh_s) if self.kind == "average" and self.refresh.refresh_s else 1.0
 
+    @property
+    def pauseless(self) -> bool:
+        """Whether its values are averages that follow one another without a pause."""
+        return self.kind == "average" and self.observed == 1.0
+
 
 def channels_of(record: SensorRecord, rail: str) -> tuple[int, ...]:
     """Return the columns that give a rail's energy: of joules, of watts, or of volts and amperes; () where none do."""

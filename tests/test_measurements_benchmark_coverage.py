@@ -53,6 +53,13 @@ def test_pulses_locked_to_the_samples_are_found_every_time():
     assert all(verdict.startswith("invalid: locked") for verdict in benchmark_coverage.locked_verdicts(20, seed=3))
 
 
+@pytest.mark.parametrize(("spacing_s", "averaging_s", "vary"), benchmark_coverage.BEATS)
+def test_u_covers_samples_that_are_nearly_in_step_with_the_iterations(spacing_s, averaging_s, vary):
+    """80 trials, some refused: three standard errors of 3 % below 95 %."""
+    inside, refused = benchmark_coverage.beats(80, 5, spacing_s, averaging_s, vary)
+    assert inside >= 0.86 and refused < 50
+
+
 def test_the_table_is_printed_and_a_scaled_u_fails(capsys):
     assert benchmark_coverage.main(["--trials", "40", "--classes", "accumulating sensor", "--scale", "0.5"]) == 1
     printed = capsys.readouterr().out

@@ -219,6 +219,17 @@ def test_an_average_over_whole_iterations_is_not_locked():
     assert joules(trace, made.of(trace)).gross.verdict == "resolved"
 
 
+def test_an_average_over_whole_iterations_takes_no_slow_change_for_theirs():
+    t_s = np.arange(-0.5, 70.5, 0.05)
+    channel = made.power(kind="average", limits=Specification(0.001), refresh_s=0.05, averaging_s=0.05)
+    watts = made.step_load(t_s) + np.where((t_s > 20) & (t_s < 50), 0.02 * (t_s - 20), 0.0)
+    u95s = []
+    for each in ((), np.arange(20.0, 50.0001, 0.05)):
+        trace = made.trace(made.record(channel, t_s, watts), each=each)
+        u95s.append(joules(trace, made.of(trace)).gross.u95)
+    assert u95s[1] <= 1.001 * u95s[0]
+
+
 def test_what_the_meter_dropped_is_counted():
     whole = made.measured()
     lossy = made.trace(whole.sensors[0], gaps=(made.loss(30.0, "dropped", 7), made.loss(5.0, "dropped", 100)))
