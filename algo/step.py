@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 
+from algo.plain_data import rebuilt
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -437,51 +439,13 @@ class Step:
 
     @staticmethod
     def from_json(data: dict) -> Step:
-        """Rebuild a step. Raises ValueError or TypeError where the data is not one."""
-        data = dict(data)
-        data["tensors"] = {k: Tensor(**_tuples(v)) for k, v in data["tensors"].items()}
-        data["weights"] = {k: Weight(**_tuples(v)) for k, v in data["weights"].items()}
-        data["tables"] = {k: ChannelTable(**_tuples(v)) for k, v in data["tables"].items()}
-        data["records"] = {k: _record(v) for k, v in data["records"].items()}
-        data["scalars"] = {k: tuple(v) for k, v in data["scalars"].items()}
-        data["programs"] = {k: tuple(v) for k, v in data["programs"].items()}
-        data["maxima"] = tuple(data["maxima"])
-        data["levels"] = {k: tuple(v) for k, v in data.get("levels", {}).items()}
-        data["segments"] = {k: tuple(_node(n) for n in v) for k, v in data["segments"].items()}
-        data["fold"] = InputFold(**_tuples(data["fold"])) if data.get("fold") else None
-        data["parts"] = tuple(_part(part) for part in data.get("parts", ()))
-        return Step(**data)
+        """Rebuild a step. Raises ValueError where the data is not one."""
+        if isinstance(data, dict) and isinstance(data.get("parts"), list):
+            data = data | {"parts": [_with_pooled(part) for part in data["parts"]]}
+        return rebuilt(Step, data, "step")
 
 
-def _tuples(entry: dict) -> dict:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
-
-
-def _part(entry: dict) -> Part:
-    """A part; files that name one tensor of plane means, or "", are read, too."""
-    pooled = entry["pooled"]
-    return Part(**entry | {"pooled": (pooled,) if pooled and isinstance(pooled, str) else tuple(pooled)})
-
-
-def _record(entry: dict) -> Record:
-    entry = dict(entry)
-    for name in ("a", "b"):
-        entry[name] = Term(**_tuples(entry[name])) if entry[name] else None
-    return Record(**entry)
-
-
-def _node(entry: dict) -> Node:
-    entry = _tuples(entry)
-    kind = entry.pop("node")
-    if entry.get("product"):
-        entry["product"] = Product(**_tuples(entry["product"]))
-    if kind == "Compute":
-        entry["passes"] = tuple(Pass(**p) for p in entry["passes"])
-        return Compute(**entry)
-    if kind == "Update":
-        return Update(**entry)
-    if kind == "Coefficient":
-        return Coefficient(**entry)
-    if kind == "GateSum":
-        return GateSum(**entry)
-    raise ValueError(f"node {kind!r} is none of Compute, Update, Coefficient, GateSum")
+def _with_pooled(part: object) -> object:
+    """A part's data; files that name one tensor of plane means, or "", are read, too."""
+    pooled = part.get("pooled") if isinstance(part, dict) else None
+    return part | {"pooled": [pooled] if pooled else []} if isinstance(pooled, str) else part

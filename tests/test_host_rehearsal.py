@@ -81,6 +81,37 @@ def test_parts_that_do_not_fit_each_other_are_refused(path, tmp_path, change, of
         read_packed(said(path, tmp_path / "wrong.jg", change, of))
 
 
+def product(*keys, value):
+    """Return a change of the first product of the backward segment."""
+
+    def change(data):
+        found = next(node["product"] for node in data["step"]["segments"]["backward"] if node.get("product"))
+        at(*keys, value=value)(found)
+
+    change.__name__ = ".".join(map(str, keys))
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (product("out_shape", value=7), r"product.out_shape is 7; a list is needed"),
+        (product("in_shape", value=[4, 4]), r"product.in_shape is \[4, 4\]; a list of 3 is needed"),
+        (product("kernel", 0, value={}), r"product.kernel.0 is {}; a whole number is needed"),
+        (product("depthwise", value=1), "product.depthwise is 1; true or false is needed"),
+        (at("step", "segments", "backward", 0, "node", value=["Compute"]), "a node that is one of Compute, Update"),
+        (at("step", "segments", "backward", 0, "more", value=1), "backward.0 is 'more'; one of the fields"),
+        (at("step", "tensors", "x", "versions", value=1.5), "step.tensors.x.versions is 1.5; a whole number"),
+        (at("step", "tensors", "x", "role"), "role of Tensor is needed"),
+        (at("step", "records", "conv", "share", value=-1), "step.records.conv.share is -1; a text is needed"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_fields_of_the_step_are_of_their_kind(path, tmp_path, change, why):
+    with pytest.raises(ProgramError, match=why):
+        read_packed(said(path, tmp_path / "wrong.jg", change))
+
+
 @pytest.mark.parametrize(
     "change", [at("state", "seed", value=7), at("state", "exponents", "x", value=-5)], ids=["seed", "exponent"]
 )
