@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import zipfile
@@ -29,7 +28,6 @@ from algo.recipe import Recipe
 from host.rehearsal import rehearse
 from hw.config import Config
 from hw.program import (
-    HEADER_MAX,
     MANIFEST_MAX,
     MEMBER_MAX,
     Program,
@@ -37,6 +35,8 @@ from hw.program import (
     add_member,
     array_bytes,
     array_header,
+    check_unpacked,
+    load_array,
     opened,
     read_member,
     read_program,
@@ -107,7 +107,12 @@ class PackedProgram:
 
 
 def write_packed(packed: PackedProgram, path: Path) -> None:
-    """Write the file whole or not at all; one that is there is replaced. Raises OSError where it cannot be written."""
+    """Write the file whole or not at all; one that is there is replaced.
+
+    Raises:
+        OSError: it cannot be written.
+        ProgramError: it would be larger than what is read.
+    """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -116,6 +121,7 @@ def write_packed(packed: PackedProgram, path: Path) -> None:
             for name in PARTS:
                 add_member(archive, _member_of(name), array_bytes(getattr(packed.images, name)))
             add_member(archive, PACKED, json.dumps(_said(packed, archive), sort_keys=True).encode())
+            check_unpacked(archive, path)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -189,9 +195,9 @@ def _array(archive: zipfile.ZipFile, path: Path, name: str) -> np.ndarray:
     dimensions, dtype = PARTS[name]
     data = read_member(archive, path, _member_of(name), MEMBER_MAX)
     shape, found = array_header(data, path, name)
-    if len(shape) != dimensions or found != dtype or len(data) > HEADER_MAX + int(np.prod(shape)) * np.dtype(dtype).itemsize:
+    if len(shape) != dimensions or found != dtype:
         raise ProgramError(f"{path}: {_member_of(name)} is {found} {shape}, not {np.dtype(dtype)} of {dimensions} dimensions")
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    return load_array(data, shape, found, path, name)
 
 
 def _member_of(name: str) -> str:

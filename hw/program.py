@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,9 @@ SCHEMA = 2
 MANIFEST_MAX = 64 << 20
 HEADER_MAX = 1 << 16
 MEMBER_MAX = 1 << 30
+UNPACKED_MAX = 2 << 30
+"""Bytes of all members together: a file of a thousandth of that may unpack to as much."""
+
 DATE = (1980, 1, 1, 0, 0, 0)
 """Of every member, so that the same program has the same bytes."""
 
@@ -101,7 +106,12 @@ class Program:
 
 
 def write_program(program: Program, path: Path) -> None:
-    """Write the program file. Raises OSError where it cannot be written; what was written of it is taken away."""
+    """Write the program file; where that fails, what was written of it is taken away.
+
+    Raises:
+        OSError: it cannot be written.
+        ProgramError: it would be larger than what is read.
+    """
     manifest = {
         "schema": SCHEMA, "isa": isa.VERSION, "config": {"name": program.config_name, "hash": program.config_hash},
         "g": program.memory.g, "ddr_bytes": program.memory.size,
@@ -118,14 +128,16 @@ def write_program(program: Program, path: Path) -> None:
                 add_member(archive, f"segments/{name}.bin", code)
             for name, array in program.tensors.items():
                 add_member(archive, f"tensors/{name}.npy", array_bytes(array))
-    except OSError:
+    except (OSError, ProgramError):
         if path.is_file():
             path.unlink()
         raise
 
 
 def add_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    """Put a member into an archive that is written."""
+    """Put a member into an archive that is written. Raises ProgramError where it would not be read."""
+    if len(data) > MEMBER_MAX:
+        raise ProgramError(f"{name} takes {len(data)} bytes; a program file holds at most {MEMBER_MAX} of one array")
     info = zipfile.ZipInfo(name, DATE)
     info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     archive.writestr(info, data)
@@ -153,6 +165,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Give the archive in a program file; whatever is wrong with it inside the block becomes a ProgramError."""
     try:
         with zipfile.ZipFile(path) as archive:
+            check_unpacked(archive, path)
             yield archive
     except ProgramError:
         raise
@@ -166,6 +179,13 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
         if type(error).__module__ in ("zlib", "lzma"):
             raise ProgramError(f"{path} is damaged: {error}") from None
         raise
+
+
+def check_unpacked(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise ProgramError where all members together are larger than what is read."""
+    total = sum(info.file_size for info in archive.infolist())
+    if total > UNPACKED_MAX:
+        raise ProgramError(f"{path} unpacks to {total} bytes; at most {UNPACKED_MAX} are read")
 
 
 def read_member(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> bytes:
@@ -200,6 +220,8 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Program:
         code[name] = read_member(archive, path, f"segments/{name}.bin", size)
         if len(code[name]) != size:
             raise ProgramError(f"{path}: segment {name} has {len(code[name])} bytes instead of {size}")
+    if len(set(manifest["tensors"])) != len(manifest["tensors"]):
+        raise ProgramError(f"{path} names an initial tensor twice: each is read once")
     tensors = {name: _tensor(archive, path, memory, name) for name in manifest["tensors"]}
     step = Step.from_json(manifest["step"]) if manifest["step"] is not None else None
     state = State.from_json(manifest["state"]) if manifest["state"] is not None else None
@@ -250,15 +272,26 @@ def _tensor(archive: zipfile.ZipFile, path: Path, memory: MemoryMap, name: str) 
     shape, dtype = array_header(data, path, name)
     if shape != memory[name].shape or dtype.kind not in "biu":
         raise ProgramError(f"{path}: tensor {name} is {dtype} {shape}, but its region holds integers {memory[name].shape}")
+    return load_array(data, shape, dtype, path, name)
+
+
+def load_array(data: bytes, shape: tuple[int, ...], dtype: np.dtype, path: Path, name: str) -> np.ndarray:
+    """Return the array of a .npy file with this header. Raises ProgramError, before memory is taken, where it is not as large."""
+    size = prod(shape) * dtype.itemsize
+    if not size <= len(data) <= size + HEADER_MAX:
+        raise ProgramError(f"{path}: tensor {name} is {dtype} {shape}, {size} bytes, but its member has {len(data)}")
     return np.load(io.BytesIO(data), allow_pickle=False)
 
 
 def array_header(data: bytes, path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Return shape and type of a .npy file. Raises ProgramError where it is of another version."""
+    """Return shape and type of a .npy file. Raises ProgramError where it is of another version, or its header is none."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if read_header is None:
         raise ProgramError(f"{path}: tensor {name} is an npy file of version {version}, not 1.0 or 2.0")
-    shape, _, dtype = read_header(stream)
+    try:
+        shape, _, dtype = read_header(stream)
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise ProgramError(f"{path}: tensor {name} has a header that is none of an npy file: {error}") from None
     return shape, dtype

@@ -125,6 +125,47 @@ def test_a_member_that_unpacks_to_too_much_is_not_read(path):
         read_program(path)
 
 
+def test_members_that_together_unpack_to_too_much_are_not_read(path, monkeypatch):
+    """A small file may hold any number of members that are zeros."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"zeros{number}", b"\0" * (1 << 20))
+    monkeypatch.setattr("hw.program.UNPACKED_MAX", 1 << 21)
+    with pytest.raises(ProgramError, match=r"unpacks to \d+ bytes; at most 2097152 are read"):
+        read_program(path)
+
+
+def test_a_tensor_is_read_once(path):
+    rewrite(path, lambda m: m["tensors"].append(m["tensors"][0]))
+    with pytest.raises(ProgramError, match="names an initial tensor twice"):
+        read_program(path)
+
+
+def npy(header: str) -> bytes:
+    """Return a .npy file of a header alone."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+@pytest.mark.parametrize("header, message", [
+    ("(" * 3000, "a header that is none of an npy file"),
+    ("  x\n y", "a header that is none of an npy file|not a program of this version"),
+    ("{'descr': '<i8', 'fortran_order': False, 'shape': SHAPE}", "but its member has"),
+])  # fmt: skip
+def test_npy_headers_that_lie_are_refused_before_memory_is_taken(program, path, header, message):
+    shape = repr(program.memory["x"].shape)
+    rewrite(path, lambda m: None, {"tensors/x.npy": npy(header.replace("SHAPE", shape))})
+    with pytest.raises(ProgramError, match=message) as error:
+        read_program(path)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_is_written_that_would_not_be_read(program, tmp_path, monkeypatch):
+    monkeypatch.setattr("hw.program.MEMBER_MAX", 1000)
+    with pytest.raises(ProgramError, match="holds at most 1000 of one array"):
+        write_program(program, tmp_path / "large.zip")
+    assert not list(tmp_path.iterdir())
+
+
 def test_foreign_files(tmp_path):
     with pytest.raises(ProgramError, match="no such program file"):
         read_program(tmp_path / "absent")
