@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import re
@@ -85,7 +86,8 @@ def same_board(name: str, machine: str) -> bool:
 
 
 def _default(config: Config, machine: str) -> Bitstream:
-    folders = {path.parent.resolve() for build in (Path("build"), BUILD) for path in build.glob(f"*-{config.name}/{MANIFEST}")}
+    pattern = f"*-{glob.escape(config.name)}/{MANIFEST}"
+    folders = {path.parent.resolve() for build in (Path("build"), BUILD) for path in build.glob(pattern)}
     zynq = [found for found in (_read(folder) for folder in sorted(folders)) if _family(found) in ZYNQ]
     fitting = [found for found in zynq if same_board(found.manifest["board"], machine)] or zynq
     if len(fitting) == 1:

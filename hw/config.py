@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,8 @@ class Config:
     clk_hz: int
 
     def __post_init__(self):
+        if not isinstance(self.name, str) or not re.fullmatch(r"[^/\x00-\x1f]+", self.name):  # folders of builds are called so
+            raise ConfigError(f"configuration {self.name!r}: a file's name is needed, without a folder")
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
             if entry.name != "name" and (not isinstance(value, int) or isinstance(value, bool) or value <= 0):

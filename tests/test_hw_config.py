@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from host.board import open_board
+from host.board import BoardError, open_board
 from host.kernel import run_kernel
+from host.pynq_bitstream import find
 from hw.compile_kernel import compile_kernel
 from hw.config import CONFIGS, ConfigError, load_config
 
@@ -23,6 +25,23 @@ def stored(tmp_path, text: str | bytes):
 def test_a_file_of_ones_own_is_named_after_the_file(tmp_path):
     config = load_config(stored(tmp_path, json.dumps(TINY)))
     assert config.name == "own" and config.config_hash == load_config("tiny").config_hash
+
+
+@pytest.mark.parametrize("name", ["../../tiny", "/tmp/tiny", "", "a\0b", "a\nb", None, ["tiny"]])
+def test_a_name_is_that_of_a_file_and_leads_nowhere_else(name):
+    """Folders of builds are named after it, and a PROGRAM.jg may say any."""
+    with pytest.raises(ConfigError, match="a file's name is needed, without a folder"):
+        dataclasses.replace(load_config("tiny"), name=name)
+
+
+@pytest.mark.parametrize("name", ["**", "tiny [2]"])
+def test_a_bitstream_is_found_by_any_name_that_a_file_may_have(tmp_path, monkeypatch, name):
+    folder = tmp_path / "build" / f"pynq-z2-{name}"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BoardError, match="is no manifest of a bitstream"):
+        find("", dataclasses.replace(load_config("tiny"), name=name), "")
 
 
 @pytest.mark.parametrize(
