@@ -7,10 +7,10 @@ import copy
 import numpy as np
 
 from host.background import BackgroundCall
-from host.board import Board, BoardError, Identity, SegmentError, flat_bytes
+from host.board import Board, BoardError, BoardTimeout, Identity, SegmentError, flat_bytes
 from hw import isa
 from hw.config import Config
-from hw.golden import run_segment
+from hw.golden import TooLong, run_segment
 from hw.state import CoreError, CoreState
 
 
@@ -94,6 +94,8 @@ class Driver(Board):
             run_segment(state, segment_address, count, stop.is_set)
         except CoreError as error:
             raise SegmentError(error.code, error.engine, error.index, segment_address, str(error)) from None
+        except TooLong as error:
+            raise BoardTimeout(f"the segment at {segment_address:#x} was not run to its end: {error}") from None
         if stop.is_set():
             raise BoardError("the segment was stopped")
         return dict(state.counters)

@@ -7,6 +7,7 @@ valid, so a mismatch with the hardware is bisected by running prefixes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 from hw import isa
 from hw.golden_array import execute_array
@@ -16,10 +17,18 @@ from hw.golden_vector import execute_vector
 from hw.state import CoreError, CoreState
 
 SEMAPHORE_MAX = 1023
+MOST_WORK = {"array": 1 << 22, "vector": 1 << 18, "coefficient": 1 << 22}
+"""Slots, vectors or scalar operations of one instruction at most, since all vectors, or all slots of a tap, are held at once. The
+compiler fills a memory once: 2^16 vectors, or 2^20 slots, in the largest configuration that there can be."""
+
 EXECUTE = {
     "load": execute_load, "array": execute_array, "vector": execute_vector,
     "coefficient": execute_coefficient, "store": execute_store,
 }
+
+
+class TooLong(RuntimeError):
+    """An instruction goes on for longer than any that is compiled."""
 
 
 def fetch(state: CoreState, address: int, index: int) -> isa.Instruction:
@@ -75,6 +84,7 @@ def run_segment(state: CoreState, address: int, count: int, stopped: Callable[[]
 
     Raises:
         CoreError: an instruction cannot run; `index` and `engine` say which.
+        TooLong: an instruction passes MOST_WORK.
     """
     state.counters = dict.fromkeys(isa.COUNTER_NAMES, 0)
     semaphores = Semaphores()
@@ -85,9 +95,28 @@ def run_segment(state: CoreState, address: int, count: int, stopped: Callable[[]
         state.counters["ddr_read_bytes"] += isa.INSTRUCTION_BYTES
         try:
             semaphores.take(instruction)
+            _check_work(state, instruction, index)
             EXECUTE[instruction.op](state, instruction)
             semaphores.give(instruction)
         except CoreError as error:
             message = f"instruction {index} ({instruction.op}): {error}"
             raise CoreError(error.code, message, index, instruction.op) from None
         state.counters["instructions"] += 1
+
+
+def _check_work(state: CoreState, instruction: isa.Instruction, index: int) -> None:
+    """Raise TooLong where an instruction has more to do than is interpreted."""
+    if instruction.op not in MOST_WORK:
+        return
+    if instruction.op == "coefficient":
+        work = instruction["ch_count"] * instruction["length"]
+    elif instruction.op == "vector":
+        work = state.images(instruction) * instruction["img_px"]
+    else:
+        passes = prod(instruction[name] for name in ("n_kb", "n_red", "n_ky", "n_kx"))
+        work = passes * max(state.images(instruction) * instruction["n_y"] * instruction["n_x"], 1)
+    if work > MOST_WORK[instruction.op]:
+        raise TooLong(
+            f"instruction {index} ({instruction.op}) has {work} steps; at most {MOST_WORK[instruction.op]} are interpreted, "
+            "and none of a compiled program has as many"
+        )

@@ -138,6 +138,9 @@ def reported(screen: Screen) -> Iterator[None]:
         raise Exit(FAILED) from None
     except BrokenPipeError:  # who reads the output has closed it and wants no message
         raise
+    except MemoryError as error:
+        screen.fail(f"this machine has too little memory for what is asked: {sentence(error)}")
+        raise Exit(FAILED) from None
     except Exception as error:
         code = FAILED if isinstance(error, OSError) else exit_code(error)
         if code is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from host.board import BoardTimeout, open_board
 from hw import isa
 from hw.compile_kernel import SEGMENT, compile_kernel
 from hw.config import load_config
-from hw.golden import run_segment
+from hw.golden import TooLong, run_segment
 from hw.state import CoreError, CoreState
 
 TINY = load_config("tiny")
@@ -72,6 +73,28 @@ def test_errors_name_the_instruction():
     with pytest.raises(CoreError, match="instruction 0 .load.") as error:
         run_segment(state_with(load(base=TINY.a_words - 1)), 0, 1)
     assert (error.value.code, error.value.engine) == ("bad_address", "load")
+
+
+ONE_PIXEL = {"n_img": 1, "n_y": 1, "n_x": 1, "stride": 1, "h": 1, "w": 1, "n_kb": 1, "n_red": 1, "n_ky": 1, "n_kx": 1}
+
+
+@pytest.mark.parametrize("op, fields", [
+    ("vector", {"u_src": 1, "n_img": 4095, "img_px": 65535}),
+    ("array", ONE_PIXEL | {"n_img": 4095, "n_y": 1023, "n_x": 1023}),
+    ("array", ONE_PIXEL | {"n_kb": 255, "n_red": 255, "n_ky": 31, "n_kx": 31}),
+    ("array", ONE_PIXEL | {"clip": 1, "n_kb": 255, "n_red": 255, "n_ky": 9, "n_kx": 9}),
+    ("coefficient", {"length": 4095, "ch_count": 4095}),
+])  # fmt: skip
+def test_an_instruction_that_takes_all_memory_or_all_time_is_refused(op, fields):
+    """Well-formed, but of no compiled program; on other boards the core hangs."""
+    state = state_with(isa.Instruction(op, fields))
+    with pytest.raises(TooLong, match=rf"instruction 0 .{op}. has \d+ steps"):
+        run_segment(state, 0, 1)
+    with open_board("golden", TINY, ddr_bytes=4096) as board:
+        board.write(0, state.ddr)
+        board.start(0, 1)
+        with pytest.raises(BoardTimeout, match=f"not run to its end: instruction 0 .{op}."):
+            board.wait(60)
 
 
 def test_stopped_ends_between_instructions():

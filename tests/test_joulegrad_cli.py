@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import invoke
 
@@ -332,6 +333,14 @@ def test_a_missing_package_names_the_extra(monkeypatch):
 
     monkeypatch.setattr(kernel, "run", absent)
     refused(invoke("kernel", "forward", *SMALL), errors.FAILED, "torch", "joulegrad[train]")
+
+
+def test_too_little_memory_is_one_sentence(monkeypatch):
+    def huge(settings):
+        np.zeros(1 << 60, np.uint8)
+
+    monkeypatch.setattr(kernel, "run", huge)
+    refused(invoke("kernel", "forward", *SMALL), errors.FAILED, "too little memory for what is asked: Unable to")
 
 
 def test_an_unknown_error_keeps_its_traceback(monkeypatch):
