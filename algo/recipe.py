@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,10 @@ class Recipe:
     def sgd_for(self, iterations: int) -> Sgd:
         """Return the optimiser of a run of that many drawn iterations."""
         return sgd_for(self.sgd, iterations)
+
+    def with_rate(self, rate: Fraction | None) -> Recipe:
+        """Return the recipe with a method's learning rate in place of its own; itself where the method has none."""
+        return self if rate is None else replace(self, sgd={**self.sgd, "lr": str(rate)})
 
     def load_data(self, seed: int) -> Images:
         """Return the data set. Raises DataError where it is missing or not what it should be."""

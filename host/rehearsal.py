@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from algo.policies.method import drawn_batches
+from algo.policies.method import Method, drawn_batches
 from host.board import Board, Identity, flat_bytes
 from host.host_table import HostTable
 from host.runtime import Runtime
@@ -69,6 +69,7 @@ def rehearse(packed: PackedProgram) -> None:
         Exception: of whatever kind the part at fault raises.
     """
     _check_first_words(packed.program)
+    _check_start(packed)
     program, course = packed.program, packed.course()
     runtime = Runtime(_NoCore(program.config_hash, program.ddr_bytes), program, program.state)
     images, batch = packed.images, program.step.batch
@@ -84,6 +85,16 @@ def _check_first_words(program: Program) -> None:
     brought = program.tensors.get(HOST_TABLE)
     if brought is not None and not np.array_equal(words, brought):
         raise ProgramError("the numbers of its first iteration are not those of its step and its state: export it again")
+
+
+def _check_start(packed: PackedProgram) -> None:
+    """Compare what the recipe says of a run with the state that it starts from, which no hash of packed.json ties to it."""
+    state, recipe = packed.program.state, packed.recipe
+    rate = Method.from_settings(packed.method, recipe.methods).rate
+    asked = {"seed": packed.seed, "optimiser": recipe.with_rate(rate).sgd_for(packed.iterations)}
+    for name, found in {"seed": state.seed, "optimiser": state.sgd}.items():
+        if found != asked[name]:
+            raise ProgramError(f"its recipe asks for {name} {asked[name]}, but it starts with {found}: export it again")
 
 
 def _first(packed: PackedProgram, course, start: int) -> Iterator[tuple]:

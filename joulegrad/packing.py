@@ -67,9 +67,7 @@ class Asked:
             MethodError: no executor has the method's update rule.
         """
         method = Method.from_settings(self.method, self.recipe.methods)
-        recipe = self.recipe
-        if method.rate is not None:
-            recipe = dataclasses.replace(recipe, sgd={**recipe.sgd, "lr": str(method.rate)})
+        recipe = self.recipe.with_rate(method.rate)
         learned = method["slu"] is not None
         gated = Gating(pooled=learned, gradients=learned, projections=method.gates_projections) if method.gated else None
         from algo.gated_blocks import NoGatedBlock

@@ -123,6 +123,22 @@ def test_numbers_of_the_first_iteration_are_those_of_step_and_state(path, tmp_pa
 @pytest.mark.parametrize(
     ("change", "why"),
     [
+        (at("seed", value=7), "asks for seed 7, but it starts with 0"),
+        (at("seed", value=1 << 70), "asks for seed"),
+        (at("recipe", "sgd", "lr", value="1/5"), r"asks for optimiser .*1, 5.* but it starts with .*1, 10"),
+        (at("recipe", "steps", value=300), "asks for optimiser .*steps=300.* but it starts with .*steps=3"),
+    ],
+    ids=["seed", "large seed", "learning rate", "steps"],
+)
+def test_a_run_is_what_its_recipe_says(path, tmp_path, change, why):
+    """Nothing hashes packed.json itself: a seed or a number of steps may be edited there, and weights and schedule stay."""
+    with pytest.raises(ProgramError, match=why):
+        read_packed(said(path, tmp_path / "wrong.jg", change, PACKED))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
         (at("state", "exponents", "pool", value=1 << 32), "exponent 4294967296"),
         (at("step", "records", "linear.weight.w", "a", "factor", value="1e999999999"), "no number that can be meant"),
         (at("ddr_bytes", value=1 << 32), "claims 4294967296 bytes"),
