@@ -165,6 +165,9 @@ class Measurement:
     def window(self, name: str, iterations: int = 0, phase: str = "other") -> Iterator[OpenWindow]:
         """Measure a block as a window; an exception in it ends the window, marked aborted.
 
+        Windows of the name "iteration" say when each iteration is: where samples are nearly in step with the iterations, the
+        windows around them have a smaller U then than by the number of iterations alone.
+
         Yields:
             The window, whose `iterations` can be set inside.
         """
