@@ -1,7 +1,8 @@
 """hwmon: any power monitor of Linux, found by its chip's name.
 
 "hwmon:ina260_u14", "hwmon:ina226#2", "hwmon:ina226@4a", "hwmon:4-0040". Options: channels=power|all, power=chip|vi,
-shunt_ohm=, shunt_limit=, gain_limit=, refresh_s=, averaging_s=, period_s=, off_v=, scope=, root=<instead of /sys/class/hwmon>.
+shunt_ohm=, shunt_limit=, gain_limit=, refresh_s=, averaging_s=, period_s=, off_v=, scope=, total=<the rail of a chip that
+contains its others>, root=<instead of /sys/class/hwmon>.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ class Driver(PolledSensor):
         period_s=None,
         off_v=None,
         scope: str = "",
+        total: str = "",
     ):
         super().__init__(url)
         if not where:
             raise ValueError("name the chip: hwmon:<name>; joulegrad sensors lists them")
-        self._where, self._root, self._scope = where, root, scope
+        self._where, self._root, self._scope, self._total = where, root, scope, total
         self._channels = choice("channels", channels, ("power", "all"))
         self._power = choice("power", power, ("chip", "vi"))
         self._off_v = number("off_v", off_v)
@@ -74,12 +76,17 @@ class Driver(PolledSensor):
 
     def _rails(self, chip: HwmonChip) -> list[HwmonRail]:
         opened, absent = [], {}
+        labels = [files.label for files in chip.rails if files.label]
+        if self._total and self._total not in labels:
+            found = f"has {', '.join(labels)}" if labels else "has one rail"
+            raise SensorError(f"chip {chip.name!r} has no rail {self._total!r} for total=: it {found}")
         for files in chip.rails:
             if files.label.startswith("in") and any(rail.page for rail in chip.rails):
                 continue  # what a regulator draws is no rail beside what it delivers
             name = f"{chip.label or chip.name}{'/' if files.label else ''}{files.label}"
             settings = RailSettings(
                 name=name,
+                part_of=f"{chip.label or chip.name}/{self._total}" if self._total and files.label != self._total else "",
                 scope=self._scope or f"what flows through chip {chip.name} ({chip.device or 'no bus'})",
                 channels=self._channels,
                 power=self._power,

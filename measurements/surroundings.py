@@ -17,6 +17,8 @@ from measurements.idle import IdlePower
 BUSY_SHARE = 0.5
 """Runnable processes per processor before a run, from which something else is going on."""
 DISAGREE = 0.05
+LINUX = "hwmon"
+"""Sensors that know rails by what a device tree calls them; all others know which are parts of which."""
 
 
 def warnings_of(
@@ -32,6 +34,10 @@ def warnings_of(
     said = []
     for part, cover in zip(parts, covers, strict=True):
         said += _rail_warnings(record, part, cover) + _calibration_notes(trace, part)
+    if len(parts) > 1 and record.url.partition(":")[0] == LINUX:
+        added = ", ".join(part.series.rail for part in parts)
+        said.append(f"the rails {added} are added up, Linux does not say what contains what: if one contains the others, it is "
+                    "total= in the sensor's URL")  # fmt: skip
     said += _idle_warnings(idle, budget_net)
     said += _load_warnings(trace, record, window)
     if trace.damaged_blocks:

@@ -146,6 +146,18 @@ def test_rails_of_one_label_are_told_apart(tree):
         assert list(sensor.read().values[0]) == pytest.approx([0.1, 0.4, 0.9])
 
 
+def test_the_rail_that_contains_the_others_may_be_named(tree):
+    files = {f"in{n}_input": 1000 * n for n in (1, 2, 3)} | {f"curr{n}_input": 100 * n for n in (1, 2, 3)}
+    tree.add("ina3221", files | {"in1_label": "VDD_IN", "in2_label": "VDD_CPU", "in3_label": "VDD_SOC"}, device="7-0040")
+    with hwmon(tree, "ina3221", "channels=power&total=VDD_IN") as sensor:
+        assert [channel.part_of for channel in sensor.channels] == ["", "ina3221/VDD_IN", "ina3221/VDD_IN"]
+    with pytest.raises(SensorError, match="has no rail 'VDD' for total=: it has VDD_IN, VDD_CPU, VDD_SOC"):
+        hwmon(tree, "ina3221", "total=VDD").open()
+    tree.add("ina226", {"in1_input": 1000, "curr1_input": 100}, device="7-0041")
+    with pytest.raises(SensorError, match="has no rail 'VDD' for total=: it has one rail"):
+        hwmon(tree, "ina226", "total=VDD").open()
+
+
 def test_update_interval_is_refresh_and_averaging(tree):
     tree.ina2xx("ina226", "4-0040", 5.0, 0.5, update_interval=35)
     with hwmon(tree, "ina226") as sensor:

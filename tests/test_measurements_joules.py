@@ -98,6 +98,18 @@ def test_a_total_is_never_added_to_its_parts():
         joules(trace, window, rails=["VCC"])
 
 
+def test_rails_that_linux_only_names_are_added_up_with_a_warning():
+    t_s = np.arange(-0.5, 70.5, 0.01)
+    watts = np.stack([made.step_load(t_s), made.step_load(t_s) / 2], axis=1)
+    cases = [("", "hwmon:ina3221", True), ("VDD_IN", "hwmon:ina3221?total=VDD_IN", False), ("", "serial:x", False)]
+    for part_of, url, warned in cases:
+        rails = made.power("VDD_IN"), made.power("VDD_SOC", part_of=part_of)
+        trace = made.trace(made.record(rails, t_s, watts, url=url))
+        found = joules(trace, made.of(trace))
+        assert any("rails VDD_IN, VDD_SOC are added up" in note for note in found.warnings) == warned
+        assert found.gross.value == pytest.approx(63 * (1 if part_of else 1.5), rel=1e-3)
+
+
 def test_parts_of_parts_and_rails_whose_total_is_not_there():
     channels = [made.power("A", part_of="B"), made.power("C", part_of="A"), made.power("D", part_of="B")]
     trace = sensed(channels, lambda t_s: np.stack([0 * t_s + 1.0] * 3, axis=1))
