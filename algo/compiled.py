@@ -17,12 +17,13 @@ from pathlib import Path
 
 import torch
 
+from algo import build_folder
 from algo.step import Pass
 from algo.vector_pass import Numbers, Result
 from algo.windows import Windows, images_of, rows_of
 
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("vector_pass.c", "window_rows.c", "scalar_program.c"))
-BUILD = Path(__file__).parents[1] / "build" / "algo"
+BUILD = build_folder.BUILD / "algo"
 _COMPILERS = ("cc", "gcc", "clang")
 _FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 _BLOCK = 1024

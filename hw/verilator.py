@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from algo.build_folder import BUILD
 from hw import isa_package
 
 RTL = Path(__file__).parent / "rtl"
 BOARD_RTL = Path(__file__).parent / "board_rtl"
 LINT = Path(__file__).parent / "lint.vlt"
-BUILD = Path(__file__).parents[1] / "build"
 OLDEST = (5, 36)
 
 

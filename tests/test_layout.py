@@ -20,6 +20,7 @@ TORCH_FREE = {
     "data_cifar", "data_pickle", "data_pictures", "data_places", "data_split",
     "start_settings", "weights_file", "exact",
     "function_table", "functions", "psg", "update_rule", "trainer", "averaging", "gates",
+    "data_arrays", "plain_data", "build_folder",
 }
 
 
