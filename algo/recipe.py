@@ -107,8 +107,14 @@ class Recipe:
         return f"{name} of recipe {self.name!r}"
 
     def iterations(self, images: Images) -> int:
-        """Return the length of the run in drawn iterations."""
-        return self.steps if self.steps is not None else self.epochs * self.batches(images, self.seed).per_epoch
+        """Return the length of the run in drawn iterations. Raises RecipeError where epochs make more than can be numbered."""
+        if self.steps is not None:
+            return self.steps
+        iterations = self.epochs * self.batches(images, self.seed).per_epoch
+        if iterations > MOST_STEPS:
+            found = f"{self.epochs}, which is {iterations} iterations"
+            raise RecipeError(f"{self._of('epochs')} is {found}; at most {MOST_STEPS} can be numbered")
+        return iterations
 
     def sgd_for(self, iterations: int) -> Sgd:
         """Return the optimiser of a run of that many drawn iterations."""

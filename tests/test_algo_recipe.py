@@ -63,6 +63,12 @@ def test_first_exponents_come_from_the_first_batch_as_it_is_drawn():
     assert one.state == expected.state
 
 
+def test_epochs_that_are_more_iterations_than_can_be_numbered_are_refused():
+    recipe = replace(load_recipe("digits"), steps=None, epochs=1 << 27)
+    with pytest.raises(RecipeError, match="is 134217728, which is 6039797760 iterations; at most 4294967296"):
+        recipe.iterations(recipe.load_data(0))
+
+
 def test_epochs_become_iterations():
     recipe = replace(load_recipe("digits"), steps=None, epochs=3)
     assert recipe.iterations(recipe.load_data(0)) == 3 * 45
