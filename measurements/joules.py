@@ -24,10 +24,7 @@ from measurements.coverage import (
     REQUESTED,
     STUCK_REFRESHES,
     Coverage,
-    Lock,
     coverage_of,
-    lock_of,
-    phase_uncertainty_w,
     why_invalid,
     why_too_short,
 )
@@ -35,6 +32,7 @@ from measurements.energy_window import WindowEnergy, window_energy
 from measurements.error_sources import Circumstances, sources_of, unknown
 from measurements.idle import IdlePower, Rest, idle_power, idle_sources, rest
 from measurements.quantities import LABELS, NOT_RESOLVED, LabelError, Quantity, invalid, judged
+from measurements.sampling_phase import Lock, lock_of, phase_uncertainty_w
 from measurements.series import NoEnergy, Series, channels_of, rail_series
 from measurements.surroundings import conditions_of, warnings_of
 
