@@ -1,4 +1,4 @@
-"""What makes a window unfit: gaps, missing ends, saturation, stale values, too short, samples locked to the iterations."""
+"""What makes a window unfit: gaps, missing ends, saturation, stale values, too short."""
 
 from __future__ import annotations
 
