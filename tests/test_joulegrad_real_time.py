@@ -26,7 +26,7 @@ from host.trace import windows
 from host.trace_file import read_trace
 from joulegrad import real_time, watch, watched
 from joulegrad.board_checkpoints import BoardCheckpoints
-from measurements import coverage
+from measurements import sampling_phase
 from measurements.recompute import KEYS, recompute
 from measurements.repeats import NotPooled
 
@@ -77,8 +77,8 @@ def sensor(tree, monkeypatch):
     monkeypatch.setattr(watched, "Plan", functools.partial(watch.Plan, window_s=1.0, lead_s=0.3))
     monkeypatch.setattr(watch, "IDLE_REFRESHES", 10)
     monkeypatch.setattr(watch, "WINDOW_REFRESHES", 10)
-    # Whether 10 ms happens to divide an iteration is the machine's chance: test_measurements_coverage locks samples on purpose.
-    monkeypatch.setattr(coverage, "LOCKED_ABOVE", 1.0)
+    # Whether 10 ms happens to divide an iteration is the machine's chance; samples are locked on purpose in another file.
+    monkeypatch.setattr(sampling_phase, "LOCKED_ABOVE", 1.0)
     return tree.url(period_s=0.01)
 
 
