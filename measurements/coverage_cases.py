@@ -209,7 +209,7 @@ def _averages(kind: str, load: Pieces, limits: Limits, times: tuple, rng: np.ran
     watts = _said(np.diff(load.until_j(renewed_s)) / refresh_s, limits, rng)
     polled_s = np.arange(-1.0 + rng.uniform(0, poll_s), last_s + 1, poll_s) + 0.0005 * rng.random()
     held = watts[np.searchsorted(renewed_s[1:], polled_s, "right") - 1]
-    channel = Channel("power", "W", "board", "whole board", "average", _specification(limits), refresh_s=refresh_s,
+    channel = Channel("power", "W", "board", "whole board", "average", _specification(limits), refresh_s=0.0352,
                       averaging_s=refresh_s)  # fmt: skip
     record = SensorRecord("hwmon:made-up", HOST_CLOCK, "emulated", (channel,), {}, poll_s, Readings.of(polled_s, held, 0.0004))
     return record, None
